@@ -1,1 +1,41 @@
-//! placeholder
+//! The runtime of `mux-rpc`: protocol, scheduling and transports. Programs depend on `mux-rpc`,
+//! which re-exports all that is public here.
+
+mod blocking;
+mod body;
+mod buffer;
+mod codec;
+mod config;
+mod connection;
+mod context;
+mod demux;
+mod descriptor;
+mod driver;
+mod error;
+mod local;
+mod mux;
+mod outbox;
+mod panic;
+#[doc(hidden)]
+pub mod private;
+mod proto;
+mod reader;
+mod server;
+mod stub;
+mod transport;
+mod workers;
+mod writer;
+
+pub use body::{ArgsDecoder, ArgsEncoder, EncodeError, Fallible, FromBin, Outcome, Returned};
+pub use bytes::Bytes;
+pub use config::{Limits, Times, Workers};
+pub use connection::{Builder, Connection, Credentials, Peer};
+pub use context::Context;
+pub use demux::Service;
+pub use descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
+pub use error::{CallError, CloseReason, Closed, Error, Failure, Refusal, Refused, RemoteError, Result};
+pub use mux::{Call, Client, Mux};
+pub use server::Server;
+#[cfg(unix)]
+pub use transport::{PipeStream, pipe_pair, stdio};
+pub use transport::{Address, AddressError, ConnectError, pair};

@@ -1,1 +1,111 @@
-//! placeholder
+//! The service macro. Reads a trait, writes its client, server and request types; knows the runtime only by
+//! the paths below `__private`.
+
+/// `quote!` whose local variables cannot collide with the user's: hygiene instead of odd names.
+macro_rules! tokens {
+    ($($tokens:tt)*) => {
+        ::quote::quote_spanned!(::proc_macro2::Span::mixed_site()=> $($tokens)*)
+    };
+}
+
+mod args;
+mod check;
+mod expand;
+mod fallback;
+mod model;
+mod names;
+#[cfg(test)]
+mod snapshot;
+mod types;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::ItemTrait;
+
+use crate::args::ServiceOptions;
+use crate::check::Defects;
+use crate::model::Service;
+
+/// Makes a trait callable over a connection.
+///
+/// From `trait Inventory` come `InventoryClient`, `InventoryServer<S>` and `InventoryRequest<'a>`, all with the
+/// trait's visibility. The trait itself requires `Send + Sync + 'static`, and every `async fn` of it gives a
+/// `Send` future; an implementation is written with plain `async fn`.
+///
+/// # Options
+///
+/// | option | meaning |
+/// | --- | --- |
+/// | `name = "inventory.v1"` | the name on the wire; by default the trait's name in snake_case |
+/// | `encoding = "compact"` | structs travel as arrays, without their field names |
+/// | `debug` | `Debug` of the request shows the arguments too, which must then be `Debug` |
+/// | `crate = path` | where `mux` is found, when it was renamed or re-exported |
+///
+/// # Options of a method: `#[mux(…)]`
+///
+/// | option | meaning |
+/// | --- | --- |
+/// | `name = "…"` | the name on the wire; by default the method's own |
+/// | `notify` | one way: no reply is sent, so nothing is returned |
+/// | `inline` | a plain `fn` that never blocks, run where its request is read instead of on a worker thread |
+/// | `detached` | an `async fn` that goes on when its caller gives up |
+/// | `idempotent` | running it twice does no harm, so it may be tried again |
+///
+/// # Options of an argument: `#[mux(…)]`
+///
+/// | option | meaning |
+/// | --- | --- |
+/// | `context` | a `&Context` of the call, made by the server; absent on the client |
+/// | `default` | `Default::default()` when an older client does not send it |
+///
+/// # Arguments
+///
+/// An argument is an owned type, `&str`, `&[T]`, `&T`, `Cow<'_, T>`, or an `Option` of one of these. `&str`,
+/// `&[u8]`, `Cow<'_, str>` and `Cow<'_, [u8]>` point into the received message; nothing is copied. A client of
+/// an implementation in the same process clones what is borrowed, so `T` in `&T` must be `Clone`.
+///
+/// `#[cfg]` works on methods, and on the last arguments when these are an `Option` or have `#[mux(default)]`.
+///
+/// # Results
+///
+/// A return type whose last path segment is `Result` is a fallible method: the client gets its `Ok` type, and
+/// its `Err` type as the application's error. Any other type, an alias of `Result` under another name
+/// included, is a plain value.
+///
+/// # Example
+///
+/// ```ignore
+/// #[mux::service]
+/// pub trait Inventory {
+///     /// Units on hand.
+///     async fn stock(&self, sku: &str) -> u32;
+///     async fn take(&self, sku: &str, units: u32) -> Result<u32, Shortage>;
+///     #[mux(notify)]
+///     async fn log(&self, line: String);
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn service(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand_service(args.into(), item.into()).into()
+}
+
+fn expand_service(args: TokenStream, item: TokenStream) -> TokenStream {
+    match syn::parse2::<ItemTrait>(item.clone()) {
+        Ok(item) => expand_trait(args, &item),
+        Err(error) => {
+            let error = error.into_compile_error();
+            quote!(#error #item)
+        }
+    }
+}
+
+fn expand_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {
+    let mut defects = Defects::default();
+    let options = ServiceOptions::parse(args, &mut defects);
+    let service = Service::from_syn(&options, item, &mut defects);
+    match (service, defects.into_error()) {
+        (Some(service), None) => expand::service(&service),
+        (Some(service), Some(error)) => fallback::partial(&service, &error),
+        (None, error) => fallback::placeholders(&options, item, error.as_ref()),
+    }
+}

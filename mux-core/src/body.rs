@@ -1,0 +1,642 @@
+//! A user's values <-> bytes. The only file that names `rmp_serde`.
+
+use crate::buffer;
+use crate::descriptor::Encoding;
+use crate::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
+use crate::proto::fault::{Fault, FaultCode};
+use crate::proto::session::Answer;
+use bytes::Bytes;
+use rmp_serde::decode::ReadRefReader;
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::any::Any;
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+
+/// Nesting that decoding follows. rmp-serde's own default of 1024 overflows tokio's 2 MiB stacks in
+/// debug builds.
+const MAX_DEPTH: usize = 128;
+
+/// What of a backtrace travels, in bytes.
+const MAX_TRACE: usize = 32 << 10;
+
+/// Sources of an error that travel.
+const MAX_CHAIN: usize = 32;
+
+/// An argument that could not be encoded.
+#[derive(Debug)]
+pub struct EncodeError(String);
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+/// Encodes the arguments of one call, in order.
+#[derive(Debug)]
+pub struct ArgsEncoder {
+    out: Vec<u8>,
+    encoding: Encoding,
+}
+
+impl ArgsEncoder {
+    pub(crate) fn new(encoding: Encoding) -> ArgsEncoder {
+        ArgsEncoder { out: buffer::take(), encoding }
+    }
+
+    /// Announces how many arguments follow.
+    pub fn begin(&mut self, len: u32) {
+        // Writing to a `Vec` cannot fail.
+        let _ = rmp::encode::write_array_len(&mut self.out, len);
+    }
+
+    /// Appends an argument.
+    ///
+    /// # Errors
+    /// When the value's `Serialize` refuses.
+    pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        encode(&mut self.out, value, self.encoding)
+    }
+
+    /// Appends an argument as MessagePack bin.
+    ///
+    /// # Errors
+    /// When it exceeds 4 GiB.
+    pub fn bytes(&mut self, value: &[u8]) -> Result<(), EncodeError> {
+        encode_bytes(&mut self.out, value)
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+}
+
+fn encode<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T, encoding: Encoding) -> Result<(), EncodeError> {
+    let mut compact = rmp_serde::Serializer::new(out);
+    let written = match encoding {
+        Encoding::Named => value.serialize(&mut compact.with_struct_map()),
+        Encoding::Compact => value.serialize(&mut compact),
+    };
+    written.map_err(|error| EncodeError(error.to_string()))
+}
+
+fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) -> Result<(), EncodeError> {
+    let too_long = |_| EncodeError(format!("{} bytes are too many for MessagePack", value.len()));
+    let len = u32::try_from(value.len()).map_err(too_long)?;
+    out.reserve(value.len() + 5);
+    // Writing to a `Vec` cannot fail.
+    let _ = rmp::encode::write_bin_len(out, len);
+    out.extend_from_slice(value);
+    Ok(())
+}
+
+/// Encodes a result, `Vec<u8>` and `Bytes` as bin.
+fn encode_result<T: Serialize + 'static>(value: &T, encoding: Encoding) -> Result<Vec<u8>, EncodeError> {
+    let mut out = buffer::take();
+    let any = value as &dyn Any;
+    let bytes = any.downcast_ref::<Vec<u8>>().map(Vec::as_slice).or(any.downcast_ref::<Bytes>().map(AsRef::as_ref));
+    match bytes {
+        Some(bytes) => encode_bytes(&mut out, bytes)?,
+        None => encode(&mut out, value, encoding)?,
+    }
+    Ok(out)
+}
+
+/// Decodes one whole value, `Vec<u8>` and `Bytes` from bin.
+pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, String> {
+    let mut value: Option<T> = None;
+    let mut values = Values::new(bytes);
+    let slot = &mut value as &mut dyn Any;
+    if let Some(slot) = slot.downcast_mut::<Option<Vec<u8>>>() {
+        *slot = Some(values.next::<Bin<'_>>()?.0.into_owned());
+    } else if let Some(slot) = slot.downcast_mut::<Option<Bytes>>() {
+        *slot = Some(values.next::<Bin<'_>>()?.0.into_owned().into());
+    } else {
+        value = Some(values.next()?);
+    }
+    values.finish()?;
+    value.ok_or_else(|| "no value".to_owned())
+}
+
+/// Decodes one whole value from a buffer of its own, which `Bytes` shares.
+pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(bytes: &Bytes) -> Result<T, String> {
+    let mut value: Option<T> = None;
+    let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<Bytes>>() else {
+        return decode(bytes);
+    };
+    let mut values = Values::new(bytes);
+    *slot = Some(match values.next::<Bin<'_>>()?.0 {
+        Cow::Borrowed(part) => bytes.slice_ref(part),
+        Cow::Owned(copied) => copied.into(),
+    });
+    values.finish()?;
+    value.ok_or_else(|| "no value".to_owned())
+}
+
+/// Values one after another in a slice.
+struct Values<'a> {
+    input: rmp_serde::Deserializer<ReadRefReader<'a, [u8]>>,
+}
+
+impl<'a> Values<'a> {
+    fn new(bytes: &'a [u8]) -> Values<'a> {
+        let mut input = rmp_serde::Deserializer::from_read_ref(bytes);
+        input.set_max_depth(MAX_DEPTH);
+        Values { input }
+    }
+
+    fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
+        T::deserialize(&mut self.input).map_err(|error| error.to_string())
+    }
+
+    fn finish(mut self) -> Result<(), String> {
+        // The reader does not tell what is left of it; a further value can only fail by its absence.
+        match IgnoredAny::deserialize(&mut self.input) {
+            Err(rmp_serde::decode::Error::InvalidMarkerRead(error))
+                if error.kind() == std::io::ErrorKind::UnexpectedEof =>
+            {
+                Ok(())
+            }
+            _ => Err("bytes after the value".to_owned()),
+        }
+    }
+}
+
+/// MessagePack bin, or an array of small integers as some peers send it.
+struct Bin<'a>(Cow<'a, [u8]>);
+
+impl<'de> Deserialize<'de> for Bin<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BinVisitor)
+    }
+}
+
+struct BinVisitor;
+
+impl<'de> Visitor<'de> for BinVisitor {
+    type Value = Bin<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("binary")
+    }
+
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Bin<'de>, E> {
+        Ok(Bin(Cow::Borrowed(bytes)))
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bin<'de>, E> {
+        Ok(Bin(Cow::Owned(bytes.to_vec())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Bin<'de>, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(byte) = items.next_element()? {
+            bytes.push(byte);
+        }
+        Ok(Bin(Cow::Owned(bytes)))
+    }
+}
+
+/// An argument type that travels as bin.
+pub trait FromBin<'a>: Sized {
+    /// Makes the argument from the bytes in `frame`, or tells what was expected.
+    #[doc(hidden)]
+    fn from_bin(bin: Cow<'a, [u8]>, frame: &'a Bytes) -> Result<Self, &'static str>;
+}
+
+impl<'a> FromBin<'a> for &'a [u8] {
+    fn from_bin(bin: Cow<'a, [u8]>, _: &'a Bytes) -> Result<Self, &'static str> {
+        match bin {
+            Cow::Borrowed(bytes) => Ok(bytes),
+            Cow::Owned(_) => Err("binary expected, not an array"),
+        }
+    }
+}
+
+impl<'a> FromBin<'a> for Vec<u8> {
+    fn from_bin(bin: Cow<'a, [u8]>, _: &'a Bytes) -> Result<Self, &'static str> {
+        Ok(bin.into_owned())
+    }
+}
+
+impl<'a> FromBin<'a> for Cow<'a, [u8]> {
+    fn from_bin(bin: Cow<'a, [u8]>, _: &'a Bytes) -> Result<Self, &'static str> {
+        Ok(bin)
+    }
+}
+
+impl<'a> FromBin<'a> for Bytes {
+    fn from_bin(bin: Cow<'a, [u8]>, frame: &'a Bytes) -> Result<Self, &'static str> {
+        Ok(match bin {
+            Cow::Borrowed(bytes) => frame.slice_ref(bytes),
+            Cow::Owned(bytes) => bytes.into(),
+        })
+    }
+}
+
+/// Decodes the arguments of one call, in order. Strings and bytes may point into the frame.
+pub struct ArgsDecoder<'a> {
+    frame: &'a Bytes,
+    values: Values<'a>,
+    left: u32,
+}
+
+impl fmt::Debug for ArgsDecoder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArgsDecoder").field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl<'a> ArgsDecoder<'a> {
+    /// Begins with the first argument.
+    ///
+    /// # Errors
+    /// When `frame` is no array.
+    pub fn new(frame: &'a Bytes) -> Result<Self, Refused> {
+        let mut rest: &'a [u8] = frame;
+        let left = rmp::decode::read_array_len(&mut rest)
+            .map_err(|_| Refused::invalid_args("the arguments are not an array"))?;
+        Ok(ArgsDecoder { frame, values: Values::new(rest), left })
+    }
+
+    /// The next argument. A missing one is `None` where `T` is an `Option`.
+    ///
+    /// # Errors
+    /// When it is missing, or no `T`; the text names it.
+    pub fn value<T: Deserialize<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
+        if self.take() {
+            return self.values.next().map_err(|error| bad_arg(name, &error));
+        }
+        T::deserialize(Missing).map_err(|_| Refused::invalid_args(format!("argument `{name}` is missing")))
+    }
+
+    /// The next argument, or the default where it is missing.
+    ///
+    /// # Errors
+    /// When it is no `T`; the text names it.
+    pub fn default<T: Deserialize<'a> + Default>(&mut self, name: &'static str) -> Result<T, Refused> {
+        if self.left == 0 { Ok(T::default()) } else { self.value(name) }
+    }
+
+    /// The next argument, from bin.
+    ///
+    /// # Errors
+    /// When it is missing, or no bin; the text names it.
+    pub fn bytes<T: FromBin<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
+        let Bin(bin) = self.value(name)?;
+        T::from_bin(bin, self.frame).map_err(|expected| bad_arg(name, expected))
+    }
+
+    /// The next argument, borrowed from the frame.
+    ///
+    /// # Errors
+    /// When it is missing, or no `T`; the text names it.
+    pub fn cow<T: ?Sized + ToOwned>(&mut self, name: &'static str) -> Result<Cow<'a, T>, Refused>
+    where
+        &'a T: Deserialize<'a>,
+    {
+        self.value(name).map(Cow::Borrowed)
+    }
+
+    /// Skips arguments of a newer caller.
+    ///
+    /// # Errors
+    /// When bytes are left over, or not MessagePack.
+    pub fn finish(mut self) -> Result<(), Refused> {
+        while self.take() {
+            self.values.next::<IgnoredAny>().map_err(Refused::invalid_args)?;
+        }
+        self.values.finish().map_err(|_| Refused::invalid_args("bytes after the arguments"))
+    }
+
+    fn take(&mut self) -> bool {
+        let any = self.left > 0;
+        self.left -= u32::from(any);
+        any
+    }
+}
+
+fn bad_arg(name: &str, error: &str) -> Refused {
+    Refused::invalid_args(format!("argument `{name}`: {error}"))
+}
+
+/// Deserializes the absent: only an `Option` can be made of it.
+struct Missing;
+
+#[derive(Debug)]
+struct MissingError;
+
+impl fmt::Display for MissingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("missing")
+    }
+}
+
+impl std::error::Error for MissingError {}
+
+impl serde::de::Error for MissingError {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        MissingError
+    }
+}
+
+impl<'de> serde::Deserializer<'de> for Missing {
+    type Error = MissingError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
+        Err(MissingError)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MissingError> {
+        visitor.visit_none()
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// What a method came to, encoded.
+#[derive(Debug)]
+pub struct Outcome(Option<Answer>);
+
+impl Outcome {
+    /// A plain value.
+    pub fn value<T: Serialize + 'static>(value: &T, encoding: Encoding) -> Outcome {
+        Outcome::encoded(encode_result(value, encoding))
+    }
+
+    /// Plain bytes.
+    pub fn bytes(value: &[u8]) -> Outcome {
+        let mut out = buffer::take();
+        Outcome::encoded(encode_bytes(&mut out, value).map(|()| out))
+    }
+
+    /// The value or the error of a `Result`.
+    pub fn result<R: Returned>(result: R, encoding: Encoding) -> Outcome {
+        result.into_outcome(encoding)
+    }
+
+    /// Nothing: the outcome of a notify.
+    pub fn none() -> Outcome {
+        Outcome(None)
+    }
+
+    pub(crate) fn panicked(parts: &RemoteParts) -> Outcome {
+        Outcome::fault(remote_fault(FaultCode::Panicked, parts))
+    }
+
+    pub(crate) fn fault(fault: Fault) -> Outcome {
+        Outcome(Some(Answer::Fault(fault)))
+    }
+
+    fn encoded(encoded: Result<Vec<u8>, EncodeError>) -> Outcome {
+        match encoded {
+            Ok(value) => Outcome(Some(Answer::Value(value))),
+            Err(error) => Outcome::fault(Fault::new(FaultCode::Unencodable, error.0)),
+        }
+    }
+
+    /// The answer to send; nothing for a notify. Traces stay here unless they may be revealed.
+    pub(crate) fn into_answer(self, reveal_traces: bool) -> Answer {
+        match self.0 {
+            Some(Answer::Fault(mut fault)) if !reveal_traces && is_remote(fault.code) => {
+                fault.detail.clear();
+                Answer::Fault(fault)
+            }
+            Some(answer) => answer,
+            None => Answer::Value(vec![0xc0]),
+        }
+    }
+}
+
+impl From<Refused> for Outcome {
+    fn from(refused: Refused) -> Outcome {
+        Outcome::fault(refused.into_fault())
+    }
+}
+
+fn is_remote(code: FaultCode) -> bool {
+    matches!(code, FaultCode::Failed | FaultCode::Panicked)
+}
+
+/// A method's `Result`, whose error travels: as itself, or as a [`Failure`].
+pub trait Returned {
+    /// The value.
+    type Ok;
+    /// The error as the caller gets it in [`Error::App`].
+    type App;
+
+    #[doc(hidden)]
+    fn into_outcome(self, encoding: Encoding) -> Outcome;
+
+    #[doc(hidden)]
+    fn into_result(self) -> Result<Self::Ok, Error<Self::App>>;
+
+    #[doc(hidden)]
+    fn decode_app(detail: &[u8]) -> Result<Self::App, String>;
+}
+
+/// The error type of a method's `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a service method",
+    label = "neither `Serialize + Deserialize` nor `mux::Failure`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or return `mux::Result<T>`, which takes any error by `?`"
+)]
+pub trait Fallible: Sized {
+    #[doc(hidden)]
+    type App;
+
+    #[doc(hidden)]
+    fn into_fault(self, encoding: Encoding) -> Fault_;
+
+    #[doc(hidden)]
+    fn into_error(self) -> Error<Self::App>;
+
+    #[doc(hidden)]
+    fn decode_app(detail: &[u8]) -> Result<Self::App, String>;
+}
+
+/// A fault on its way out; opaque to generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Fault_(Fault);
+
+impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
+    type App = E;
+
+    fn into_fault(self, encoding: Encoding) -> Fault_ {
+        Fault_(match encode_result(&self, encoding) {
+            Ok(detail) => Fault { code: FaultCode::App, message: String::new(), detail },
+            Err(error) => Fault::new(FaultCode::Unencodable, error.0),
+        })
+    }
+
+    fn into_error(self) -> Error<E> {
+        Error::App(self)
+    }
+
+    fn decode_app(detail: &[u8]) -> Result<E, String> {
+        // An error that encodes to nil, such as `()`, travels as an absent detail.
+        decode(if detail.is_empty() { &[0xc0] } else { detail })
+    }
+}
+
+impl Fallible for Failure {
+    type App = Infallible;
+
+    fn into_fault(self, _: Encoding) -> Fault_ {
+        Fault_(remote_fault(FaultCode::Failed, &self.parts()))
+    }
+
+    fn into_error(self) -> Error<Infallible> {
+        Error::Remote(RemoteError::new(self.parts()))
+    }
+
+    fn decode_app(_: &[u8]) -> Result<Infallible, String> {
+        no_app(&[])
+    }
+}
+
+/// The decoder of methods that have no error of their own.
+pub(crate) fn no_app(_: &[u8]) -> Result<Infallible, String> {
+    Err("an error of the method's own, which has none".to_owned())
+}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static, E: Fallible> Returned for Result<T, E> {
+    type Ok = T;
+    type App = E::App;
+
+    fn into_outcome(self, encoding: Encoding) -> Outcome {
+        match self {
+            Ok(value) => Outcome::value(&value, encoding),
+            Err(error) => Outcome::fault(error.into_fault(encoding).0),
+        }
+    }
+
+    fn into_result(self) -> Result<T, Error<E::App>> {
+        self.map_err(Fallible::into_error)
+    }
+
+    fn decode_app(detail: &[u8]) -> Result<E::App, String> {
+        E::decode_app(detail)
+    }
+}
+
+/// What travels of a failure or a panic beside its message. A map by names, so that any peer can
+/// read it and fields may be added.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Detail {
+    r#type: Option<String>,
+    chain: Vec<String>,
+    location: Option<String>,
+    trace: Option<String>,
+}
+
+fn remote_fault(code: FaultCode, parts: &RemoteParts) -> Fault {
+    let remote = RemoteError::new(parts.clone());
+    let detail = Detail {
+        r#type: parts.type_name.clone(),
+        chain: remote.chain().take(MAX_CHAIN).map(str::to_owned).collect(),
+        location: parts.location.clone(),
+        trace: parts.trace.as_deref().map(|trace| trace[..trace.floor_char_boundary(MAX_TRACE)].to_owned()),
+    };
+    let mut bytes = Vec::new();
+    // Text always encodes; without it the message is still told.
+    let _ = encode(&mut bytes, &detail, Encoding::Named);
+    Fault { code, message: parts.message.clone(), detail: bytes }
+}
+
+/// The error a fault means to its caller.
+pub(crate) fn error_of_fault<E>(fault: Fault, decode_app: fn(&[u8]) -> Result<E, String>) -> Error<E> {
+    match fault.code {
+        FaultCode::App => match decode_app(&fault.detail) {
+            Ok(app) => Error::App(app),
+            Err(why) => Error::Call(CallError::ReplyUndecodable(why)),
+        },
+        FaultCode::Failed | FaultCode::Panicked => Error::Remote(remote_error(fault)),
+        _ => Error::Call(fault.into()),
+    }
+}
+
+fn remote_error(fault: Fault) -> RemoteError {
+    let detail: Detail = decode(&fault.detail).unwrap_or_default();
+    RemoteError::new(RemoteParts {
+        panicked: fault.code == FaultCode::Panicked,
+        message: fault.message,
+        type_name: detail.r#type,
+        source: RemoteCause::from_messages(detail.chain),
+        location: detail.location,
+        trace: detail.trace,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(values: &[&[u8]]) -> Bytes {
+        let mut out = vec![0x90 | values.len() as u8];
+        values.iter().for_each(|value| out.extend_from_slice(value));
+        out.into()
+    }
+
+    #[test]
+    fn a_missing_option_is_none_a_default_is_default_anything_else_is_named() {
+        let frame = args(&[]);
+        let mut decoder = ArgsDecoder::new(&frame).unwrap();
+        assert_eq!(decoder.value::<Option<u32>>("a").unwrap(), None);
+        assert_eq!(decoder.default::<u32>("b").unwrap(), 0);
+        assert_eq!(decoder.value::<u32>("c").unwrap_err().message(), "argument `c` is missing");
+    }
+
+    #[test]
+    fn extra_arguments_are_skipped_and_stray_bytes_refused() {
+        let frame = args(&[&[7], &[0x92, 1, 2]]);
+        let mut decoder = ArgsDecoder::new(&frame).unwrap();
+        assert_eq!(decoder.value::<u32>("n").unwrap(), 7);
+        assert!(decoder.finish().is_ok());
+
+        let stray = Bytes::from_static(&[0x91, 7, 9]);
+        let mut decoder = ArgsDecoder::new(&stray).unwrap();
+        assert_eq!(decoder.value::<u32>("n").unwrap(), 7);
+        assert_eq!(decoder.finish().unwrap_err().message(), "bytes after the arguments");
+    }
+
+    #[test]
+    fn bytes_point_into_the_frame() {
+        let mut encoder = ArgsEncoder::new(Encoding::Named);
+        encoder.begin(2);
+        encoder.bytes(b"blob").unwrap();
+        encoder.bytes(b"more").unwrap();
+        let frame = Bytes::from(encoder.into_bytes());
+        let mut decoder = ArgsDecoder::new(&frame).unwrap();
+        let slice: &[u8] = decoder.bytes("slice").unwrap();
+        let shared: Bytes = decoder.bytes("shared").unwrap();
+        assert!(frame.as_ptr_range().contains(&slice.as_ptr()));
+        assert!(frame.as_ptr_range().contains(&shared.as_ptr()));
+        assert_eq!((slice, &shared[..]), (&b"blob"[..], &b"more"[..]));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_not_followed() {
+        let mut deep = vec![0x91; 5000];
+        deep.push(0xc0);
+        assert!(decode::<serde::de::IgnoredAny>(&deep).is_err());
+    }
+
+    #[test]
+    fn results_of_bytes_travel_as_bin_and_come_back() {
+        let encoded = encode_result(&vec![1_u8, 2, 3], Encoding::Named).unwrap();
+        assert_eq!(encoded, [0xc4, 3, 1, 2, 3]);
+        assert_eq!(decode::<Vec<u8>>(&encoded).unwrap(), [1, 2, 3]);
+        assert_eq!(decode::<Bytes>(&encoded).unwrap(), [1_u8, 2, 3][..]);
+        assert_eq!(decode::<Vec<u8>>(&[0x92, 4, 5]).unwrap(), [4, 5]);
+    }
+}

@@ -1,0 +1,33 @@
+//! Buffers used again by one thread. They are taken, never borrowed: encoding runs user code, which
+//! may make calls itself.
+
+use std::cell::RefCell;
+
+/// Buffers a thread keeps, and the largest it keeps, in bytes.
+const KEPT: usize = 64;
+const LARGEST: usize = 16 << 10;
+
+thread_local! {
+    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// An empty buffer.
+pub(crate) fn take() -> Vec<u8> {
+    let kept = POOL.try_with(|pool| pool.borrow_mut().pop());
+    kept.ok().flatten().unwrap_or_default()
+}
+
+/// Gives a buffer back for reuse.
+pub(crate) fn give(mut buffer: Vec<u8>) {
+    if buffer.capacity() == 0 || buffer.capacity() > LARGEST {
+        return;
+    }
+    buffer.clear();
+    // Fails only while the thread ends; the buffer is freed then.
+    let _ = POOL.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < KEPT {
+            pool.push(buffer);
+        }
+    });
+}

@@ -1,0 +1,88 @@
+//! What a user may set: limits, times, and where blocking methods run.
+
+use crate::codec::{ENVELOPE, MAX_LEN};
+use crate::proto::hello::Settings;
+use std::time::Duration;
+
+/// What this end allows its peer. The peer is told, and a peer that oversteps is closed, so these
+/// bound the memory that one connection can take.
+///
+/// Values outside their range are moved to its border.
+///
+/// ```
+/// let limits = mux_core::Limits { max_in_flight: 256, ..Default::default() };
+/// assert_eq!(limits.max_message, 8 << 20);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body of a request or reply, in bytes: 64 KiB to 15.9 MiB. Default 8 MiB.
+    pub max_message: usize,
+    /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.
+    pub max_in_flight: u32,
+    /// Sum of the bodies over 16 KiB of requests not answered yet, in bytes; `max_message` or more.
+    /// Default 64 MiB.
+    pub max_buffered: usize,
+    /// Notifies that may wait for their handlers, in bytes of their arguments and 256 for each;
+    /// 16 KiB or more. Default 256 KiB.
+    pub window: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { max_message: 8 << 20, max_in_flight: 1024, max_buffered: 64 << 20, window: 256 << 10 }
+    }
+}
+
+impl Limits {
+    /// The settings that HELLO tells. Messages go whole, so all that is allowed is taken inline.
+    pub(crate) fn settings(&self, services: Vec<(String, u64)>) -> Settings {
+        let floor = Settings::FLOOR;
+        let max_message = (self.max_message as u64).clamp(floor.max_message, (MAX_LEN - ENVELOPE) as u64);
+        Settings {
+            max_frame: 128 << 10,
+            max_inline: max_message,
+            max_message,
+            max_in_flight: u64::from(self.max_in_flight).max(floor.max_in_flight),
+            max_buffered: (self.max_buffered as u64).max(max_message),
+            window: (self.window as u64).max(floor.window),
+            max_channels: 0,
+            services,
+        }
+    }
+}
+
+/// How long this end waits for its peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// For the peer's hello. Default 10 s.
+    pub handshake: Duration,
+    /// Silence after which the peer is pinged. Default 15 s.
+    pub ping_after: Duration,
+    /// Further silence after which it is taken for dead. Default 30 s.
+    pub dead_after: Duration,
+    /// For a write to make progress. Default 30 s.
+    pub write_stall: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times {
+            handshake: Duration::from_secs(10),
+            ping_after: Duration::from_secs(15),
+            dead_after: Duration::from_secs(30),
+            write_stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// On which threads the plain `fn` methods run. They are threads of mux's own: a runtime's blocking
+/// pool is bounded and shared, and calls nested in it deadlock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Workers {
+    /// A thread for each call that finds none idle. Bounded by the requests in flight.
+    #[default]
+    OnDemand,
+    /// So many threads, one at least; further calls queue. A method that waits for a call which
+    /// needs a thread of the same pool can wait for ever: see [`OnDemand`](Workers::OnDemand).
+    Pool(usize),
+}

@@ -1,0 +1,161 @@
+//! What a handler may know of the call it answers.
+
+use crate::connection::{Peer, Shared};
+use crate::descriptor::MethodDescriptor;
+use crate::mux::{Client, Mux};
+use crate::proto::Millis;
+use crate::proto::meta;
+use crate::proto::xid::Xid;
+use bytes::Bytes;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// The call that a handler answers: an argument marked `#[mux(context)]`, given on the server and
+/// absent on the client.
+///
+/// Cheap to clone; a clone may outlive the call.
+#[derive(Clone, Debug)]
+pub struct Context {
+    method: &'static MethodDescriptor,
+    origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+enum Origin {
+    Remote { shared: Arc<Shared>, xid: Option<Xid>, meta: Option<Bytes>, deadline: Option<Millis> },
+    Local(Arc<LocalCall>),
+}
+
+/// A call of a local client.
+#[derive(Debug, Default)]
+pub(crate) struct LocalCall {
+    facts: Mutex<LocalFacts>,
+    pub(crate) cancelled: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct LocalFacts {
+    pub(crate) meta: Option<Vec<u8>>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Context {
+    pub(crate) fn remote(
+        method: &'static MethodDescriptor,
+        shared: Arc<Shared>,
+        xid: Option<Xid>,
+        meta: Option<Bytes>,
+        deadline: Option<Millis>,
+    ) -> Context {
+        Context { method, origin: Origin::Remote { shared, xid, meta, deadline } }
+    }
+
+    /// The context of a call that a local client makes.
+    #[doc(hidden)]
+    pub fn local(method: &'static MethodDescriptor) -> Context {
+        Context { method, origin: Origin::Local(Arc::default()) }
+    }
+
+    pub(crate) fn as_local(&self) -> Option<&Arc<LocalCall>> {
+        match &self.origin {
+            Origin::Local(call) => Some(call),
+            Origin::Remote { .. } => None,
+        }
+    }
+
+    /// The transaction's id, unique in its connection. `None` for a notify and a local call.
+    pub fn xid(&self) -> Option<u64> {
+        match &self.origin {
+            Origin::Remote { xid, .. } => *xid,
+            Origin::Local(_) => None,
+        }
+    }
+
+    /// The method as it travels: `service.method`.
+    pub fn method(&self) -> &'static str {
+        self.method.path
+    }
+
+    /// What the caller added by [`Call::meta`](crate::Call::meta) under `key`.
+    ///
+    /// ```
+    /// # fn handler(cx: &mux_core::Context) -> String {
+    /// cx.meta("tenant").unwrap_or_default()
+    /// # }
+    /// ```
+    pub fn meta(&self, key: &str) -> Option<String> {
+        match &self.origin {
+            Origin::Remote { meta, .. } => meta::lookup(meta.as_deref()?, key).map(str::to_owned),
+            Origin::Local(call) => meta::lookup(call.lock().meta.as_deref()?, key).map(str::to_owned),
+        }
+    }
+
+    /// How long the caller will still wait; zero when its time is over, `None` when it set no limit.
+    pub fn time_left(&self) -> Option<Duration> {
+        match &self.origin {
+            Origin::Remote { shared, deadline, .. } => {
+                Some(Duration::from_millis((*deadline)?.saturating_sub(shared.now())))
+            }
+            Origin::Local(call) => {
+                let deadline = call.lock().deadline?;
+                Some(deadline.saturating_duration_since(Instant::now()))
+            }
+        }
+    }
+
+    /// Resolves when nobody waits for the answer any more: the caller gave up, its time ran out, or
+    /// the connection closed. Pends for ever once the call was answered.
+    ///
+    /// An `async fn` handler is dropped then anyway, unless it is `detached`.
+    ///
+    /// Cancel safe.
+    pub async fn cancelled(&self) {
+        match &self.origin {
+            Origin::Remote { shared, xid: Some(xid), .. } => match shared.cancellation(*xid) {
+                Some(token) => token.cancelled().await,
+                None => std::future::pending().await,
+            },
+            Origin::Remote { shared, xid: None, .. } => shared.until_closed().await,
+            Origin::Local(call) => call.cancelled.cancelled().await,
+        }
+    }
+
+    /// Whether nobody waits for the answer any more. For `fn` methods, which nothing can stop from
+    /// outside: a long one asks now and then.
+    pub fn is_cancelled(&self) -> bool {
+        match &self.origin {
+            Origin::Remote { shared, xid: Some(xid), .. } => shared.is_unwanted(*xid),
+            Origin::Remote { shared, xid: None, .. } => shared.is_closed(),
+            Origin::Local(call) => call.cancelled.is_cancelled(),
+        }
+    }
+
+    /// Who is at the other end. `None` for a local call.
+    pub fn peer_info(&self) -> Option<&Peer> {
+        match &self.origin {
+            Origin::Remote { shared, .. } => Some(shared.peer()),
+            Origin::Local(_) => None,
+        }
+    }
+
+    /// A client of a service at the other end of this connection.
+    ///
+    /// Its calls never wait for room: where the peer is full they fail with
+    /// [`Refusal::Overloaded`](crate::Refusal::Overloaded), as two ends that wait for each other's
+    /// room would wait for ever. In a local call there is no other end, and each call fails with
+    /// [`CallError::Closed`](crate::CallError::Closed).
+    pub fn peer<C: Client>(&self) -> C {
+        C::from_mux(match &self.origin {
+            Origin::Remote { shared, .. } => Mux::nested(shared),
+            Origin::Local(_) => Mux::nowhere(),
+        })
+    }
+}
+
+impl LocalCall {
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, LocalFacts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,326 @@
+//! The answering half: from a request to its handler, and from the handler to the one answer.
+
+use crate::blocking;
+use crate::body::Outcome;
+use crate::buffer;
+use crate::connection::{Running, Shared};
+use crate::context::Context;
+use crate::descriptor::{MethodDescriptor, Placement, ServiceDescriptor};
+use crate::error::{Refusal, Refused};
+use crate::panic;
+use crate::proto::session::Answer;
+use crate::proto::xid::Xid;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker, ready};
+use std::time::{Duration, Instant};
+
+/// Handlers of one pass run one after another on one task for so long; the rest move to a new one,
+/// so that a busy handler holds up its neighbours for its own first poll at most.
+const TURN: Duration = Duration::from_micros(20);
+
+/// An implementation made servable; made by `#[service]`.
+pub trait Service: Send + Sync + 'static {
+    /// What the service is.
+    fn descriptor(&self) -> &'static ServiceDescriptor;
+
+    /// Runs one request.
+    #[doc(hidden)]
+    fn serve(&self, inbound: Inbound, turn: Turn<'_>);
+}
+
+/// Finds a method's service by the name that travels.
+#[derive(Default)]
+pub(crate) struct Router {
+    services: Vec<Arc<dyn Service>>,
+    routes: HashMap<&'static str, Route>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    service: usize,
+    method: &'static MethodDescriptor,
+}
+
+impl Router {
+    /// # Panics
+    /// When two services have one name: one of them would never be called.
+    pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Router {
+        let mut routes = HashMap::new();
+        for (index, service) in services.iter().enumerate() {
+            let descriptor = service.descriptor();
+            let same = |other: &Arc<dyn Service>| other.descriptor().name == descriptor.name;
+            assert!(!services[..index].iter().any(same), "two services are named `{}`", descriptor.name);
+            for method in descriptor.methods {
+                routes.insert(method.path, Route { service: index, method });
+            }
+        }
+        Router { services, routes }
+    }
+
+    pub(crate) fn fingerprints(&self) -> Vec<(String, u64)> {
+        let descriptors = self.services.iter().map(|service| service.descriptor());
+        descriptors.map(|descriptor| (descriptor.name.to_owned(), descriptor.fingerprint())).collect()
+    }
+
+    /// The route of a call that wants an answer, or not.
+    pub(crate) fn route(&self, path: &str, notify: bool) -> Result<Route, Refused> {
+        match self.routes.get(path) {
+            Some(route) if route.method.notify == notify => Ok(*route),
+            Some(_) if notify => Err(self.unknown(path, "it answers, and was called as a notify")),
+            Some(_) => Err(self.unknown(path, "it is a notify, and was called for an answer")),
+            None => Err(self.unknown(path, "the services here have none of that name")),
+        }
+    }
+
+    fn unknown(&self, path: &str, why: &str) -> Refused {
+        let mut names: Vec<_> = self.services.iter().map(|service| service.descriptor().name).collect();
+        names.sort_unstable();
+        let served = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        Refused::new(Refusal::UnknownMethod, format!("unknown method `{path}`: {why} (served here: {served})"))
+    }
+}
+
+/// One request, decoded as far as its envelope.
+#[derive(Debug)]
+pub struct Inbound {
+    context: Context,
+    method: &'static MethodDescriptor,
+    body: Bytes,
+}
+
+impl Inbound {
+    /// The method asked for.
+    pub fn method(&self) -> &'static MethodDescriptor {
+        self.method
+    }
+
+    /// The encoded arguments.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// What the handler may know.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+}
+
+/// A request on its way to its handler.
+pub(crate) struct Parcel {
+    route: Route,
+    inbound: Inbound,
+    responder: Responder,
+}
+
+impl Parcel {
+    pub(crate) fn new(route: Route, responder: Responder, deadline: Option<u64>, meta: Option<Bytes>, body: Bytes) -> Parcel {
+        let xid = match responder.owed {
+            Owed::Answer(xid) => Some(xid),
+            _ => None,
+        };
+        let context = Context::remote(route.method, Arc::clone(&responder.shared), xid, meta, deadline);
+        Parcel { route, inbound: Inbound { context, method: route.method, body }, responder }
+    }
+
+    pub(crate) fn is_inline(&self) -> bool {
+        self.route.method.placement == Placement::Inline
+    }
+
+    /// Polls the handler once, or hands it to a worker. What is ready at once goes to `finished`.
+    pub(crate) fn run(self, finished: &mut Vec<Finished>) {
+        let Parcel { route, inbound, responder } = self;
+        let shared = Arc::clone(&responder.shared);
+        let turn = Turn { method: route.method, responder, finished };
+        shared.router().services[route.service].serve(inbound, turn);
+    }
+}
+
+/// What a handler came to, and whom it is for.
+pub(crate) type Finished = (Responder, Outcome);
+
+/// Sends the answers that are ready: one lock for all.
+pub(crate) fn finish(shared: &Shared, finished: &mut Vec<Finished>) {
+    if finished.is_empty() {
+        return;
+    }
+    let reveal = shared.reveals_traces();
+    let answers: Vec<_> = finished.drain(..).map(|(responder, outcome)| (responder.settle(), outcome.into_answer(reveal))).collect();
+    let spent = shared.answer(answers);
+    spent.into_iter().for_each(buffer::give);
+}
+
+/// The requests of one pass, on one task.
+pub(crate) struct Dispatch {
+    parcels: std::vec::IntoIter<Parcel>,
+    shared: Arc<Shared>,
+}
+
+impl Dispatch {
+    pub(crate) fn spawn(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+        tokio::spawn(Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared) });
+    }
+}
+
+impl Future for Dispatch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<()> {
+        let begun = Instant::now();
+        let mut finished = Vec::with_capacity(self.parcels.len());
+        while let Some(parcel) = self.parcels.next() {
+            parcel.run(&mut finished);
+            if self.parcels.len() > 0 && begun.elapsed() > TURN {
+                Dispatch::spawn(std::mem::take(&mut self.parcels).collect(), &self.shared);
+            }
+        }
+        finish(&self.shared, &mut finished);
+        Poll::Ready(())
+    }
+}
+
+/// The one chance of a request to run: its handler is polled here and now, or goes to a worker.
+pub struct Turn<'a> {
+    method: &'static MethodDescriptor,
+    responder: Responder,
+    finished: &'a mut Vec<Finished>,
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("method", &self.method.path).finish_non_exhaustive()
+    }
+}
+
+impl Turn<'_> {
+    /// Runs the handler where its method wants to run.
+    pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: F) {
+        let Turn { method, responder, finished } = self;
+        match method.placement {
+            Placement::Worker => run_on_worker(responder, handler),
+            Placement::Task | Placement::Inline => {
+                let mut guarded = Guarded(Box::pin(handler));
+                match Pin::new(&mut guarded).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+                    Poll::Ready(outcome) => finished.push((responder, outcome)),
+                    Poll::Pending => spawn(guarded, responder, method.detached),
+                }
+            }
+        }
+    }
+}
+
+fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Responder, handler: F) {
+    let shared = Arc::clone(&responder.shared);
+    let runtime = tokio::runtime::Handle::current();
+    let owed = responder.owed;
+    let job = move || {
+        if !responder.start() {
+            return;
+        }
+        let _entered = runtime.enter();
+        let guarded = Guarded(Box::pin(handler));
+        let outcome = blocking::while_blocking(|| blocking::block_on(guarded));
+        responder.finish(outcome);
+    };
+    if let Err(no_thread) = shared.workers().submit(Box::new(job)) {
+        let message = format!("no worker thread could be started: {}", no_thread.error);
+        // Before the job is dropped, whose own responder would tell less.
+        Responder { shared, owed }.finish(Refused::new(Refusal::Overloaded, message).into());
+    }
+}
+
+/// Gives a handler that has to wait a task of its own, which a cancel aborts.
+fn spawn<F: Future<Output = Outcome> + Send + 'static>(guarded: Guarded<F>, responder: Responder, detached: bool) {
+    let (shared, owed) = (Arc::clone(&responder.shared), responder.owed);
+    let task = tokio::spawn(Waiting { guarded, responder: Some(responder) });
+    if let Owed::Answer(xid) = owed {
+        let abort = (!detached).then(|| task.abort_handle());
+        let unwanted = shared.attach(xid, |known: Option<Running>| Running { abort, ..known.unwrap_or_default() });
+        unwanted.into_iter().for_each(Running::stop);
+    }
+}
+
+/// A handler on a task of its own.
+struct Waiting<F> {
+    guarded: Guarded<F>,
+    responder: Option<Responder>,
+}
+
+impl<F: Future<Output = Outcome>> Future for Waiting<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let outcome = ready!(Pin::new(&mut self.guarded).poll(cx));
+        if let Some(responder) = self.responder.take() {
+            responder.finish(outcome);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A handler whose panic is its outcome.
+struct Guarded<F>(Pin<Box<F>>);
+
+impl<F: Future<Output = Outcome>> Future for Guarded<F> {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
+        match panic::catch(|| self.0.as_mut().poll(cx)) {
+            Ok(poll) => poll,
+            Err(parts) => Poll::Ready(Outcome::panicked(&parts)),
+        }
+    }
+}
+
+/// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
+pub(crate) struct Responder {
+    shared: Arc<Shared>,
+    owed: Owed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owed {
+    Answer(Xid),
+    /// The credit that a notify spent.
+    Credit(u64),
+    Nothing,
+}
+
+impl Responder {
+    pub(crate) fn new(shared: &Arc<Shared>, owed: Owed) -> Responder {
+        Responder { shared: Arc::clone(shared), owed }
+    }
+
+    /// Marks the handler as begun; `false` when nobody wants it any more.
+    fn start(&self) -> bool {
+        match self.owed {
+            Owed::Answer(xid) => self.shared.start(xid),
+            _ => !self.shared.is_closed(),
+        }
+    }
+
+    fn finish(self, outcome: Outcome) {
+        let answer = outcome.into_answer(self.shared.reveals_traces());
+        let shared = Arc::clone(&self.shared);
+        let spent = shared.answer(vec![(self.settle(), answer)]);
+        spent.into_iter().for_each(buffer::give);
+    }
+
+    /// Hands the debt to who pays it now.
+    fn settle(mut self) -> Owed {
+        std::mem::replace(&mut self.owed, Owed::Nothing)
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        match self.owed {
+            Owed::Answer(xid) => self.shared.answer_dropped(xid),
+            Owed::Credit(_) => drop(self.shared.answer(vec![(self.owed, Answer::Value(Vec::new()))])),
+            Owed::Nothing => {}
+        }
+    }
+}

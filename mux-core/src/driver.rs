@@ -1,0 +1,358 @@
+//! The one task of a connection: writes what was queued, reads what came, and keeps its times.
+//!
+//! Each turn writes what the last turn left to write, then handles one pass of frames, then comes
+//! back at once if anything happened: callers and handlers that the pass woke run in between, and
+//! their messages share the next write.
+
+use crate::config::Times;
+use crate::connection::Shared;
+use crate::error::CloseReason;
+use crate::proto::fault::GoawayCode;
+use crate::proto::hello::Settings;
+use crate::reader::{Pass, Reader};
+use crate::writer::{Flush, Writer};
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// How long a closed connection may still write what is queued, and wait for its peer to hang up.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+/// How often the writing half is probed when the reading half has ended: a peer that is gone
+/// altogether shows there only.
+const PROBE: Duration = Duration::from_secs(1);
+
+/// Bytes moved before other tasks get a turn by way of the runtime's own queue. A task that only
+/// wakes itself starves the I/O driver.
+const BULK: usize = 64 << 10;
+
+pub(crate) struct Driver<S> {
+    stream: Pin<Box<S>>,
+    shared: Arc<Shared>,
+    times: Times,
+    reader: Reader,
+    writer: Writer,
+    phase: Phase,
+    /// The next turn writes.
+    flush_next: bool,
+    /// The stream takes nothing, since then.
+    blocked: Option<Instant>,
+    begun: Instant,
+    last_read: Instant,
+    pinged: bool,
+    alarm: Alarm,
+    breather: Breather,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Phase {
+    Open,
+    /// The peer sends no more, and may still read what it is owed. Last probed then.
+    HalfClosed { probed: Instant },
+    /// What is queued is written, and no more is read, until then.
+    Closing { until: Instant },
+    /// All is written, the peer has to hang up until then.
+    Lingering { until: Instant },
+}
+
+impl<S: AsyncRead + AsyncWrite> Driver<S> {
+    pub(crate) fn new(stream: S, shared: Arc<Shared>, times: Times, ours: &Settings) -> Driver<S> {
+        let now = Instant::now();
+        Driver {
+            stream: Box::pin(stream),
+            shared,
+            times,
+            reader: Reader::new(ours),
+            writer: Writer::default(),
+            phase: Phase::Open,
+            flush_next: true,
+            blocked: None,
+            begun: now,
+            last_read: now,
+            pinged: false,
+            alarm: Alarm::new(now),
+            breather: Breather::default(),
+        }
+    }
+
+    /// `Ready` when the connection is over.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now = Instant::now();
+        if self.flush_next || self.blocked.is_some() {
+            self.write(now, cx)?;
+        }
+        match self.phase {
+            Phase::Open => self.read(now, cx)?,
+            Phase::Lingering { .. } => {
+                if self.has_hung_up(cx)? {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            Phase::HalfClosed { .. } | Phase::Closing { .. } => {}
+        }
+        if self.alarm.is_due(now) {
+            if self.is_out_of_grace(now) {
+                return Poll::Ready(Ok(()));
+            }
+            self.keep_times(now);
+            self.alarm.set(self.next_alarm(now), cx);
+        }
+        self.settle(now, cx)?;
+        Poll::Pending
+    }
+
+    fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+        let (flush, written) = self.writer.poll_flush(self.stream.as_mut(), &self.shared, cx)?;
+        self.breather.count(written);
+        self.flush_next = flush == Flush::More;
+        if flush != Flush::Blocked {
+            self.blocked = None;
+        } else if written > 0 || self.blocked.is_none() {
+            self.blocked = Some(now);
+            self.alarm.no_later(now + self.times.write_stall, cx);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+        let time = self.shared.at(now);
+        let (pass, read) = self.reader.poll_pass(self.stream.as_mut(), &self.shared, time, cx)?;
+        self.breather.count(read);
+        match pass {
+            Pass::None => {}
+            Pass::Some | Pass::Over => {
+                self.last_read = now;
+                self.pinged = false;
+                self.flush_next = true;
+            }
+            Pass::Eof => {
+                self.phase = Phase::HalfClosed { probed: now };
+                self.alarm.no_later(now + PROBE, cx);
+                self.end_reading();
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes: who waits for an answer is told. Who is owed one may still read it.
+    fn end_reading(&mut self) {
+        let mut state = self.shared.lock();
+        state.half_closed = true;
+        let wakers = state.session.close_calls();
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        self.probe();
+    }
+
+    fn probe(&mut self) {
+        let mut state = self.shared.lock();
+        let state = &mut *state;
+        // Where even this is too much, the stalled write shows first.
+        let _ = state.session.ping(0, &mut state.outbox);
+    }
+
+    /// Looks at the state under one lock: what is to be written, and whether this is the end.
+    fn settle(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut state = self.shared.lock();
+        if !state.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            // The runtime's own waker: no code of a user.
+            state.driver = Some(cx.waker().clone());
+        }
+        let queued = !state.outbox.is_empty();
+        state.flushing |= queued || self.flush_next;
+        let written = !queued && self.blocked.is_none();
+        let drained = written && state.session.is_drained();
+        let ended = written && state.half_closed && state.session.owes_nothing();
+        let closed = state.closed.is_some();
+        let timer = state.timer;
+        drop(state);
+
+        self.flush_next |= queued && self.blocked.is_none();
+        if let Some(timer) = timer {
+            self.alarm.no_later(self.shared.instant(timer), cx);
+        }
+        if closed {
+            self.close(written, now, cx)?;
+        } else if drained || ended {
+            self.shared.close(if drained { CloseReason::Drained } else { CloseReason::Eof }, GoawayCode::Closed);
+            self.flush_next = true;
+        }
+        if self.flush_next {
+            self.breather.come_back(cx);
+        }
+        Ok(())
+    }
+
+    /// Writes what is queued, then waits for the peer to hang up: a stream dropped with bytes unread
+    /// is reset, and the goodbye is lost with it (RFC 1122, 4.2.2.13).
+    fn close(&mut self, written: bool, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.phase {
+            Phase::Open | Phase::HalfClosed { .. } => {
+                self.phase = Phase::Closing { until: now + CLOSE_GRACE };
+                self.alarm.no_later(now + CLOSE_GRACE, cx);
+                self.flush_next = true;
+            }
+            Phase::Closing { until } if written => {
+                if self.stream.as_mut().poll_shutdown(cx)?.is_ready() {
+                    self.phase = Phase::Lingering { until };
+                    self.flush_next = true;
+                }
+            }
+            Phase::Closing { .. } | Phase::Lingering { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Reads what the peer still sends, and drops it.
+    fn has_hung_up(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut scratch = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        if self.stream.as_mut().poll_read(cx, &mut buffer)?.is_pending() {
+            return Ok(false);
+        }
+        let read = buffer.filled().len();
+        self.breather.count(read);
+        self.flush_next = true;
+        Ok(read == 0)
+    }
+
+    fn is_out_of_grace(&self, now: Instant) -> bool {
+        matches!(self.phase, Phase::Closing { until } | Phase::Lingering { until } if now >= until)
+    }
+
+    /// Does what is due: deadlines, pings, and giving up on a peer that does not answer.
+    fn keep_times(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Closing { .. } | Phase::Lingering { .. } => return,
+            Phase::HalfClosed { probed } if now >= probed + PROBE => {
+                self.phase = Phase::HalfClosed { probed: now };
+                self.probe();
+            }
+            Phase::HalfClosed { .. } | Phase::Open => {}
+        }
+        if let Some(reason) = self.lost_patience(now) {
+            return self.shared.close(reason, GoawayCode::Timeout);
+        }
+        if !self.pinged && now >= self.last_read + self.times.ping_after {
+            self.pinged = true;
+            self.probe();
+        }
+        self.shared.expire(now);
+    }
+
+    fn lost_patience(&self, now: Instant) -> Option<CloseReason> {
+        let silent = now >= self.last_read + self.times.ping_after + self.times.dead_after;
+        let stalled = self.blocked.is_some_and(|since| now >= since + self.times.write_stall);
+        let late = now >= self.begun + self.times.handshake && !self.shared.is_greeted();
+        match (late, silent, stalled) {
+            (true, ..) => Some(CloseReason::HandshakeTimeout),
+            (_, true, _) => Some(CloseReason::Silent),
+            (.., true) => Some(CloseReason::WriteStalled),
+            _ => None,
+        }
+    }
+
+    fn next_alarm(&self, now: Instant) -> Instant {
+        let handshake = self.begun + self.times.handshake;
+        let ping = self.last_read + self.times.ping_after;
+        let silent = if self.pinged { ping + self.times.dead_after } else { ping };
+        let (probe, until) = match self.phase {
+            Phase::Open => (None, None),
+            Phase::HalfClosed { probed } => (Some(probed + PROBE), None),
+            Phase::Closing { until } | Phase::Lingering { until } => (None, Some(until)),
+        };
+        let stall = self.blocked.map(|since| since + self.times.write_stall);
+        let handshake = (now < handshake).then_some(handshake);
+        [handshake, probe, until, stall].into_iter().flatten().fold(silent.max(now + Duration::from_millis(1)), Instant::min)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        ready!(this.breather.poll(cx));
+        if let Err(error) = ready!(this.turn(cx)) {
+            this.shared.abort(CloseReason::Io(error.to_string()));
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        // Says nothing where there is a reason already.
+        self.shared.abort(CloseReason::RuntimeGone);
+        self.shared.gone();
+    }
+}
+
+/// Wakes the driver at a time. Setting it costs; looking at it does not.
+struct Alarm {
+    at: Instant,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    /// Due at once: the first turn sets it.
+    fn new(now: Instant) -> Alarm {
+        Alarm { at: now, sleep: Box::pin(tokio::time::sleep_until(now)) }
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        now >= self.at
+    }
+
+    fn set(&mut self, at: Instant, cx: &mut Context<'_>) {
+        self.at = at;
+        self.sleep.as_mut().reset(at);
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    fn no_later(&mut self, at: Instant, cx: &mut Context<'_>) {
+        if at < self.at {
+            self.set(at, cx);
+        }
+    }
+}
+
+/// Lets other tasks run: at once after little, by way of the runtime after much.
+#[derive(Default)]
+struct Breather {
+    moved: usize,
+    yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Breather {
+    fn count(&mut self, bytes: usize) {
+        self.moved += bytes;
+    }
+
+    /// Has the task polled again.
+    fn come_back(&mut self, cx: &mut Context<'_>) {
+        if self.moved >= BULK {
+            self.moved = 0;
+            self.yielding = Some(Box::pin(tokio::task::yield_now()));
+            if self.poll(cx).is_pending() {
+                return;
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(yielding) = &mut self.yielding {
+            ready!(yielding.as_mut().poll(cx));
+            self.yielding = None;
+        }
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,237 @@
+//! Calls that stay in the process: the same client and the same `Call`, and nothing is serialised.
+
+use crate::blocking;
+use crate::context::{Context, LocalCall as LocalContext};
+use crate::descriptor::MethodDescriptor;
+use crate::error::{CallError, Error, Refusal, Refused, RemoteError};
+use crate::panic;
+use crate::proto::meta::MetaPairs;
+use crate::workers::WorkerThreads;
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, Sleep};
+
+type Outcome<T, E> = Result<T, Error<E>>;
+
+/// A call of a local client.
+pub(crate) struct LocalCall<T, E> {
+    method: &'static MethodDescriptor,
+    /// What the handler may ask about; absent where it asks nothing.
+    context: Option<Arc<LocalContext>>,
+    meta: MetaPairs,
+    deadline: Option<Instant>,
+    alarm: Option<Pin<Box<Sleep>>>,
+    job: Job<T, E>,
+    /// Moves the job off the caller's task; kept here since only the constructors know `T: Send`.
+    start: fn(Job<T, E>) -> Job<T, E>,
+}
+
+enum Job<T, E> {
+    /// Runs where it is awaited.
+    Here(Pin<Box<dyn Future<Output = Outcome<T, E>> + Send>>),
+    /// To be run on a thread that it may block.
+    Blocking(Box<dyn FnOnce() -> Outcome<T, E> + Send>),
+    Elsewhere {
+        outcome: oneshot::Receiver<Outcome<T, E>>,
+        abort: Option<AbortHandle>,
+    },
+    Ended(Option<Outcome<T, E>>),
+}
+
+impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
+    pub(crate) fn future(
+        method: &'static MethodDescriptor,
+        context: Option<Context>,
+        job: impl Future<Output = Outcome<T, E>> + Send + 'static,
+    ) -> LocalCall<T, E> {
+        LocalCall::new(method, context, Job::Here(Box::pin(job)))
+    }
+
+    pub(crate) fn blocking(
+        method: &'static MethodDescriptor,
+        context: Option<Context>,
+        job: impl FnOnce() -> Outcome<T, E> + Send + 'static,
+    ) -> LocalCall<T, E> {
+        LocalCall::new(method, context, Job::Blocking(Box::new(job)))
+    }
+
+    fn new(method: &'static MethodDescriptor, context: Option<Context>, job: Job<T, E>) -> LocalCall<T, E> {
+        panic::install_hook();
+        let context = context.and_then(|context| context.as_local().cloned());
+        LocalCall { method, context, meta: MetaPairs::default(), deadline: None, alarm: None, job, start: start::<T, E> }
+    }
+}
+
+impl<T: 'static, E> LocalCall<T, E> {
+    pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Outcome<T, E>> {
+        self.brief();
+        if self.method.notify {
+            return Poll::Ready(self.notify());
+        }
+        if let Job::Blocking(_) = self.job {
+            self.start();
+        }
+        if let Poll::Ready(outcome) = self.job.poll(cx) {
+            self.job = Job::Ended(None);
+            return Poll::Ready(outcome);
+        }
+        ready!(self.poll_alarm(cx));
+        self.stop();
+        Poll::Ready(Err(CallError::TimedOut { sent: true }.into()))
+    }
+
+    /// A notify's handler runs on when its caller goes.
+    fn notify(&mut self) -> Outcome<T, E> {
+        self.start();
+        if let Job::Elsewhere { abort, .. } = &mut self.job {
+            *abort = None;
+        }
+        if let Job::Ended(Some(Err(refused))) = std::mem::replace(&mut self.job, Job::Ended(None)) {
+            return Err(refused);
+        }
+        unit().ok_or_else(|| CallError::ReplyUndecodable("a notify returns nothing".into()).into())
+    }
+}
+
+impl<T, E> LocalCall<T, E> {
+    pub(crate) fn method(&self) -> &'static MethodDescriptor {
+        self.method
+    }
+
+    pub(crate) fn deadline_mut(&mut self) -> &mut Option<Instant> {
+        &mut self.deadline
+    }
+
+    pub(crate) fn meta_mut(&mut self) -> &mut MetaPairs {
+        &mut self.meta
+    }
+
+    /// Starts the handler without being polled.
+    pub(crate) fn send(&mut self) {
+        self.brief();
+        self.start();
+    }
+
+    /// Tells the handler's context what the call was given.
+    fn brief(&mut self) {
+        if let Some(context) = &self.context
+            && matches!(self.job, Job::Here(_) | Job::Blocking(_))
+        {
+            let mut facts = context.lock();
+            facts.deadline = self.deadline;
+            facts.meta = self.meta.encode(None);
+        }
+    }
+
+    fn start(&mut self) {
+        let job = std::mem::replace(&mut self.job, Job::Ended(None));
+        self.job = (self.start)(job);
+    }
+
+    fn poll_alarm(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline else { return Poll::Pending };
+        if self.alarm.is_none() {
+            let Ok(runtime) = runtime() else { return Poll::Pending };
+            let _entered = runtime.enter();
+            self.alarm = Some(Box::pin(tokio::time::sleep_until(deadline)));
+        }
+        match &mut self.alarm {
+            Some(alarm) => alarm.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Nobody waits any more.
+    fn stop(&mut self) {
+        if let Some(context) = &self.context {
+            context.cancelled.cancel();
+        }
+        if let Job::Elsewhere { abort: Some(abort), .. } = &self.job
+            && !self.method.detached
+        {
+            abort.abort();
+        }
+        self.job = Job::Ended(None);
+    }
+}
+
+impl<T, E> Drop for LocalCall<T, E> {
+    fn drop(&mut self) {
+        if !self.method.notify {
+            self.stop();
+        }
+    }
+}
+
+impl<T, E> Job<T, E> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Outcome<T, E>> {
+        match self {
+            Job::Here(future) => match panic::catch(|| future.as_mut().poll(cx)) {
+                Ok(poll) => poll,
+                Err(parts) => Poll::Ready(Err(RemoteError::new(parts).into())),
+            },
+            Job::Elsewhere { outcome, .. } => {
+                let outcome = ready!(Pin::new(outcome).poll(cx));
+                let dropped = || CallError::Cancelled("the handler was dropped before it had an answer".into());
+                Poll::Ready(outcome.unwrap_or_else(|_| Err(dropped().into())))
+            }
+            Job::Ended(outcome) => Poll::Ready(outcome.take().expect("`Call` polled after it was over")),
+            // Started before it is polled.
+            Job::Blocking(_) => Poll::Pending,
+        }
+    }
+}
+
+fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>) -> Job<T, E> {
+    let (sender, outcome) = oneshot::channel();
+    let abort = match job {
+        Job::Here(future) => match runtime() {
+            Ok(runtime) => Some(runtime.spawn(run(Job::Here(future), sender)).abort_handle()),
+            Err(error) => return overloaded(&error),
+        },
+        Job::Blocking(job) => {
+            let job = move || {
+                let outcome = panic::catch(|| blocking::while_blocking(job));
+                // Fails where the caller has gone.
+                let _ = sender.send(outcome.unwrap_or_else(|parts| Err(RemoteError::new(parts).into())));
+            };
+            if let Err(no_thread) = WorkerThreads::shared().submit(Box::new(job)) {
+                return overloaded(&no_thread.error);
+            }
+            None
+        }
+        started => return started,
+    };
+    Job::Elsewhere { outcome, abort }
+}
+
+async fn run<T, E>(mut job: Job<T, E>, sender: oneshot::Sender<Outcome<T, E>>) {
+    let outcome = std::future::poll_fn(|cx| job.poll(cx)).await;
+    // Fails where the caller has gone.
+    let _ = sender.send(outcome);
+}
+
+fn overloaded<T, E>(error: &std::io::Error) -> Job<T, E> {
+    let refused = Refused::new(Refusal::Overloaded, format!("no thread could be started: {error}"));
+    Job::Ended(Some(Err(CallError::Refused(refused).into())))
+}
+
+/// The caller's runtime, or the background one on a plain thread.
+fn runtime() -> std::io::Result<Handle> {
+    Handle::try_current().or_else(|_| blocking::background().cloned())
+}
+
+/// `()`, where that is what `T` is.
+fn unit<T: 'static>() -> Option<T> {
+    let mut value: Option<T> = None;
+    if let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<()>>() {
+        *slot = Some(());
+    }
+    value
+}

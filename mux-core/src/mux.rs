@@ -1,0 +1,370 @@
+//! The asking half: a transaction from its arguments to its value.
+
+use crate::blocking;
+use crate::body::{self, ArgsEncoder, EncodeError, Returned};
+use crate::buffer;
+use crate::connection::{self, Shared};
+use crate::context::Context;
+use crate::descriptor::MethodDescriptor;
+use crate::error::{CallError, CloseReason, Closed, Error, Refused};
+use crate::local::LocalCall;
+use crate::proto::calls::{Request, Terminal, Ticket, Value};
+use crate::proto::fault::GoawayCode;
+use crate::proto::meta::{MetaPairs, RESERVED};
+use serde::de::DeserializeOwned;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll, ready};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Keeps a connection open: the last one dropped closes it.
+pub(crate) struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Handle {
+        Handle { shared }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close(CloseReason::Local, GoawayCode::Closed);
+    }
+}
+
+/// The asking half of a connection: what a client holds. Cheap to clone.
+#[derive(Clone)]
+pub struct Mux {
+    handle: Arc<Handle>,
+    nested: bool,
+}
+
+impl fmt::Debug for Mux {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mux").field("peer", self.shared().peer()).finish_non_exhaustive()
+    }
+}
+
+/// A client that can be made from a connection; implemented by `#[service]`.
+pub trait Client: Sized {
+    /// Makes the client.
+    fn from_mux(mux: Mux) -> Self;
+}
+
+impl Mux {
+    pub(crate) fn new(handle: Arc<Handle>) -> Mux {
+        Mux { handle, nested: false }
+    }
+
+    /// For calls from within a handler of the same connection.
+    pub(crate) fn nested(shared: &Shared) -> Mux {
+        match shared.handle() {
+            Some(handle) => Mux { handle, nested: true },
+            None => Mux::nowhere(),
+        }
+    }
+
+    /// Each call on it is told that the connection is closed.
+    pub(crate) fn nowhere() -> Mux {
+        connection::nowhere()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// A call of a method that returns a plain value.
+    #[doc(hidden)]
+    pub fn transaction<T: DeserializeOwned + 'static>(
+        &self,
+        method: &'static MethodDescriptor,
+        encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
+    ) -> Call<T> {
+        self.call(method, body::no_app, encode)
+    }
+
+    /// A call of a method that returns a `Result`.
+    #[doc(hidden)]
+    pub fn transaction_result<R: Returned>(
+        &self,
+        method: &'static MethodDescriptor,
+        encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
+    ) -> Call<R::Ok, R::App> {
+        self.call(method, R::decode_app, encode)
+    }
+
+    /// A call that nothing comes back from.
+    #[doc(hidden)]
+    pub fn notify(
+        &self,
+        method: &'static MethodDescriptor,
+        encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
+    ) -> Call<()> {
+        self.call(method, body::no_app, encode)
+    }
+
+    fn call<T, E>(
+        &self,
+        method: &'static MethodDescriptor,
+        decode_app: fn(&[u8]) -> Result<E, String>,
+        encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
+    ) -> Call<T, E> {
+        let mut args = ArgsEncoder::new(method.encoding);
+        match encode(&mut args) {
+            Ok(()) => Call::remote(RemoteCall {
+                mux: self.clone(),
+                method,
+                decode_app,
+                meta: MetaPairs::default(),
+                deadline: None,
+                progress: Progress::Unsent(args.into_bytes()),
+            }),
+            Err(error) => Call::failed(Refused::invalid_args(format!("the arguments could not be encoded: {error}"))),
+        }
+    }
+}
+
+/// A call that was made and may not have been sent yet: await it, [`wait`](Call::wait) for it on a
+/// plain thread, or [`send`](Call::send) it now and do either later.
+///
+/// Its arguments are encoded already; it borrows nothing. It is sent when it is first polled. Dropped
+/// before that, it sends nothing; dropped later, it cancels the transaction on the other side.
+///
+/// Cancel safe in the sense that dropping it loses nothing but its own answer.
+#[must_use = "a call does nothing until it is awaited, sent or waited for"]
+pub struct Call<T, E = Infallible> {
+    way: Way<T, E>,
+    value: PhantomData<fn() -> T>,
+}
+
+enum Way<T, E> {
+    Remote(RemoteCall<E>),
+    Local(LocalCall<T, E>),
+    /// It failed while it was made.
+    Failed(Option<CallError>),
+}
+
+struct RemoteCall<E> {
+    mux: Mux,
+    method: &'static MethodDescriptor,
+    decode_app: fn(&[u8]) -> Result<E, String>,
+    meta: MetaPairs,
+    deadline: Option<Instant>,
+    progress: Progress,
+}
+
+enum Progress {
+    Unsent(Vec<u8>),
+    Sent(Ticket),
+    Ended(Option<Terminal>),
+}
+
+impl<T, E> fmt::Debug for Call<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = match &self.way {
+            Way::Remote(remote) => remote.method.path,
+            Way::Local(local) => local.method().path,
+            Way::Failed(_) => "failed",
+        };
+        f.debug_struct("Call").field("method", &method).finish_non_exhaustive()
+    }
+}
+
+impl<T, E> Call<T, E> {
+    fn remote(remote: RemoteCall<E>) -> Call<T, E> {
+        Call { way: Way::Remote(remote), value: PhantomData }
+    }
+
+    fn failed(refused: Refused) -> Call<T, E> {
+        Call { way: Way::Failed(Some(CallError::Refused(refused))), value: PhantomData }
+    }
+
+    /// A call of an `async fn`, or of an `inline` one, in this process.
+    #[doc(hidden)]
+    pub fn local(
+        method: &'static MethodDescriptor,
+        context: Option<Context>,
+        job: impl Future<Output = Result<T, Error<E>>> + Send + 'static,
+    ) -> Call<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        Call { way: Way::Local(LocalCall::future(method, context, job)), value: PhantomData }
+    }
+
+    /// A call of a plain `fn` in this process.
+    #[doc(hidden)]
+    pub fn local_blocking(
+        method: &'static MethodDescriptor,
+        context: Option<Context>,
+        job: impl FnOnce() -> Result<T, Error<E>> + Send + 'static,
+    ) -> Call<T, E>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        Call { way: Way::Local(LocalCall::blocking(method, context, job)), value: PhantomData }
+    }
+
+    /// Gives the call so much time, from now. The other side is told and stops its handler then;
+    /// this side fails with [`CallError::TimedOut`] whatever the other does. Times are kept in
+    /// milliseconds.
+    ///
+    /// Of several timeouts the shortest counts. Without one a call waits as long as its connection
+    /// lives.
+    pub fn timeout(mut self, timeout: Duration) -> Call<T, E> {
+        // So far ahead that it never comes, where the clock cannot tell it.
+        let Some(at) = Instant::now().checked_add(timeout) else { return self };
+        let deadline = match &mut self.way {
+            Way::Remote(remote) => &mut remote.deadline,
+            Way::Local(local) => local.deadline_mut(),
+            Way::Failed(_) => return self,
+        };
+        *deadline = Some(deadline.map_or(at, |known| known.min(at)));
+        self
+    }
+
+    /// Adds a key and a value that the handler reads by [`Context::meta`].
+    ///
+    /// The protocol's own keys are refused, and the call fails: `timeout_ms`, `channels`,
+    /// `traceparent`, `tracestate`.
+    pub fn meta(mut self, key: &str, value: &str) -> Call<T, E> {
+        if RESERVED.contains(&key) {
+            return Call::failed(Refused::invalid_args(format!("meta key `{key}` is the protocol's own")));
+        }
+        match &mut self.way {
+            Way::Remote(remote) => remote.meta.push(key, value),
+            Way::Local(local) => local.meta_mut().push(key, value),
+            Way::Failed(_) => {}
+        }
+        self
+    }
+}
+
+impl<T: DeserializeOwned + 'static, E> Call<T, E> {
+    /// Sends the call now, or as soon as the other side has room, without being polled. Await it or
+    /// wait for it later. Dropped, it cancels the transaction.
+    ///
+    /// Neither blocks nor needs a runtime.
+    pub fn send(mut self) -> Call<T, E> {
+        match &mut self.way {
+            Way::Remote(remote) => remote.send(None),
+            Way::Local(local) => local.send(),
+            Way::Failed(_) => {}
+        }
+        self
+    }
+
+    /// Waits for the answer on a plain thread: no runtime is needed there.
+    ///
+    /// Works also in a plain `fn` method and in a runtime's blocking pool.
+    ///
+    /// # Errors
+    /// As awaiting the call.
+    ///
+    /// # Panics
+    /// In an async task, which it would block: await the call there.
+    pub fn wait(self) -> Result<T, Error<E>> {
+        assert!(
+            blocking::may_block(),
+            "`Call::wait` would block an async task; write `.await` instead, or call it from `spawn_blocking` or a plain `fn` method"
+        );
+        blocking::block_on(self)
+    }
+}
+
+impl<T, E> Unpin for Call<T, E> {}
+
+impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
+    type Output = Result<T, Error<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match &mut self.way {
+            Way::Remote(remote) => remote.poll(cx).map(|terminal| remote.result(terminal)),
+            Way::Local(local) => local.poll(cx),
+            Way::Failed(error) => Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over")))),
+        }
+    }
+}
+
+impl<E> RemoteCall<E> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Terminal> {
+        if let Progress::Unsent(_) = self.progress {
+            self.send(Some(cx.waker().clone()));
+            if let Progress::Sent(_) = self.progress {
+                return Poll::Pending;
+            }
+        }
+        let terminal = match &mut self.progress {
+            Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
+            Progress::Ended(terminal) => terminal.take().expect("`Call` polled after it was over"),
+            Progress::Unsent(_) => return Poll::Pending,
+        };
+        self.progress = Progress::Ended(None);
+        Poll::Ready(terminal)
+    }
+
+    /// Hands the request over, once.
+    fn send(&mut self, waker: Option<task::Waker>) {
+        let Progress::Unsent(body) = &mut self.progress else { return };
+        let shared = self.mux.shared();
+        let request = Request {
+            method: self.method.path,
+            meta: std::mem::take(&mut self.meta),
+            body: std::mem::take(body),
+            deadline: self.deadline.map(|deadline| shared.at(deadline)),
+            waker,
+            nested: self.mux.nested,
+        };
+        let opened = if self.method.notify { shared.notify(request) } else { shared.open(request).map(Some) };
+        self.progress = match opened {
+            Ok(Some(ticket)) => Progress::Sent(ticket),
+            Ok(None) => Progress::Ended(Some(Terminal::Sent)),
+            Err(terminal) => Progress::Ended(Some(terminal)),
+        };
+    }
+
+    fn result<T: DeserializeOwned + 'static>(&self, terminal: Terminal) -> Result<T, Error<E>> {
+        match terminal {
+            Terminal::Reply(value) => decode(value),
+            // A notify's value is `()`, as if the other side had said nil.
+            Terminal::Sent => decode(Value::Copied(vec![0xc0])),
+            Terminal::Fault(fault) => Err(body::error_of_fault(fault, self.decode_app)),
+            Terminal::TimedOut { sent } => Err(CallError::TimedOut { sent }.into()),
+            Terminal::Closed { sent } => {
+                let reason = self.mux.shared().close_reason();
+                Err(CallError::Closed(Closed { reason, sent }).into())
+            }
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned + 'static, E>(value: Value) -> Result<T, Error<E>> {
+    let decoded = match value {
+        Value::Shared(bytes) => body::decode_shared(&bytes),
+        Value::Copied(bytes) => {
+            let decoded = body::decode(&bytes);
+            buffer::give(bytes);
+            decoded
+        }
+    };
+    decoded.map_err(|why| CallError::ReplyUndecodable(why).into())
+}
+
+impl<E> Drop for RemoteCall<E> {
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.progress, Progress::Ended(None)) {
+            Progress::Unsent(body) => buffer::give(body),
+            Progress::Sent(ticket) => self.mux.shared().abandon(ticket),
+            Progress::Ended(_) => {}
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! All that generated code names. No part of the public interface.
+
+pub use crate::body::{ArgsDecoder, ArgsEncoder, EncodeError, FromBin, Outcome, Returned};
+pub use crate::connection::Connection;
+pub use crate::context::Context;
+pub use crate::demux::{Inbound, Service, Turn};
+pub use crate::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
+pub use crate::error::{Error, Refused};
+pub use crate::mux::{Call, Client, Mux};
+pub use crate::server::{connect, connect_blocking};
+pub use crate::stub::Stub;
+pub use crate::transport::{Address, ConnectError};
+pub use bytes::Bytes;
+pub use core::borrow::Borrow;
+pub use core::clone::Clone;
+pub use core::convert::{AsRef, From, Infallible, Into, TryInto};
+pub use core::default::Default;
+pub use core::fmt;
+pub use core::future::Future;
+pub use core::marker::{PhantomData, Send, Sized, Sync};
+pub use core::ops::{Deref, Fn, FnOnce};
+pub use core::option::Option::{self, None, Some};
+pub use core::result::Result::{self, Err, Ok};
+pub use serde::Serialize;
+pub use serde::de::DeserializeOwned;
+pub use std::borrow::{Cow, ToOwned};
+pub use std::string::String;
+pub use std::sync::Arc;
+pub use std::vec::Vec;
+
+/// A type parameter of a service: what can be an argument or a result by itself.
+pub trait Value: Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}

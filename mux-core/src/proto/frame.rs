@@ -1,0 +1,493 @@
+//! Frame <-> MessagePack, by hand. Borrows from the bytes it is given; allocates nothing while reading.
+
+use super::fault::{FaultCode, GoawayCode};
+use super::hello::{Hello, Settings};
+use super::xid::Xid;
+use rmp::Marker;
+use rmp::decode as read;
+use rmp::encode as write;
+use std::fmt;
+
+/// One frame of the protocol, without its length prefix. The user's value stands last.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Frame<'a> {
+    Hello(Hello),
+    Request {
+        xid: Xid,
+        method: &'a str,
+        /// A MessagePack map, or `None` for nil.
+        meta: Option<&'a [u8]>,
+        args: &'a [u8],
+    },
+    Reply {
+        xid: Xid,
+        meta: Option<&'a [u8]>,
+        value: &'a [u8],
+    },
+    Fault {
+        xid: Xid,
+        meta: Option<&'a [u8]>,
+        code: FaultCode,
+        message: &'a str,
+        /// Empty for nil.
+        detail: &'a [u8],
+    },
+    Cancel {
+        xid: Xid,
+    },
+    Notify {
+        method: &'a str,
+        meta: Option<&'a [u8]>,
+        args: &'a [u8],
+    },
+    Item {
+        channel: u64,
+        carried: Option<&'a [u8]>,
+        count: u32,
+        values: &'a [u8],
+    },
+    End {
+        channel: u64,
+        why: Option<End<'a>>,
+    },
+    Stop {
+        channel: u64,
+    },
+    Credit {
+        channel: u64,
+        total: u64,
+    },
+    Chunk {
+        id: u64,
+        /// Bytes still to come after this chunk; `None` abandons the message.
+        remaining: Option<u64>,
+        data: &'a [u8],
+    },
+    Ping {
+        nonce: u64,
+    },
+    Pong {
+        nonce: u64,
+    },
+    Goaway {
+        last: Xid,
+        code: GoawayCode,
+        message: &'a str,
+    },
+    /// A kind from 64 up, of a later version: skipped.
+    Skipped {
+        kind: u64,
+    },
+}
+
+/// Why a channel ended early.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct End<'a> {
+    pub(crate) code: FaultCode,
+    pub(crate) message: &'a str,
+    pub(crate) detail: &'a [u8],
+}
+
+/// Kinds from here up may be skipped by who does not know them.
+const FIRST_SKIPPABLE: u64 = 64;
+
+/// An envelope that is no frame. It ends the connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BadFrame(pub(crate) String);
+
+impl fmt::Display for BadFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Reads one whole frame.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Frame<'a>, BadFrame> {
+        let mut input = Input { rest: bytes };
+        let len = input.array_len("frame")?;
+        if len == 0 {
+            return Err(BadFrame("a frame is an empty array".into()));
+        }
+        let kind = input.uint("kind")?;
+        if kind >= FIRST_SKIPPABLE {
+            return Ok(Frame::Skipped { kind });
+        }
+        let frame = input.fields(kind, len - 1)?;
+        if !input.rest.is_empty() {
+            return Err(BadFrame(format!("{} stray bytes after a frame of kind {kind}", input.rest.len())));
+        }
+        Ok(frame)
+    }
+
+    /// Appends all of the frame but its [`body`](Frame::body).
+    pub(crate) fn encode_head(&self, out: &mut Vec<u8>) {
+        let mut output = Output { out };
+        match *self {
+            Frame::Hello(ref hello) => {
+                output.head(5, 0).str("mux").uint(u64::from(hello.version)).uint(match hello.side {
+                    super::xid::Side::Connecting => 0,
+                    super::xid::Side::Accepting => 1,
+                });
+                hello.settings.encode(output.out);
+            }
+            Frame::Request { xid, method, meta, .. } => {
+                output.head(5, 1).uint(xid).str(method).raw_or_nil(meta);
+            }
+            Frame::Reply { xid, meta, .. } => {
+                output.head(4, 2).uint(xid).raw_or_nil(meta);
+            }
+            Frame::Fault { xid, meta, code, message, .. } => {
+                output.head(6, 3).uint(xid).raw_or_nil(meta).uint(u64::from(code.to_wire())).str(message);
+            }
+            Frame::Cancel { xid } => {
+                output.head(2, 4).uint(xid);
+            }
+            Frame::Notify { method, meta, .. } => {
+                output.head(4, 5).str(method).raw_or_nil(meta);
+            }
+            Frame::Item { channel, carried, count, .. } => {
+                output.head(3 + count, 6).uint(channel).raw_or_nil(carried);
+            }
+            Frame::End { channel, ref why } => {
+                output.head(3, 7).uint(channel).end(why.as_ref());
+            }
+            Frame::Stop { channel } => {
+                output.head(2, 8).uint(channel);
+            }
+            Frame::Credit { channel, total } => {
+                output.head(3, 9).uint(channel).uint(total);
+            }
+            Frame::Chunk { id, remaining, data } => {
+                output.head(4, 10).uint(id).uint_or_nil(remaining).bin_head(data.len());
+            }
+            Frame::Ping { nonce } => {
+                output.head(2, 11).uint(nonce);
+            }
+            Frame::Pong { nonce } => {
+                output.head(2, 12).uint(nonce);
+            }
+            Frame::Goaway { last, code, message } => {
+                output.head(4, 13).uint(last).uint(u64::from(code.to_wire())).str(message);
+            }
+            Frame::Skipped { kind } => {
+                output.head(1, kind);
+            }
+        }
+    }
+
+    /// The frame's last part: the user's value, or nothing.
+    pub(crate) fn body(&self) -> &'a [u8] {
+        const NIL: &[u8] = &[0xc0];
+        match self {
+            Frame::Request { args, .. } | Frame::Notify { args, .. } => args,
+            Frame::Reply { value, .. } => value,
+            Frame::Fault { detail, .. } if detail.is_empty() => NIL,
+            Frame::Fault { detail, .. } => detail,
+            Frame::Item { values, .. } => values,
+            Frame::Chunk { data, .. } => data,
+            _ => &[],
+        }
+    }
+}
+
+/// A cursor over a frame's bytes.
+pub(super) struct Input<'a> {
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    fn fields(&mut self, kind: u64, len: u32) -> Result<Frame<'a>, BadFrame> {
+        Ok(match (kind, len) {
+            (0, 4) => Frame::Hello(self.hello()?),
+            (1, 4) => Frame::Request {
+                xid: self.uint("xid")?,
+                method: self.str("method")?,
+                meta: self.map_or_nil("meta")?,
+                args: self.remainder("args")?,
+            },
+            (2, 3) => Frame::Reply {
+                xid: self.uint("xid")?,
+                meta: self.map_or_nil("meta")?,
+                value: self.remainder("value")?,
+            },
+            (3, 5) => Frame::Fault {
+                xid: self.uint("xid")?,
+                meta: self.map_or_nil("meta")?,
+                code: FaultCode::from_wire(self.u32("fault code")?),
+                message: self.str("message")?,
+                detail: nil_as_empty(self.remainder("detail")?),
+            },
+            (4, 1) => Frame::Cancel { xid: self.uint("xid")? },
+            (5, 3) => Frame::Notify {
+                method: self.str("method")?,
+                meta: self.map_or_nil("meta")?,
+                args: self.remainder("args")?,
+            },
+            (6, 3..) => Frame::Item {
+                channel: self.uint("channel")?,
+                carried: self.value_or_nil("carried channels")?,
+                count: len - 2,
+                values: self.remainder("values")?,
+            },
+            (7, 2) => Frame::End { channel: self.uint("channel")?, why: self.end()? },
+            (8, 1) => Frame::Stop { channel: self.uint("channel")? },
+            (9, 2) => Frame::Credit { channel: self.uint("channel")?, total: self.uint("credit")? },
+            (10, 3) => Frame::Chunk {
+                id: self.uint("chunk id")?,
+                remaining: self.uint_or_nil("bytes remaining")?,
+                data: self.bin("chunk")?,
+            },
+            (11, 1) => Frame::Ping { nonce: self.uint("nonce")? },
+            (12, 1) => Frame::Pong { nonce: self.uint("nonce")? },
+            (13, 3) => Frame::Goaway {
+                last: self.uint("xid")?,
+                code: GoawayCode::from_wire(self.u32("goaway code")?),
+                message: self.str("message")?,
+            },
+            (0..=13, _) => return Err(BadFrame(format!("{len} fields in a frame of kind {kind}"))),
+            _ => return Err(BadFrame(format!("unknown frame kind {kind}"))),
+        })
+    }
+
+    fn hello(&mut self) -> Result<Hello, BadFrame> {
+        let magic = self.str("magic")?;
+        if magic != "mux" {
+            return Err(BadFrame(format!("hello of another protocol: {magic:?}")));
+        }
+        let version = self.u32("version")?;
+        let side = match self.uint("side")? {
+            0 => super::xid::Side::Connecting,
+            1 => super::xid::Side::Accepting,
+            other => return Err(BadFrame(format!("side {other} in a hello"))),
+        };
+        Ok(Hello { version, side, settings: Settings::decode(self)? })
+    }
+
+    fn end(&mut self) -> Result<Option<End<'a>>, BadFrame> {
+        if self.take_nil() {
+            return Ok(None);
+        }
+        let len = self.array_len("end")?;
+        if len != 3 {
+            return Err(BadFrame(format!("{len} fields in the reason of an end")));
+        }
+        Ok(Some(End {
+            code: FaultCode::from_wire(self.u32("fault code")?),
+            message: self.str("message")?,
+            detail: nil_as_empty(self.remainder("detail")?),
+        }))
+    }
+
+    fn array_len(&mut self, what: &str) -> Result<u32, BadFrame> {
+        read::read_array_len(&mut self.rest).map_err(|_| bad(what, "an array"))
+    }
+
+    pub(super) fn map_len(&mut self, what: &str) -> Result<u32, BadFrame> {
+        read::read_map_len(&mut self.rest).map_err(|_| bad(what, "a map"))
+    }
+
+    pub(super) fn uint(&mut self, what: &str) -> Result<u64, BadFrame> {
+        read::read_int(&mut self.rest).map_err(|_| bad(what, "an unsigned integer"))
+    }
+
+    pub(super) fn u32(&mut self, what: &str) -> Result<u32, BadFrame> {
+        read::read_int(&mut self.rest).map_err(|_| bad(what, "an unsigned integer below 2^32"))
+    }
+
+    pub(super) fn str(&mut self, what: &str) -> Result<&'a str, BadFrame> {
+        let len = read::read_str_len(&mut self.rest).map_err(|_| bad(what, "a string"))?;
+        let bytes = self.take(len as usize, what)?;
+        std::str::from_utf8(bytes).map_err(|_| bad(what, "valid UTF-8"))
+    }
+
+    fn bin(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
+        let len = read::read_bin_len(&mut self.rest).map_err(|_| bad(what, "binary"))?;
+        self.take(len as usize, what)
+    }
+
+    fn uint_or_nil(&mut self, what: &str) -> Result<Option<u64>, BadFrame> {
+        if self.take_nil() { Ok(None) } else { self.uint(what).map(Some) }
+    }
+
+    /// A map with string keys, still encoded.
+    fn map_or_nil(&mut self, what: &str) -> Result<Option<&'a [u8]>, BadFrame> {
+        if self.take_nil() {
+            return Ok(None);
+        }
+        let start = self.rest;
+        let len = self.map_len(what)?;
+        for _ in 0..len {
+            self.str(what)?;
+            self.skip(what)?;
+        }
+        Ok(Some(&start[..start.len() - self.rest.len()]))
+    }
+
+    fn value_or_nil(&mut self, what: &str) -> Result<Option<&'a [u8]>, BadFrame> {
+        if self.take_nil() {
+            return Ok(None);
+        }
+        let start = self.rest;
+        self.skip(what)?;
+        Ok(Some(&start[..start.len() - self.rest.len()]))
+    }
+
+    /// The frame's last part. Whether it is one well-formed value is for its reader to say: a bad
+    /// body ends one call, not the connection.
+    fn remainder(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.is_empty() { Err(bad(what, "a value")) } else { Ok(rest) }
+    }
+
+    /// Steps over one value of any shape, without recursion: every element costs a byte at least, so
+    /// a claim larger than what is left is refused at once.
+    pub(super) fn skip(&mut self, what: &str) -> Result<(), BadFrame> {
+        let mut left = 1_u64;
+        while left > 0 {
+            if left > self.rest.len() as u64 {
+                return Err(bad(what, "a whole value"));
+            }
+            left = left - 1 + self.skip_one(what)?;
+        }
+        Ok(())
+    }
+
+    /// Steps over one marker and its data; returns how many values it announces.
+    fn skip_one(&mut self, what: &str) -> Result<u64, BadFrame> {
+        let marker = Marker::from_u8(self.take(1, what)?[0]);
+        let (data, values) = match marker {
+            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => (0, 0),
+            Marker::U8 | Marker::I8 => (1, 0),
+            Marker::U16 | Marker::I16 | Marker::FixExt1 => (2, 0),
+            Marker::U32 | Marker::I32 | Marker::F32 => (4, 0),
+            Marker::U64 | Marker::I64 | Marker::F64 => (8, 0),
+            Marker::FixExt2 => (3, 0),
+            Marker::FixExt4 => (5, 0),
+            Marker::FixExt8 => (9, 0),
+            Marker::FixExt16 => (17, 0),
+            Marker::FixStr(len) => (usize::from(len), 0),
+            Marker::Str8 | Marker::Bin8 => (self.len(1, what)?, 0),
+            Marker::Str16 | Marker::Bin16 => (self.len(2, what)?, 0),
+            Marker::Str32 | Marker::Bin32 => (self.len(4, what)?, 0),
+            Marker::Ext8 => (self.len(1, what)? + 1, 0),
+            Marker::Ext16 => (self.len(2, what)? + 1, 0),
+            Marker::Ext32 => (self.len(4, what)?.saturating_add(1), 0),
+            Marker::FixArray(len) => (0, u64::from(len)),
+            Marker::FixMap(len) => (0, 2 * u64::from(len)),
+            Marker::Array16 => (0, self.len(2, what)? as u64),
+            Marker::Array32 => (0, self.len(4, what)? as u64),
+            Marker::Map16 => (0, 2 * self.len(2, what)? as u64),
+            Marker::Map32 => (0, 2 * self.len(4, what)? as u64),
+            Marker::Reserved => return Err(bad(what, "MessagePack")),
+        };
+        self.take(data, what)?;
+        Ok(values)
+    }
+
+    fn len(&mut self, width: usize, what: &str) -> Result<usize, BadFrame> {
+        let bytes = self.take(width, what)?;
+        Ok(bytes.iter().fold(0, |len, &byte| len << 8 | usize::from(byte)))
+    }
+
+    fn take(&mut self, len: usize, what: &str) -> Result<&'a [u8], BadFrame> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| bad(what, "a whole value"))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn take_nil(&mut self) -> bool {
+        let nil = self.rest.first() == Some(&Marker::Null.to_u8());
+        if nil {
+            self.rest = &self.rest[1..];
+        }
+        nil
+    }
+}
+
+fn bad(what: &str, expected: &str) -> BadFrame {
+    BadFrame(format!("{what} is not {expected}"))
+}
+
+fn nil_as_empty(value: &[u8]) -> &[u8] {
+    if value == [Marker::Null.to_u8()] { &[] } else { value }
+}
+
+/// Appends MessagePack to a buffer. Writing to a `Vec` cannot fail, so results are dropped here, once.
+struct Output<'o> {
+    out: &'o mut Vec<u8>,
+}
+
+impl Output<'_> {
+    fn head(&mut self, fields: u32, kind: u64) -> &mut Self {
+        let _ = write::write_array_len(self.out, fields);
+        self.uint(kind)
+    }
+
+    fn uint(&mut self, value: u64) -> &mut Self {
+        let _ = write::write_uint(self.out, value);
+        self
+    }
+
+    fn uint_or_nil(&mut self, value: Option<u64>) -> &mut Self {
+        match value {
+            Some(value) => self.uint(value),
+            None => self.raw_or_nil(None),
+        }
+    }
+
+    fn str(&mut self, value: &str) -> &mut Self {
+        let _ = write::write_str(self.out, value);
+        self
+    }
+
+    fn bin_head(&mut self, len: usize) -> &mut Self {
+        let _ = write::write_bin_len(self.out, len as u32);
+        self
+    }
+
+    fn raw_or_nil(&mut self, value: Option<&[u8]>) -> &mut Self {
+        self.out.extend_from_slice(value.unwrap_or(&[Marker::Null.to_u8()]));
+        self
+    }
+
+    fn end(&mut self, why: Option<&End<'_>>) -> &mut Self {
+        let Some(End { code, message, detail }) = why else { return self.raw_or_nil(None) };
+        let _ = write::write_array_len(self.out, 3);
+        let detail = (!detail.is_empty()).then_some(*detail);
+        self.uint(u64::from(code.to_wire())).str(message).raw_or_nil(detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(frame: &Frame<'_>) -> Vec<u8> {
+        let mut out = Vec::new();
+        frame.encode_head(&mut out);
+        out.extend_from_slice(frame.body());
+        out
+    }
+
+    #[test]
+    fn a_frame_cut_anywhere_is_refused_or_shorter_in_its_body_only() {
+        let frame = Frame::Request { xid: 1 << 40, method: "a.b", meta: Some(&[0x81, 0xa1, b'k', 1]), args: &[0x90] };
+        let bytes = encode(&frame);
+        for cut in 0..bytes.len() {
+            assert!(Frame::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn kinds_below_64_end_the_connection_and_others_are_skipped() {
+        assert!(Frame::decode(&[0x91, 63]).is_err());
+        assert_eq!(Frame::decode(&[0x92, 64, 7]), Ok(Frame::Skipped { kind: 64 }));
+    }
+
+    #[test]
+    fn claimed_lengths_are_checked_against_what_is_there() {
+        let array32_of_4e9 = [0x95, 1, 1, 0xa1, b'm', 0x81, 0xa1, b'k', 0xdd, 0xee, 0, 0, 0];
+        assert!(Frame::decode(&array32_of_4e9).is_err());
+    }
+}

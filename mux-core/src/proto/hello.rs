@@ -1,0 +1,128 @@
+//! HELLO: what each side tells the other first. Each side's word binds what the other sends.
+
+use super::frame::{BadFrame, Input};
+use super::xid::Side;
+use rmp::encode as write;
+
+/// The protocol's version.
+pub(crate) const VERSION: u32 = 1;
+
+/// The first frame of each side.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Hello {
+    pub(crate) version: u32,
+    pub(crate) side: Side,
+    pub(crate) settings: Settings,
+}
+
+/// What the sender of a HELLO allows its peer. Bytes, unless said otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Settings {
+    /// Largest frame that carries a part of a message.
+    pub(crate) max_frame: u64,
+    /// Largest message that may travel as one frame; the envelope apart.
+    pub(crate) max_inline: u64,
+    /// Largest body of a message; the envelope apart.
+    pub(crate) max_message: u64,
+    /// Requests that may wait for their answer at once.
+    pub(crate) max_in_flight: u64,
+    /// Bodies over 16 KiB of requests not yet answered, in sum.
+    pub(crate) max_buffered: u64,
+    /// Credit a channel starts with; also that of notifies.
+    pub(crate) window: u64,
+    /// Channels open at once.
+    pub(crate) max_channels: u64,
+    /// Name and fingerprint of each service the sender answers for.
+    pub(crate) services: Vec<(String, u64)>,
+}
+
+impl Settings {
+    /// What holds until a HELLO says more, and what a missing setting means.
+    pub(crate) const FLOOR: Settings = Settings {
+        max_frame: 16 << 10,
+        max_inline: 16 << 10,
+        max_message: 64 << 10,
+        max_in_flight: 16,
+        max_buffered: 64 << 10,
+        window: 16 << 10,
+        max_channels: 0,
+        services: Vec::new(),
+    };
+
+    /// The numbers by their names on the wire, beside their floors.
+    fn numbers(&self) -> [(&'static str, u64); 7] {
+        [
+            ("max_frame", self.max_frame),
+            ("max_inline", self.max_inline),
+            ("max_message", self.max_message),
+            ("max_in_flight", self.max_in_flight),
+            ("max_buffered", self.max_buffered),
+            ("window", self.window),
+            ("max_channels", self.max_channels),
+        ]
+    }
+
+    fn number_mut(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "max_frame" => &mut self.max_frame,
+            "max_inline" => &mut self.max_inline,
+            "max_message" => &mut self.max_message,
+            "max_in_flight" => &mut self.max_in_flight,
+            "max_buffered" => &mut self.max_buffered,
+            "window" => &mut self.window,
+            "max_channels" => &mut self.max_channels,
+            _ => return None,
+        })
+    }
+
+    // Writing to a `Vec` cannot fail.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let numbers = self.numbers();
+        let _ = write::write_map_len(out, numbers.len() as u32 + 1);
+        for (name, number) in numbers {
+            let _ = write::write_str(out, name);
+            let _ = write::write_uint(out, number);
+        }
+        let _ = write::write_str(out, "services");
+        let _ = write::write_map_len(out, self.services.len() as u32);
+        for (name, fingerprint) in &self.services {
+            let _ = write::write_str(out, name);
+            let _ = write::write_uint(out, *fingerprint);
+        }
+    }
+
+    pub(super) fn decode(input: &mut Input<'_>) -> Result<Settings, BadFrame> {
+        let mut settings = Settings::FLOOR;
+        for _ in 0..input.map_len("settings")? {
+            let name = input.str("setting")?;
+            match settings.number_mut(name) {
+                Some(number) => *number = input.uint(name)?,
+                None if name == "services" => settings.services = decode_services(input)?,
+                None => input.skip("unknown setting")?,
+            }
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), BadFrame> {
+        let floors = Settings::FLOOR.numbers();
+        match self.numbers().iter().zip(floors).find(|((_, number), (_, floor))| number < floor) {
+            Some(((name, number), (_, floor))) => {
+                Err(BadFrame(format!("{name} of {number} is below the floor of {floor}")))
+            }
+            None if self.max_buffered < self.max_message => {
+                Err(BadFrame(format!("max_buffered of {} is below max_message of {}", self.max_buffered, self.max_message)))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn decode_services(input: &mut Input<'_>) -> Result<Vec<(String, u64)>, BadFrame> {
+    let mut services = Vec::new();
+    for _ in 0..input.map_len("services")? {
+        services.push((input.str("service name")?.to_owned(), input.uint("fingerprint")?));
+    }
+    Ok(services)
+}

@@ -1,0 +1,101 @@
+//! The meta map of a message: the time left, and the user's own keys.
+
+use super::frame::{BadFrame, Input};
+use rmp::encode as write;
+
+/// Keys the protocol uses itself; a user's key of that name is refused.
+pub(crate) const RESERVED: [&str; 4] = ["timeout_ms", "channels", "traceparent", "tracestate"];
+
+/// A user's meta, encoded as it is built.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct MetaPairs {
+    count: u32,
+    pairs: Vec<u8>,
+}
+
+impl MetaPairs {
+    // Writing to a `Vec` cannot fail.
+    pub(crate) fn push(&mut self, key: &str, value: &str) {
+        self.count += 1;
+        let _ = write::write_str(&mut self.pairs, key);
+        let _ = write::write_str(&mut self.pairs, value);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// The whole map with the time left, or `None` where there is nothing to say.
+    pub(crate) fn encode(&self, timeout_ms: Option<u64>) -> Option<Vec<u8>> {
+        let count = self.count + u32::from(timeout_ms.is_some());
+        if count == 0 {
+            return None;
+        }
+        let mut map = Vec::with_capacity(self.pairs.len() + 24);
+        let _ = write::write_map_len(&mut map, count);
+        if let Some(timeout_ms) = timeout_ms {
+            let _ = write::write_str(&mut map, "timeout_ms");
+            let _ = write::write_uint(&mut map, timeout_ms);
+        }
+        map.extend_from_slice(&self.pairs);
+        Some(map)
+    }
+}
+
+/// What the protocol itself reads of a meta map.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct MetaFacts {
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) carries_channels: bool,
+}
+
+impl MetaFacts {
+    pub(crate) fn read(meta: Option<&[u8]>) -> Result<MetaFacts, BadFrame> {
+        let mut facts = MetaFacts::default();
+        let Some(bytes) = meta else { return Ok(facts) };
+        let mut input = Input { rest: bytes };
+        for _ in 0..input.map_len("meta")? {
+            match input.str("meta key")? {
+                "timeout_ms" => facts.timeout_ms = Some(input.uint("timeout_ms")?),
+                "channels" => {
+                    facts.carries_channels = true;
+                    input.skip("channels")?;
+                }
+                _ => input.skip("meta value")?,
+            }
+        }
+        Ok(facts)
+    }
+}
+
+/// The value of a user's key, where it is a string.
+pub(crate) fn lookup<'a>(meta: &'a [u8], key: &str) -> Option<&'a str> {
+    let mut input = Input { rest: meta };
+    for _ in 0..input.map_len("meta").ok()? {
+        if input.str("meta key").ok()? == key {
+            return input.str("meta value").ok();
+        }
+        input.skip("meta value").ok()?;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_and_time_left_are_read_back() {
+        let mut pairs = MetaPairs::default();
+        pairs.push("tenant", "eu");
+        let map = pairs.encode(Some(250)).unwrap();
+        assert_eq!(MetaFacts::read(Some(&map)).unwrap().timeout_ms, Some(250));
+        assert_eq!(lookup(&map, "tenant"), Some("eu"));
+        assert_eq!(lookup(&map, "absent"), None);
+    }
+
+    #[test]
+    fn nothing_to_say_is_nil() {
+        assert_eq!(MetaPairs::default().encode(None), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! The transactions we owe an answer. A row lives from its REQUEST until its one terminal has left
+//! the outbox, whatever becomes of the handler or of the asker's interest.
+
+use super::Millis;
+use super::xid::{Xid, XidMap};
+
+/// Why a handler is not to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Cancelled,
+    TimedOut,
+}
+
+#[derive(Debug)]
+struct Row<H> {
+    deadline: Option<Millis>,
+    stopped: Option<Stopped>,
+    started: bool,
+    /// What stops the handler, once it has been attached.
+    handle: Option<H>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Serving<H> {
+    rows: XidMap<Row<H>>,
+    /// Terminals that wait in the outbox.
+    leaving: u32,
+    highest: Xid,
+}
+
+/// A REQUEST that breaks the rules of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Misuse {
+    Duplicate,
+    TooMany,
+}
+
+impl<H> Serving<H> {
+    pub(crate) fn new() -> Serving<H> {
+        Serving { rows: XidMap::default(), leaving: 0, highest: 0 }
+    }
+
+    pub(crate) fn accept(&mut self, xid: Xid, deadline: Option<Millis>, limit: u64) -> Result<(), Misuse> {
+        if self.rows.len() as u64 + u64::from(self.leaving) >= limit {
+            return Err(Misuse::TooMany);
+        }
+        let row = Row { deadline, stopped: None, started: false, handle: None };
+        if self.rows.insert(xid, row).is_some() {
+            return Err(Misuse::Duplicate);
+        }
+        self.highest = self.highest.max(xid);
+        Ok(())
+    }
+
+    /// Marks the handler as begun; `false` when it is not wanted any more.
+    pub(crate) fn start(&mut self, xid: Xid) -> bool {
+        match self.rows.get_mut(&xid) {
+            Some(row) if row.stopped.is_none() => {
+                row.started = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Keeps what stops the handler, or gives it back when it must stop at once.
+    pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(Option<H>) -> H) -> Option<H> {
+        match self.rows.get_mut(&xid) {
+            Some(row) if row.stopped.is_none() => {
+                row.started = true;
+                row.handle = Some(merge(row.handle.take()));
+                None
+            }
+            _ => Some(merge(None)),
+        }
+    }
+
+    /// The asker lost interest. Unknown xids are those already answered.
+    pub(crate) fn cancel(&mut self, xid: Xid) -> Option<H> {
+        self.stop(xid, Stopped::Cancelled)
+    }
+
+    fn stop(&mut self, xid: Xid, why: Stopped) -> Option<H> {
+        let row = self.rows.get_mut(&xid).filter(|row| row.stopped.is_none())?;
+        row.stopped = Some(why);
+        row.handle.take()
+    }
+
+    pub(crate) fn stopped(&self, xid: Xid) -> Option<Stopped> {
+        self.rows.get(&xid)?.stopped
+    }
+
+    pub(crate) fn is_live(&self, xid: Xid) -> bool {
+        self.rows.contains_key(&xid)
+    }
+
+    /// Stops what is over its time. Returns what stops them, and the next deadline.
+    pub(crate) fn expire(&mut self, now: Millis) -> (Vec<H>, Option<Millis>) {
+        let live = self.rows.iter().filter(|(_, row)| row.stopped.is_none());
+        let timed = live.filter_map(|(&xid, row)| Some((xid, row.deadline?)));
+        let (due, later): (Vec<_>, Vec<_>) = timed.partition(|&(_, deadline)| deadline <= now);
+        let handles = due.into_iter().filter_map(|(xid, _)| self.stop(xid, Stopped::TimedOut)).collect();
+        (handles, later.into_iter().map(|(_, deadline)| deadline).min())
+    }
+
+    /// The handler's answer goes to the outbox; `false` if there is nobody to answer any more.
+    pub(crate) fn finish(&mut self, xid: Xid) -> bool {
+        let known = self.rows.remove(&xid).is_some();
+        self.leaving += u32::from(known);
+        known
+    }
+
+    /// Transactions that were accepted and have not begun.
+    pub(crate) fn not_started(&self) -> Vec<Xid> {
+        self.rows.iter().filter(|(_, row)| !row.started).map(|(&xid, _)| xid).collect()
+    }
+
+    pub(crate) fn left_outbox(&mut self, terminals: u32) {
+        self.leaving = self.leaving.saturating_sub(terminals);
+    }
+
+    /// Forgets all rows; returns what stops their handlers.
+    pub(crate) fn close(&mut self) -> Vec<H> {
+        self.leaving = 0;
+        self.rows.drain().filter_map(|(_, row)| row.handle).collect()
+    }
+
+    pub(crate) fn highest(&self) -> Xid {
+        self.highest
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len() + self.leaving as usize
+    }
+}

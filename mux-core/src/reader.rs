@@ -1,0 +1,297 @@
+//! Bytes -> frames -> session -> what is to be done. Never waits for a writer, a handler or a caller.
+
+use crate::codec::{self, ENVELOPE, PREFIX};
+use crate::connection::{Running, Shared, State};
+use crate::demux::{self, Dispatch, Finished, Owed, Parcel, Responder};
+use crate::error::{CloseReason, Refused};
+use crate::outbox::SMALL;
+use crate::proto::Millis;
+use crate::proto::frame::Frame;
+use crate::proto::hello::Settings;
+use crate::proto::session::{Action, Answer, Breach};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
+
+/// The connection's own buffer. A frame that does not fit is read into one of its own.
+const BUFFER: usize = 64 << 10;
+
+/// Frames a pass takes at least and at most. Small passes let the two ends overlap instead of taking
+/// turns; more than 256 wake-ups in one poll overflow the runtime's local queue.
+const LEAST: usize = 16;
+const MOST: usize = 64;
+
+/// Before the peer's hello nothing larger than one is taken.
+const HELLO_LIMIT: usize = SMALL + ENVELOPE;
+
+pub(crate) struct Reader {
+    buffer: BytesMut,
+    large: Option<LargeFrame>,
+    /// Longest frame the peer may send.
+    limit: usize,
+    wakers: Vec<Waker>,
+}
+
+/// A frame that is read where it stays. Its memory grows with what has arrived.
+struct LargeFrame {
+    bytes: BytesMut,
+    len: usize,
+}
+
+/// What a pass met.
+pub(crate) enum Pass {
+    /// Frames were handled; more may be buffered.
+    Some,
+    /// Nothing is to be read now.
+    None,
+    /// The peer sends no more.
+    Eof,
+    /// The peer has closed, or has to be.
+    Over,
+}
+
+/// What is to be done once the lock is free.
+#[derive(Default)]
+struct Todo {
+    parcels: Vec<Parcel>,
+    stops: Vec<Running>,
+    over: Option<Over>,
+}
+
+enum Over {
+    Breach(Breach),
+    Goodbye(String),
+}
+
+impl Reader {
+    pub(crate) fn new(ours: &Settings) -> Reader {
+        Reader {
+            buffer: BytesMut::new(),
+            large: None,
+            limit: ours.max_inline.max(ours.max_frame) as usize + ENVELOPE,
+            wakers: Vec::new(),
+        }
+    }
+
+    /// Reads once where nothing whole is buffered, then handles one pass of frames. The `usize` is
+    /// how many bytes were read.
+    pub(crate) fn poll_pass<R: AsyncRead>(
+        &mut self,
+        stream: Pin<&mut R>,
+        shared: &Arc<Shared>,
+        now: Millis,
+        cx: &mut Context<'_>,
+    ) -> io::Result<(Pass, usize)> {
+        let mut read = 0;
+        if !self.has_frame() {
+            match self.poll_fill(stream, cx) {
+                Poll::Pending => return Ok((Pass::None, 0)),
+                Poll::Ready(Ok(0)) => return Ok((Pass::Eof, 0)),
+                Poll::Ready(Ok(bytes)) => read = bytes,
+                Poll::Ready(Err(error)) => return Err(error),
+            }
+        }
+        Ok((self.pass(shared, now), read))
+    }
+
+    fn poll_fill<R: AsyncRead>(&mut self, stream: Pin<&mut R>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(large) = &mut self.large else {
+            self.buffer.reserve(BUFFER - self.buffer.len().min(BUFFER / 2));
+            return poll_read_buf(stream, cx, &mut self.buffer);
+        };
+        let missing = large.len - large.bytes.len();
+        large.bytes.reserve(missing.min(large.bytes.len().max(BUFFER)));
+        let read = ready!(poll_read_buf(stream, cx, &mut (&mut large.bytes).limit(missing)))?;
+        Poll::Ready(Ok(read))
+    }
+
+    fn has_frame(&self) -> bool {
+        match &self.large {
+            Some(large) => large.bytes.len() == large.len,
+            // A length over the limit counts as whole: the pass refuses it.
+            None => self.next_len().is_some_and(|len| len > self.limit || self.buffer.len() >= PREFIX + len),
+        }
+    }
+
+    fn next_len(&self) -> Option<usize> {
+        let prefix = self.buffer.first_chunk::<PREFIX>()?;
+        Some(u32::from_be_bytes(*prefix) as usize)
+    }
+
+    /// Handles what is buffered, up to a pass, under one lock; then does what it calls for.
+    fn pass(&mut self, shared: &Arc<Shared>, now: Millis) -> Pass {
+        let mut todo = Todo::default();
+        let mut state = shared.lock();
+        // Claimed before anyone is woken: what they queue is written by the next turn.
+        state.flushing = true;
+        if let Some(large) = self.large.take_if(|large| large.bytes.len() == large.len) {
+            let bytes = large.bytes.freeze();
+            self.frame(&bytes, Some(&bytes), &mut state, shared, now, &mut todo);
+        } else {
+            let whole = std::mem::take(&mut self.buffer);
+            self.buffer = self.frames(whole, &mut state, shared, now, &mut todo);
+        }
+        drop(state);
+        self.wakers.drain(..).for_each(Waker::wake);
+        self.perform(todo, shared)
+    }
+
+    fn frames(
+        &mut self,
+        mut buffer: BytesMut,
+        state: &mut State,
+        shared: &Arc<Shared>,
+        now: Millis,
+        todo: &mut Todo,
+    ) -> BytesMut {
+        let mut most = pass_size(&buffer);
+        while let Some(&prefix) = buffer.first_chunk::<PREFIX>()
+            && most > 0
+            && todo.over.is_none()
+        {
+            let limit = if state.session.is_greeted() { self.limit } else { HELLO_LIMIT };
+            let len = match codec::frame_len(prefix, limit) {
+                Ok(len) => len,
+                Err(bad) => {
+                    todo.over = Some(Over::Breach(bad.into()));
+                    break;
+                }
+            };
+            if buffer.len() < PREFIX + len {
+                if len > BUFFER / 2 {
+                    buffer.advance(PREFIX);
+                    self.large = Some(LargeFrame { bytes: buffer.split(), len });
+                }
+                break;
+            }
+            self.frame(&buffer[PREFIX..PREFIX + len], None, state, shared, now, todo);
+            buffer.advance(PREFIX + len);
+            most -= 1;
+        }
+        buffer
+    }
+
+    /// `owner` is given where the frame has a buffer of its own, which may be kept.
+    fn frame(
+        &mut self,
+        bytes: &[u8],
+        owner: Option<&Bytes>,
+        state: &mut State,
+        shared: &Arc<Shared>,
+        now: Millis,
+        todo: &mut Todo,
+    ) {
+        let decided = Frame::decode(bytes).map_err(Breach::from).and_then(|frame| {
+            let action = state.session.on_frame(&frame, owner, now, &mut state.outbox)?;
+            Ok((frame, action))
+        });
+        let (frame, action) = match decided {
+            Ok(decided) => decided,
+            Err(breach) => return todo.over = Some(Over::Breach(breach)),
+        };
+        match action {
+            Action::None => {}
+            Action::Wake(waker) => self.wakers.push(waker),
+            Action::WakeAll(wakers) => self.wakers.extend(wakers),
+            Action::Stop(running) => todo.stops.push(running),
+            Action::Serve { xid, deadline } => {
+                state.look_at(deadline);
+                serve(&frame, owner, Owed::Answer(xid), deadline, state, shared, todo);
+            }
+            Action::ServeNotify { cost } => serve(&frame, owner, Owed::Credit(cost), None, state, shared, todo),
+            Action::Close { message, refused } => {
+                self.wakers.extend(refused);
+                todo.over = Some(Over::Goodbye(message));
+            }
+        }
+    }
+
+    fn perform(&mut self, todo: Todo, shared: &Arc<Shared>) -> Pass {
+        todo.stops.into_iter().for_each(Running::stop);
+        dispatch(todo.parcels, shared);
+        match todo.over {
+            None => Pass::Some,
+            Some(Over::Breach(breach)) => {
+                shared.close(CloseReason::Protocol(breach.message), breach.code);
+                Pass::Over
+            }
+            Some(Over::Goodbye(message)) => {
+                shared.abort(CloseReason::Peer(message));
+                Pass::Over
+            }
+        }
+    }
+}
+
+/// How many frames this pass takes: a quarter of what is buffered, within bounds.
+fn pass_size(mut buffer: &[u8]) -> usize {
+    let mut frames = 0;
+    while let Some((prefix, rest)) = buffer.split_first_chunk::<PREFIX>()
+        && frames < 4 * MOST
+    {
+        let len = u32::from_be_bytes(*prefix) as usize;
+        let Some(rest) = rest.get(len..) else { break };
+        buffer = rest;
+        frames += 1;
+    }
+    (frames / 4).clamp(LEAST, MOST)
+}
+
+/// Finds the handler of a request or notify, or answers that there is none.
+fn serve(
+    frame: &Frame<'_>,
+    owner: Option<&Bytes>,
+    owed: Owed,
+    deadline: Option<Millis>,
+    state: &mut State,
+    shared: &Arc<Shared>,
+    todo: &mut Todo,
+) {
+    let (Frame::Request { method, meta, args, .. } | Frame::Notify { method, meta, args }) = *frame else { return };
+    match shared.router().route(method, matches!(owed, Owed::Credit(_))) {
+        Ok(route) => {
+            let responder = Responder::new(shared, owed);
+            let meta = meta.map(|meta| keep(meta, owner));
+            todo.parcels.push(Parcel::new(route, responder, deadline, meta, keep(args, owner)));
+        }
+        Err(refused) => refuse(owed, refused, state),
+    }
+}
+
+fn refuse(owed: Owed, refused: Refused, state: &mut State) {
+    match owed {
+        Owed::Answer(xid) => {
+            state.session.finish(xid, Answer::Fault(refused.into_fault()), &mut state.outbox);
+        }
+        // A grant that is not read shows at the next one.
+        Owed::Credit(cost) => drop(state.session.finish_notify(cost, &mut state.outbox)),
+        Owed::Nothing => {}
+    }
+}
+
+/// Small bodies are copied out, as a slice would pin the connection's whole buffer.
+fn keep(part: &[u8], owner: Option<&Bytes>) -> Bytes {
+    owner.map_or_else(|| Bytes::copy_from_slice(part), |owner| owner.slice_ref(part))
+}
+
+/// Inline methods run here and now, all others on one task of their own.
+fn dispatch(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+    if parcels.is_empty() {
+        return;
+    }
+    let (inline, parcels): (Vec<_>, Vec<_>) = if parcels.iter().any(Parcel::is_inline) {
+        parcels.into_iter().partition(Parcel::is_inline)
+    } else {
+        (Vec::new(), parcels)
+    };
+    let mut finished: Vec<Finished> = Vec::new();
+    inline.into_iter().for_each(|parcel| parcel.run(&mut finished));
+    demux::finish(shared, &mut finished);
+    if !parcels.is_empty() {
+        Dispatch::spawn(parcels, shared);
+    }
+}

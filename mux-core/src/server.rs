@@ -1,0 +1,290 @@
+//! Listeners, the accept loop, and the way down: drain, then close. And how a client connects.
+
+use crate::blocking;
+use crate::config::{Limits, Times, Workers};
+use crate::connection::{Builder, Connection};
+use crate::demux::Service;
+use crate::mux::Mux;
+use crate::transport::{self, Address, ConnectError, Listener};
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Connections that a server holds at once, unless told otherwise.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// How long running calls may take to finish when the server stops, unless told otherwise.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// After an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers calls from other programs.
+///
+/// ```no_run
+/// # async fn serve(shop: impl mux_core::Service) -> Result<(), Box<dyn std::error::Error>> {
+/// mux_core::Server::new()
+///     .service(shop)
+///     .listen("unix:/run/shop.sock").await?
+///     .listen("tcp://127.0.0.1:7000").await?
+///     .run_until(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
+pub struct Server {
+    builder: Builder,
+    listeners: Vec<Listener>,
+    max_connections: Option<usize>,
+    drain: Option<Duration>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses()).field("builder", &self.builder).finish()
+    }
+}
+
+impl Server {
+    /// A server without services or listeners.
+    pub fn new() -> Server {
+        Server::default()
+    }
+
+    /// Answers for a service. May be called for several.
+    ///
+    /// # Panics
+    /// [`run_until`](Server::run_until) panics at its first connection where two have one name.
+    #[must_use]
+    pub fn service(mut self, service: impl Service) -> Server {
+        self.builder = self.builder.service(service);
+        self
+    }
+
+    /// Where plain `fn` methods run: one set of threads for all connections.
+    #[must_use]
+    pub fn workers(mut self, workers: Workers) -> Server {
+        self.builder = self.builder.workers(workers);
+        self
+    }
+
+    /// What each connection's peer is allowed.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Server {
+        self.builder = self.builder.limits(limits);
+        self
+    }
+
+    /// How long to wait for a peer.
+    #[must_use]
+    pub fn times(mut self, times: Times) -> Server {
+        self.builder = self.builder.times(times);
+        self
+    }
+
+    /// Whether callers are told the type, sources, place and backtrace of a failure or panic, beside
+    /// its message. On by default.
+    #[must_use]
+    pub fn reveal_traces(mut self, reveal: bool) -> Server {
+        self.builder = self.builder.reveal_traces(reveal);
+        self
+    }
+
+    /// Connections held at once; further ones wait in the listener's queue. Default 1024.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Server {
+        self.max_connections = Some(connections.max(1));
+        self
+    }
+
+    /// How long running calls may take to finish when the server stops. Default 30 s.
+    #[must_use]
+    pub fn drain_timeout(mut self, timeout: Duration) -> Server {
+        self.drain = Some(timeout);
+        self
+    }
+
+    /// Listens at an address: `unix:path` or `tcp://host:port`. May be called for several.
+    ///
+    /// # Errors
+    /// When the address is none, is taken, or cannot be listened at.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn listen(
+        mut self,
+        address: impl TryInto<Address, Error: Into<ConnectError>>,
+    ) -> Result<Server, ConnectError> {
+        let address = address.try_into().map_err(Into::into)?;
+        self.listeners.push(Listener::bind(&address).await?);
+        Ok(self)
+    }
+
+    /// Where it listens, with the ports that the system chose.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.listeners.iter().filter_map(|listener| listener.address().ok()).collect()
+    }
+
+    /// Serves until `stop` is ready. Then it listens no more, drains every connection, and closes
+    /// those that are not done in time.
+    ///
+    /// Dropping the future closes every connection at once.
+    pub async fn run_until<S: Future>(self, stop: S) {
+        let mut serving = Serving::start(self);
+        stop.await;
+        serving.drain().await;
+    }
+
+    /// Serves for ever.
+    pub async fn run(self) -> std::convert::Infallible {
+        self.run_until(std::future::pending::<()>()).await;
+        std::future::pending().await
+    }
+}
+
+/// A server at work.
+struct Serving {
+    accepting: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Serving {
+    fn start(server: Server) -> Serving {
+        let Server { builder, listeners, max_connections, drain } = server;
+        let stop = watch::Sender::new(false);
+        let hall = Hall {
+            builder: Arc::new(builder),
+            room: Arc::new(Semaphore::new(max_connections.unwrap_or(MAX_CONNECTIONS))),
+            stop: stop.subscribe(),
+            drain: drain.unwrap_or(DRAIN),
+        };
+        let accepting = listeners.into_iter().map(|listener| hall.clone().welcome(listener)).collect();
+        Serving { accepting, stop }
+    }
+
+    async fn drain(&mut self) {
+        self.stop.send_replace(true);
+        while self.accepting.join_next().await.is_some() {}
+    }
+}
+
+/// Where a server's connections are.
+#[derive(Clone)]
+struct Hall {
+    builder: Arc<Builder>,
+    room: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+    drain: Duration,
+}
+
+impl Hall {
+    /// Accepts until the server stops, then sees the last connection out.
+    async fn welcome(self, listener: Listener) {
+        let mut guests = JoinSet::new();
+        while let Some((connection, place)) = self.clone().next(&listener).await {
+            guests.spawn(self.clone().attend(connection, place));
+            while guests.try_join_next().is_some() {}
+        }
+        drop(listener);
+        while guests.join_next().await.is_some() {}
+    }
+
+    /// The next connection that there is room for; `None` when the server stops.
+    async fn next(mut self, listener: &Listener) -> Option<(Connection, OwnedSemaphorePermit)> {
+        let guest = async {
+            let place = self.room.acquire_owned().await.ok()?;
+            Some((accept(listener, &self.builder).await, place))
+        };
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => None,
+            guest = guest => guest,
+        }
+    }
+
+    /// Keeps the connection until it ends, or has been drained.
+    async fn attend(mut self, connection: Connection, _place: OwnedSemaphorePermit) {
+        tokio::select! {
+            () = connection.gone() => return,
+            _ = self.stop.wait_for(|stop| *stop) => {}
+        }
+        if tokio::time::timeout(self.drain, connection.drain()).await.is_err() {
+            connection.close();
+        }
+        connection.gone().await;
+    }
+}
+
+async fn accept(listener: &Listener, builder: &Builder) -> Connection {
+    loop {
+        match listener.accept(builder).await {
+            Ok(connection) => return connection,
+            Err(error) if is_the_peers(&error) => {}
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// The connection failed while it was accepted; the listener is well.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected)
+}
+
+impl Connection {
+    /// Connects to an address, with the defaults. For limits, times, or services at this end take
+    /// [`Builder::connect`].
+    ///
+    /// # Errors
+    /// When the address is none, or nobody answers there.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn connect(address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Connection, ConnectError> {
+        Builder::default().connect(address).await
+    }
+}
+
+impl Builder {
+    /// Connects to an address.
+    ///
+    /// # Errors
+    /// When the address is none, or nobody answers there.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn connect(&self, address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Connection, ConnectError> {
+        transport::connect(self, &address.try_into().map_err(Into::into)?).await
+    }
+
+    /// As [`connect`](Builder::connect), on a plain thread of a program without a runtime: one
+    /// background thread serves all such connections.
+    ///
+    /// # Errors
+    /// As [`connect`](Builder::connect), and when the thread cannot be started.
+    ///
+    /// # Panics
+    /// In an async task, which it would block.
+    pub fn connect_blocking(&self, address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Connection, ConnectError> {
+        assert!(blocking::may_block(), "`connect_blocking` would block an async task; write `connect(…).await` there");
+        let address = address.try_into().map_err(Into::into)?;
+        let runtime = blocking::background().map_err(ConnectError::no_runtime)?;
+        let builder = self.clone();
+        let connecting = runtime.spawn(async move { transport::connect(&builder, &address).await });
+        blocking::block_on(connecting).unwrap_or_else(|error| Err(ConnectError::no_runtime(io::Error::other(error))))
+    }
+}
+
+/// For generated clients.
+#[doc(hidden)]
+pub async fn connect(address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Mux, ConnectError> {
+    Connection::connect(address).await.map(|connection| connection.mux())
+}
+
+/// For generated clients.
+#[doc(hidden)]
+pub fn connect_blocking(address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Mux, ConnectError> {
+    Builder::default().connect_blocking(address).map(|connection| connection.mux())
+}

@@ -1,0 +1,245 @@
+//! The address syntax, parsed once: `tcp://host:port`, `unix:path`, `exec:program arguments`.
+
+use std::error::Error as StdError;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where another program is to be found.
+///
+/// | written | means |
+/// | --- | --- |
+/// | `tcp://host:port` | TCP; an IPv6 address in brackets: `tcp://[::1]:7000` |
+/// | `unix:path` | a Unix socket; relative paths start at the working directory |
+/// | `exec:program arguments` | a child process, over its standard input and output |
+///
+/// The words after `exec:` are split at white space, and no shell sees them: for a word with a space
+/// in it build [`Address::Exec`] directly.
+///
+/// ```
+/// use mux_core::Address;
+///
+/// let address: Address = "tcp://[::1]:7000".parse()?;
+/// assert_eq!(address, Address::Tcp { host: "::1".into(), port: 7000 });
+/// assert_eq!(address.to_string(), "tcp://[::1]:7000");
+/// assert_eq!(
+///     "tcp://localhost".parse::<Address>().unwrap_err().to_string(),
+///     "address `tcp://localhost`: no port; write `tcp://host:port`"
+/// );
+/// # Ok::<(), mux_core::AddressError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A TCP port.
+    Tcp {
+        /// A name or an address, without brackets.
+        host: String,
+        /// The port; 0 has a listener choose one.
+        port: u16,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A program to start, and its arguments. Never empty.
+    Exec(Vec<OsString>),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Address, AddressError> {
+        let bad = |why: &'static str| AddressError { address: text.to_owned(), why };
+        if let Some(rest) = text.strip_prefix("tcp://") {
+            tcp(rest).map_err(bad)
+        } else if let Some(path) = text.strip_prefix("unix:") {
+            if path.is_empty() { Err(bad("no path; write `unix:path`")) } else { Ok(Address::Unix(path.into())) }
+        } else if let Some(command) = text.strip_prefix("exec:") {
+            let words: Vec<OsString> = command.split_whitespace().map(Into::into).collect();
+            if words.is_empty() { Err(bad("no program; write `exec:program arguments`")) } else { Ok(Address::Exec(words)) }
+        } else {
+            Err(bad("unknown scheme; write `tcp://host:port`, `unix:path` or `exec:program arguments`"))
+        }
+    }
+}
+
+fn tcp(rest: &str) -> Result<Address, &'static str> {
+    let (host, port) = match rest.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, port) = bracketed.split_once(']').ok_or("no `]` after the IPv6 address")?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match rest.rsplit_once(':') {
+            Some((host, _)) if host.contains(':') => return Err("an IPv6 address needs brackets: `tcp://[::1]:port`"),
+            Some((host, port)) => (host, Some(port)),
+            None => (rest, None),
+        },
+    };
+    let port = port.ok_or("no port; write `tcp://host:port`")?;
+    if host.is_empty() {
+        return Err("no host; write `tcp://host:port`");
+    }
+    let port = port.parse().map_err(|_| "the port is not a number from 0 to 65535")?;
+    Ok(Address::Tcp { host: host.to_owned(), port })
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp { host, port } if host.contains(':') => write!(f, "tcp://[{host}]:{port}"),
+            Address::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Exec(words) => {
+                f.write_str("exec:")?;
+                let mut between = "";
+                words.iter().try_for_each(|word| {
+                    write!(f, "{between}{}", word.display())?;
+                    between = " ";
+                    Ok(())
+                })
+            }
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(address: SocketAddr) -> Address {
+        let host = match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => ip.to_string(),
+        };
+        Address::Tcp { host, port: address.port() }
+    }
+}
+
+impl TryFrom<&str> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &str) -> Result<Address, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<&String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: &String) -> Result<Address, AddressError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = AddressError;
+
+    fn try_from(text: String) -> Result<Address, AddressError> {
+        text.parse()
+    }
+}
+
+impl From<&Address> for Address {
+    fn from(address: &Address) -> Address {
+        address.clone()
+    }
+}
+
+/// Text that is no address; it says what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressError {
+    address: String,
+    why: &'static str,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "address `{}`: {}", self.address, self.why)
+    }
+}
+
+impl StdError for AddressError {}
+
+/// No connection, or no listener, could be had at an address.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address is none.
+    Address(AddressError),
+    /// The system refused.
+    Io {
+        /// Where it was tried.
+        address: Address,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ConnectError {
+    pub(crate) fn failed(address: &Address, source: io::Error) -> ConnectError {
+        ConnectError::Io { address: address.clone(), source }
+    }
+
+    pub(crate) fn no_runtime(source: io::Error) -> ConnectError {
+        ConnectError::Io { address: Address::Exec(vec!["background runtime".into()]), source }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Address(error) => error.fmt(f),
+            ConnectError::Io { address, source } => write!(f, "{address}: {source}"),
+        }
+    }
+}
+
+impl StdError for ConnectError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            ConnectError::Address(_) => None,
+            ConnectError::Io { source, .. } => Some(source),
+        }
+    }
+}
+
+impl From<AddressError> for ConnectError {
+    fn from(error: AddressError) -> ConnectError {
+        ConnectError::Address(error)
+    }
+}
+
+impl From<std::convert::Infallible> for ConnectError {
+    fn from(never: std::convert::Infallible) -> ConnectError {
+        match never {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_printed_as_they_are_written() {
+        for text in ["tcp://localhost:80", "tcp://[::1]:0", "unix:/run/x.sock", "unix:x", "exec:prog -a b"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn each_defect_is_named() {
+        let cases = [
+            ("", "unknown scheme"),
+            ("http://x:1", "unknown scheme"),
+            ("tcp://x", "no port"),
+            ("tcp://:1", "no host"),
+            ("tcp://x:99999", "the port"),
+            ("tcp://::1:80", "brackets"),
+            ("tcp://[::1", "no `]`"),
+            ("unix:", "no path"),
+            ("exec: ", "no program"),
+        ];
+        for (text, why) in cases {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(error.contains(why), "{text:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Ways to another program, by one address syntax.
+
+mod address;
+#[cfg(feature = "process")]
+mod child;
+mod memory;
+#[cfg(unix)]
+mod pipe;
+mod tcp;
+#[cfg(unix)]
+mod unix;
+
+pub use address::{Address, AddressError, ConnectError};
+pub use memory::pair;
+#[cfg(unix)]
+pub use pipe::{PipeStream, pipe_pair, stdio};
+
+use crate::connection::{Builder, Connection};
+#[cfg(feature = "process")]
+use crate::connection::Peer;
+use crate::proto::xid::Side;
+use std::io;
+
+/// Opens a connection to `address`.
+pub(crate) async fn connect(builder: &Builder, address: &Address) -> Result<Connection, ConnectError> {
+    let failed = |error| ConnectError::failed(address, error);
+    match address {
+        Address::Tcp { host, port } => {
+            let (stream, peer) = tcp::connect(host, *port).await.map_err(failed)?;
+            Ok(builder.start(Side::Connecting, stream, peer))
+        }
+        #[cfg(unix)]
+        Address::Unix(path) => {
+            let (stream, peer) = unix::connect(path).await.map_err(failed)?;
+            Ok(builder.start(Side::Connecting, stream, peer))
+        }
+        #[cfg(not(unix))]
+        Address::Unix(_) => Err(failed(io::ErrorKind::Unsupported.into())),
+        #[cfg(feature = "process")]
+        Address::Exec(command) => {
+            let (stream, child) = child::spawn(command).map_err(failed)?;
+            let peer = Peer { address: Some(address.to_string()), ..Peer::default() };
+            let connection = builder.start(Side::Connecting, stream, peer);
+            let gone = connection.gone();
+            tokio::spawn(async move {
+                gone.await;
+                child::reap(child).await;
+            });
+            Ok(connection)
+        }
+        #[cfg(not(feature = "process"))]
+        Address::Exec(_) => {
+            let why = "this program was built without the feature `process`";
+            Err(failed(io::Error::new(io::ErrorKind::Unsupported, why)))
+        }
+    }
+}
+
+/// Where a server waits for connections.
+pub(crate) enum Listener {
+    Tcp(tcp::TcpListener),
+    #[cfg(unix)]
+    Unix(unix::Listener),
+}
+
+impl Listener {
+    pub(crate) async fn bind(address: &Address) -> Result<Listener, ConnectError> {
+        let failed = |error| ConnectError::failed(address, error);
+        match address {
+            Address::Tcp { host, port } => tcp::bind(host, *port).await.map(Listener::Tcp).map_err(failed),
+            #[cfg(unix)]
+            Address::Unix(path) => unix::Listener::bind(path).await.map(Listener::Unix).map_err(failed),
+            _ => Err(failed(io::Error::new(io::ErrorKind::Unsupported, "nothing can listen there"))),
+        }
+    }
+
+    /// The address as bound: with the port that the system chose.
+    pub(crate) fn address(&self) -> io::Result<Address> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map(Address::from),
+            #[cfg(unix)]
+            Listener::Unix(listener) => Ok(Address::Unix(listener.path().to_owned())),
+        }
+    }
+
+    /// The next connection.
+    pub(crate) async fn accept(&self, builder: &Builder) -> io::Result<Connection> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (stream, peer) = tcp::accept(listener).await?;
+                Ok(builder.start(Side::Accepting, stream, peer))
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                Ok(builder.start(Side::Accepting, stream, peer))
+            }
+        }
+    }
+}

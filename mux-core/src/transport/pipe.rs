@@ -1,0 +1,45 @@
+//! Pipes of the operating system: between two ends, and as a program's standard input and output.
+
+use std::io;
+use std::os::fd::AsFd;
+use tokio::io::Join;
+use tokio::net::unix::pipe::{self, Receiver, Sender};
+
+/// A stream of two pipes, one for each direction.
+pub type PipeStream = Join<Receiver, Sender>;
+
+/// Two streams connected by two pipes of the operating system.
+///
+/// ```
+/// # #[tokio::main] async fn main() -> std::io::Result<()> {
+/// let (here, there) = mux_core::pipe_pair()?;
+/// let asking = mux_core::Connection::builder().open(here);
+/// let answering = mux_core::Connection::builder().accept(there);
+/// # drop((asking, answering));
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// When the system gives no more pipes.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn pipe_pair() -> io::Result<(PipeStream, PipeStream)> {
+    let (there_out, here_in) = pipe::pipe()?;
+    let (here_out, there_in) = pipe::pipe()?;
+    Ok((tokio::io::join(here_in, here_out), tokio::io::join(there_in, there_out)))
+}
+
+/// This program's standard input and output as a stream, for one that was started by an `exec:`
+/// address. Nothing else may be printed to standard output then.
+///
+/// # Errors
+/// When they are not pipes.
+///
+/// # Panics
+/// Outside a tokio runtime.
+pub fn stdio() -> io::Result<PipeStream> {
+    let input = Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
+    let output = Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
+    Ok(tokio::io::join(input, output))
+}

@@ -1,0 +1,88 @@
+//! Unix sockets: for their owner only, and never a live one replaced.
+
+use crate::connection::{Credentials, Peer};
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::{UnixListener, UnixStream};
+
+pub(super) async fn connect(path: &Path) -> io::Result<(UnixStream, Peer)> {
+    prepare(UnixStream::connect(path).await?, path)
+}
+
+fn prepare(stream: UnixStream, path: &Path) -> io::Result<(UnixStream, Peer)> {
+    let user = stream.peer_cred()?;
+    let credentials = Credentials { pid: user.pid(), uid: user.uid(), gid: user.gid() };
+    let address = Some(format!("unix:{}", path.display()));
+    Ok((stream, Peer { address, credentials: Some(credentials) }))
+}
+
+/// A listening socket and its file, which is removed with it.
+pub(crate) struct Listener {
+    socket: UnixListener,
+    path: PathBuf,
+    /// Device and inode of our file: a later server's is left alone.
+    file: (u64, u64),
+}
+
+impl Listener {
+    /// Listens at `path`, with mode 0600. A file that a dead server left is replaced; a live
+    /// server's socket, or a file of another kind, is not.
+    pub(super) async fn bind(path: &Path) -> io::Result<Listener> {
+        refuse_live(path).await?;
+        let draft = draft_path(path);
+        let _ = fs::remove_file(&draft);
+        let socket = UnixListener::bind(&draft)?;
+        // Under its final name it never has another mode.
+        let placed = fs::set_permissions(&draft, Permissions::from_mode(0o600)).and_then(|()| fs::rename(&draft, path));
+        if let Err(error) = placed {
+            let _ = fs::remove_file(&draft);
+            return Err(error);
+        }
+        Ok(Listener { socket, file: identity(path)?, path: path.to_owned() })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+        prepare(self.socket.accept().await?.0, &self.path)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+async fn refuse_live(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is there"));
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
+    }
+}
+
+/// A name of our own beside the final one: a rename within a folder is atomic.
+fn draft_path(path: &Path) -> PathBuf {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!(".{}", std::process::id()));
+    draft.into()
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}

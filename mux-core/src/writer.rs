@@ -1,0 +1,96 @@
+//! Outbox -> bytes, in batches. Holds what is taken until the stream has taken it.
+
+use crate::connection::Shared;
+use crate::outbox::Batch;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::AsyncWrite;
+
+/// Parts of a batch given to one `writev`.
+const SLICES: usize = 16;
+
+#[derive(Default)]
+pub(crate) struct Writer {
+    batch: Batch,
+    /// The stream may hold bytes back until it is flushed.
+    unflushed: bool,
+}
+
+/// How a flush ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flush {
+    /// All is written, and the duty given back.
+    Idle,
+    /// More was queued meanwhile: the duty stays, for another turn.
+    More,
+    /// The stream takes no more now: the duty stays until it does.
+    Blocked,
+}
+
+impl Writer {
+    /// Writes what is left of the last batch and one more. The `usize` is how many bytes the stream took.
+    pub(crate) fn poll_flush<W: AsyncWrite>(
+        &mut self,
+        mut stream: Pin<&mut W>,
+        shared: &Shared,
+        cx: &mut Context<'_>,
+    ) -> io::Result<(Flush, usize)> {
+        let mut written = 0;
+        let mut taken = false;
+        loop {
+            if self.batch.is_written() {
+                if taken || !self.take(shared) {
+                    break;
+                }
+                taken = true;
+            }
+            match self.poll_write(stream.as_mut(), cx)? {
+                Poll::Ready(bytes) => written += bytes,
+                Poll::Pending => return Ok((Flush::Blocked, written)),
+            }
+        }
+        if self.unflushed {
+            match stream.poll_flush(cx)? {
+                Poll::Ready(()) => self.unflushed = false,
+                Poll::Pending => return Ok((Flush::Blocked, written)),
+            }
+        }
+        Ok((self.give_back(shared), written))
+    }
+
+    fn poll_write<W: AsyncWrite>(&mut self, stream: Pin<&mut W>, cx: &mut Context<'_>) -> io::Result<Poll<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = self.batch.slices(&mut slices);
+        let poll = match &slices[..count] {
+            [one] => stream.poll_write(cx, one),
+            many => stream.poll_write_vectored(cx, many),
+        };
+        match poll? {
+            Poll::Ready(0) => Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(bytes) => {
+                self.batch.advance(bytes);
+                self.unflushed = true;
+                Ok(Poll::Ready(bytes))
+            }
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    fn take(&mut self, shared: &Shared) -> bool {
+        let mut state = shared.lock();
+        if state.outbox.is_empty() {
+            return false;
+        }
+        let terminals = state.outbox.take(&mut self.batch);
+        state.session.left_outbox(terminals);
+        true
+    }
+
+    /// Gives the duty to flush back, unless something was queued meanwhile.
+    fn give_back(&self, shared: &Shared) -> Flush {
+        let mut state = shared.lock();
+        state.flushing = !state.outbox.is_empty();
+        if state.flushing { Flush::More } else { Flush::Idle }
+    }
+}

@@ -1,0 +1,300 @@
+//! The client, and the object-safe twin of the trait behind a client of the same process.
+
+use proc_macro2::TokenStream;
+
+use super::Scope;
+use crate::model::{Arg, Method, Passing, Reply};
+use crate::names;
+
+pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
+    let client = client(scope);
+    let constructors = constructors(scope);
+    let methods = methods(scope);
+    let traits = traits(scope);
+    let twin = twin(scope);
+    let bridge = bridge(scope);
+    tokens!(#client #constructors #methods #traits #twin #bridge)
+}
+
+// Output:
+//     pub struct InventoryClient { stub: Stub<dyn __InventoryLocal> }
+fn client(scope: &Scope<'_>) -> TokenStream {
+    let Scope { private, client, local, generics, .. } = scope;
+    let (attrs, vis) = (scope.attrs(), scope.service.vis());
+    let (_, args, bounds) = generics.split_for_impl();
+    let doc = format!(
+        "Calls [`{}`], in another process or in this one.\n\nCheap to clone; clones share their connection.",
+        scope.service.ident()
+    );
+    tokens! {
+        #attrs
+        #[doc = #doc]
+        #vis struct #client #generics #bounds {
+            stub: #private::Stub<dyn #local #args>,
+        }
+    }
+}
+
+fn constructors(scope: &Scope<'_>) -> TokenStream {
+    let Scope { private, client, generics, .. } = scope;
+    let (attrs, vis, service) = (scope.attrs(), scope.service.vis(), scope.trait_path());
+    let (params, args, bounds) = generics.split_for_impl();
+    let address = tokens!(impl #private::TryInto<#private::Address, Error: #private::Into<#private::ConnectError>>);
+    tokens! {
+        #attrs
+        impl #params #client #args #bounds {
+            /// Connects to a server: `unix:path`, `tcp://host:port`, `exec:program arguments`.
+            ///
+            /// # Errors
+            ///
+            /// The address is malformed, or nobody answers there.
+            #vis async fn connect(address: #address) -> #private::Result<Self, #private::ConnectError> {
+                #private::Ok(Self { stub: #private::Stub::Remote(#private::connect(address).await?) })
+            }
+
+            /// Connects from a program without a runtime.
+            ///
+            /// # Errors
+            ///
+            /// The address is malformed, or nobody answers there.
+            #vis fn connect_blocking(address: #address) -> #private::Result<Self, #private::ConnectError> {
+                #private::Ok(Self { stub: #private::Stub::Remote(#private::connect_blocking(address)?) })
+            }
+
+            /// Calls the other end of a connection.
+            #[must_use]
+            #vis fn new(connection: &#private::Connection) -> Self {
+                Self { stub: #private::Stub::Remote(connection.mux()) }
+            }
+
+            /// Calls an implementation in this process; nothing is serialised.
+            #[must_use]
+            #vis fn local(service: impl #service) -> Self {
+                Self { stub: #private::Stub::Local(#private::Arc::new(service)) }
+            }
+        }
+    }
+}
+
+fn methods(scope: &Scope<'_>) -> TokenStream {
+    let Scope { client, generics, service, .. } = scope;
+    let attrs = scope.attrs();
+    let (params, args, bounds) = generics.split_for_impl();
+    let methods = service.methods.iter().map(|it| method(scope, it));
+    tokens! {
+        #attrs
+        impl #params #client #args #bounds {
+            #(#methods)*
+        }
+    }
+}
+
+// Input:
+//     async fn stock(&self, sku: &str) -> u32;
+// Output:
+//     pub fn stock(&self, sku: &str) -> Call<u32> {
+//         match &self.stub {
+//             Stub::Remote(mux) => mux.transaction(__InventoryMethods::STOCK, |args| {
+//                 args.begin(1);
+//                 args.value(sku)?;
+//                 Ok(())
+//             }),
+//             Stub::Local(local) => __InventoryLocal::__local_stock(Arc::clone(local), ToOwned::to_owned(sku)),
+//         }
+//     }
+fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let Scope { private, local, .. } = scope;
+    let (vis, descriptor) = (scope.service.vis(), scope.descriptor(method));
+    let (attrs, doc) = (method.client_attrs(), default_doc(scope, method));
+    let (ident, twin) = (names::generated(&method.ident), names::local_method(&method.ident));
+    let ask = match &method.reply {
+        Reply::None => tokens!(notify),
+        Reply::Value(_) | Reply::Bytes(_) => tokens!(transaction),
+        Reply::Result(ty) => tokens!(transaction_result::<#ty>),
+    };
+    let params = method.sent().map(|(arg, _)| {
+        let Arg { cfgs, ident, ty, .. } = arg;
+        tokens!(#(#cfgs)* #ident: #ty)
+    });
+    let (call, begin) = (call(scope, method), begin(method));
+    let encode = each(method, |arg, passing| passing.encode(arg));
+    let keep = each(method, |arg, passing| passing.keep(arg, private));
+    tokens! {
+        #(#attrs)*
+        #doc
+        #vis fn #ident(&self, #(#params),*) -> #call {
+            match &self.stub {
+                #private::Stub::Remote(mux) => mux.#ask(#descriptor, |args| {
+                    #begin
+                    #(#encode;)*
+                    #private::Ok(())
+                }),
+                #private::Stub::Local(local) => #local::#twin(#private::Arc::clone(local), #(#keep),*),
+            }
+        }
+    }
+}
+
+/// A user may forbid undocumented items, and yet owe no documentation to a private trait.
+fn default_doc(scope: &Scope<'_>, method: &Method) -> Option<TokenStream> {
+    let doc = format!("Calls [`{0}::{1}`].", scope.service.ident(), method.ident);
+    let documented = method.attrs.iter().any(|attr| attr.path().is_ident("doc"));
+    (!documented).then(|| tokens!(#[doc = #doc]))
+}
+
+/// `args.begin(2);`, where arguments under `#[cfg]` count only when they are there.
+fn begin(method: &Method) -> TokenStream {
+    let (always, conditional): (Vec<_>, Vec<_>) = method.sent().partition(|(arg, _)| arg.cfgs.is_empty());
+    let count = u32::try_from(always.len()).unwrap_or(u32::MAX);
+    if conditional.is_empty() {
+        return tokens!(args.begin(#count););
+    }
+    let more = conditional.iter().map(|(arg, _)| {
+        let cfgs = &arg.cfgs;
+        tokens!(#(#cfgs)* let count = count + 1;)
+    });
+    tokens! {
+        let count = #count;
+        #(#more)*
+        args.begin(count);
+    }
+}
+
+/// The same for each argument that travels, under the `#[cfg]` of that argument.
+fn each(method: &Method, render: impl Fn(&Arg, &Passing) -> TokenStream) -> Vec<TokenStream> {
+    let under_cfg = |(arg, passing): (&Arg, &Passing)| {
+        let (cfgs, rendered) = (&arg.cfgs, render(arg, passing));
+        tokens!(#(#cfgs)* #rendered)
+    };
+    method.sent().map(under_cfg).collect()
+}
+
+/// `Call<u32>`, `Call<<Result<u32, Shortage> as Returned>::Ok, <Result<u32, Shortage> as Returned>::App>`
+fn call(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let private = &scope.private;
+    match &method.reply {
+        Reply::None => tokens!(#private::Call<()>),
+        Reply::Value(ty) | Reply::Bytes(ty) => tokens!(#private::Call<#ty>),
+        Reply::Result(ty) => {
+            tokens!(#private::Call<<#ty as #private::Returned>::Ok, <#ty as #private::Returned>::App>)
+        }
+    }
+}
+
+fn traits(scope: &Scope<'_>) -> TokenStream {
+    let Scope { private, client, generics, .. } = scope;
+    let attrs = scope.service.inherited_attrs().collect::<Vec<_>>();
+    let (params, args, bounds) = generics.split_for_impl();
+    let name = client.to_string();
+    tokens! {
+        #(#attrs)*
+        #[automatically_derived]
+        impl #params #private::Clone for #client #args #bounds {
+            fn clone(&self) -> Self {
+                Self { stub: #private::Clone::clone(&self.stub) }
+            }
+        }
+
+        #(#attrs)*
+        #[automatically_derived]
+        impl #params #private::fmt::Debug for #client #args #bounds {
+            fn fmt(&self, f: &mut #private::fmt::Formatter<'_>) -> #private::fmt::Result {
+                f.debug_struct(#name).finish_non_exhaustive()
+            }
+        }
+
+        #(#attrs)*
+        #[automatically_derived]
+        impl #params #private::Client for #client #args #bounds {
+            fn from_mux(mux: #private::Mux) -> Self {
+                Self { stub: #private::Stub::Remote(mux) }
+            }
+        }
+    }
+}
+
+// Output:
+//     trait __InventoryLocal: Send + Sync + 'static {
+//         fn __local_stock(self: Arc<Self>, sku: <str as ToOwned>::Owned) -> Call<u32>;
+//     }
+fn twin(scope: &Scope<'_>) -> TokenStream {
+    let Scope { private, local, generics, service, .. } = scope;
+    let attrs = scope.attrs();
+    let (_, _, bounds) = generics.split_for_impl();
+    let methods = service.methods.iter().map(|method| {
+        let (cfgs, sig) = (method.cfgs(), twin_signature(scope, method));
+        tokens!(#(#cfgs)* #sig;)
+    });
+    tokens! {
+        #attrs
+        trait #local #generics: #private::Send + #private::Sync + 'static #bounds {
+            #(#methods)*
+        }
+    }
+}
+
+fn twin_signature(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let private = &scope.private;
+    let (twin, call) = (names::local_method(&method.ident), call(scope, method));
+    let params = each(method, |arg, passing| {
+        let (ident, kept) = (&arg.ident, passing.kept(arg, private));
+        tokens!(#ident: #kept)
+    });
+    tokens!(fn #twin(self: #private::Arc<Self>, #(#params),*) -> #call)
+}
+
+// Output:
+//     impl<S: Inventory> __InventoryLocal for S {
+//         fn __local_stock(self: Arc<Self>, sku: <str as ToOwned>::Owned) -> Call<u32> {
+//             Call::local(__InventoryMethods::STOCK, None, async move {
+//                 Ok(Inventory::stock(&*self, Borrow::borrow(&sku)).await)
+//             })
+//         }
+//     }
+fn bridge(scope: &Scope<'_>) -> TokenStream {
+    let Scope { local, generics, service, implementation, .. } = scope;
+    let attrs = scope.attrs();
+    let (_, args, bounds) = generics.split_for_impl();
+    let params = scope.implementation_generics();
+    let (params, _, _) = params.split_for_impl();
+    let methods = service.methods.iter().map(|method| {
+        let (cfgs, sig, body) = (method.cfgs(), twin_signature(scope, method), bridge_body(scope, method));
+        tokens!(#(#cfgs)* #sig { #body })
+    });
+    tokens! {
+        #attrs
+        impl #params #local #args for #implementation #bounds {
+            #(#methods)*
+        }
+    }
+}
+
+fn bridge_body(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let private = &scope.private;
+    let (descriptor, reply) = (scope.descriptor(method), bridge_reply(scope, method));
+    let (declared, context) = if method.takes_context() {
+        let declared = tokens!(let context = #private::Context::local(#descriptor););
+        (Some(declared), tokens!(#private::Some(#private::Clone::clone(&context))))
+    } else {
+        (None, tokens!(#private::None))
+    };
+    let call = if method.is_async || method.inline {
+        tokens!(#private::Call::local(#descriptor, #context, async move { #reply }))
+    } else {
+        tokens!(#private::Call::local_blocking(#descriptor, #context, move || { #reply }))
+    };
+    tokens!(#declared #call)
+}
+
+/// `Ok(Inventory::stock(&*self, Borrow::borrow(&sku)).await)`
+fn bridge_reply(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let private = &scope.private;
+    let returned = scope.invoke(method, &tokens!(&*self), &tokens!(&context), |arg, passing| {
+        passing.lend_kept(arg, private)
+    });
+    match &method.reply {
+        Reply::None => tokens!(#returned; #private::Ok(())),
+        Reply::Value(_) | Reply::Bytes(_) => tokens!(#private::Ok(#returned)),
+        Reply::Result(_) => tokens!(#private::Returned::into_result(#returned)),
+    }
+}

@@ -1,0 +1,88 @@
+//! What a service and its methods are, as constants: for the runtime, and to show to others.
+
+use proc_macro2::TokenStream;
+
+use super::Scope;
+use crate::model::{Method, Reply};
+use crate::types;
+
+// Output:
+//     enum __InventoryMethods {}
+//     impl __InventoryMethods {
+//         const DESCRIPTOR: &'static ServiceDescriptor = &ServiceDescriptor { name: "inventory", … };
+//         const STOCK: &'static MethodDescriptor = &MethodDescriptor { name: "stock", … };
+//     }
+pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
+    let Scope { methods, service, .. } = scope;
+    let (attrs, descriptor) = (scope.attrs(), service_descriptor(scope));
+    let descriptors = service.methods.iter().map(|method| method_descriptor(scope, method));
+    tokens! {
+        #attrs
+        enum #methods {}
+
+        #attrs
+        impl #methods {
+            #descriptor
+            #(#descriptors)*
+        }
+    }
+}
+
+fn service_descriptor(scope: &Scope<'_>) -> TokenStream {
+    let Scope { private, service, .. } = scope;
+    let (name, docs, encoding) = (&service.name, &service.docs, scope.encoding());
+    let methods = service.methods.iter().map(|method| {
+        let (cfgs, constant) = (method.cfgs(), &method.constant);
+        tokens!(#(#cfgs)* Self::#constant)
+    });
+    tokens! {
+        const DESCRIPTOR: &'static #private::ServiceDescriptor = &#private::ServiceDescriptor {
+            name: #name,
+            docs: #docs,
+            encoding: #encoding,
+            methods: &[#(#methods),*],
+        };
+    }
+}
+
+fn method_descriptor(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let Scope { private, service, .. } = scope;
+    let (cfgs, constant, encoding) = (method.cfgs(), &method.constant, scope.encoding());
+    let Method { wire, docs, detached, idempotent, reply, .. } = method;
+    let path = format!("{}.{wire}", service.name);
+    let (returns, notify) = match reply {
+        Reply::None => ("()".to_owned(), true),
+        Reply::Value(ty) | Reply::Bytes(ty) | Reply::Result(ty) => (types::text(ty), false),
+    };
+    let (args, placement) = (args(private, method), placement(private, method));
+    tokens! {
+        #(#cfgs)*
+        const #constant: &'static #private::MethodDescriptor = &#private::MethodDescriptor {
+            name: #wire,
+            path: #path,
+            docs: #docs,
+            args: &[#(#args),*],
+            returns: #returns,
+            encoding: #encoding,
+            placement: #placement,
+            notify: #notify,
+            detached: #detached,
+            idempotent: #idempotent,
+        };
+    }
+}
+
+fn args(private: &TokenStream, method: &Method) -> impl Iterator<Item = TokenStream> {
+    method.sent().map(move |(arg, _)| {
+        let (cfgs, name, ty) = (&arg.cfgs, arg.name(), types::text(&arg.ty));
+        tokens!(#(#cfgs)* #private::ArgDescriptor { name: #name, ty: #ty })
+    })
+}
+
+fn placement(private: &TokenStream, method: &Method) -> TokenStream {
+    match method {
+        Method { is_async: true, .. } => tokens!(#private::Placement::Task),
+        Method { inline: true, .. } => tokens!(#private::Placement::Inline),
+        _ => tokens!(#private::Placement::Worker),
+    }
+}

@@ -1,0 +1,85 @@
+//! The trait itself. Takes any trait, well formed or not, so that the fallback can use it too.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, Block, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, parse_quote};
+
+use crate::args;
+
+// Input:
+//     pub trait Store<K>: Debug { async fn len(&self) -> u64; fn check(&self); }
+// Output:
+//     pub trait Store<K: Value>: Debug + Send + Sync + 'static {
+//         fn len(&self) -> impl Future<Output = u64> + Send;
+//         fn check(&self);
+//     }
+pub(crate) fn render(item: &ItemTrait, private: &TokenStream) -> TokenStream {
+    let mut item = item.clone();
+    item.supertraits.push(parse_quote!(#private::Send));
+    item.supertraits.push(parse_quote!(#private::Sync));
+    item.supertraits.push(parse_quote!('static));
+    for param in item.generics.type_params_mut() {
+        param.bounds.push(parse_quote!(#private::Value));
+    }
+    for item in &mut item.items {
+        if let TraitItem::Fn(method) = item {
+            render_method(method, private);
+        }
+    }
+    item.into_token_stream()
+}
+
+fn render_method(method: &mut TraitItemFn, private: &TokenStream) {
+    remove_mux(&mut method.attrs);
+    for input in &mut method.sig.inputs {
+        match input {
+            FnArg::Receiver(receiver) => remove_mux(&mut receiver.attrs),
+            FnArg::Typed(typed) => remove_mux(&mut typed.attrs),
+        }
+    }
+    if method.sig.asyncness.is_some() {
+        desugar_async(method, private);
+    }
+}
+
+fn remove_mux(attrs: &mut Vec<Attribute>) {
+    attrs.retain(|attr| !args::is_mux(attr));
+}
+
+// Input:
+//     async fn total(&self, mut list: Vec<u64>) -> u64 { … }
+// Output:
+//     fn total(&self, list: Vec<u64>) -> impl Future<Output = u64> + Send {
+//         async move { let mut list = list; … }
+//     }
+fn desugar_async(method: &mut TraitItemFn, private: &TokenStream) {
+    // Errors about the future point at the word that asked for one.
+    let place = Span::mixed_site().located_at(method.sig.asyncness.span());
+    let send = method.sig.generics.params.is_empty().then(|| quote_spanned!(place=> + #private::Send));
+    let output = match &method.sig.output {
+        ReturnType::Default => tokens!(()),
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+    };
+    method.sig.asyncness = None;
+    method.sig.output = parse_quote!(-> impl #private::Future<Output = #output> #send);
+    if let Some(body) = &mut method.default {
+        *body = async_body(&mut method.sig, body, place);
+    }
+}
+
+fn async_body(sig: &mut Signature, body: &Block, place: Span) -> Block {
+    let kept = sig.inputs.iter_mut().filter_map(keep_argument);
+    let (kept, statements) = (kept.collect::<Vec<_>>(), &body.stmts);
+    let block = quote_spanned!(place=> async move { #(#kept)* #(#statements)* });
+    parse_quote!({ #block })
+}
+
+/// `let mut list = list;`: an argument lives as long as the future, also where the body does not name it.
+fn keep_argument(input: &mut FnArg) -> Option<TokenStream> {
+    let FnArg::Typed(typed) = input else { return None };
+    let Pat::Ident(pat) = &mut *typed.pat else { return None };
+    let (ident, mutability) = (&pat.ident, pat.mutability.take());
+    let cfgs = typed.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+    Some(tokens!(#(#cfgs)* let #mutability #ident = #ident;))
+}

@@ -1,0 +1,619 @@
+/// What is in stock.
+pub trait Inventory: ::mux::__private::Send + ::mux::__private::Sync + 'static {
+    /// Units on hand.
+    fn stock(
+        &self,
+        sku: &str,
+    ) -> impl ::mux::__private::Future<Output = u32> + ::mux::__private::Send;
+    fn take(
+        &self,
+        sku: &str,
+        units: u32,
+    ) -> impl ::mux::__private::Future<
+        Output = Result<u32, Shortage>,
+    > + ::mux::__private::Send;
+    fn checksum(&self, blob: &[u8]) -> u64;
+    fn log(
+        &self,
+        line: String,
+    ) -> impl ::mux::__private::Future<Output = ()> + ::mux::__private::Send;
+    fn who(
+        &self,
+        cx: &Context,
+    ) -> impl ::mux::__private::Future<Output = String> + ::mux::__private::Send;
+}
+#[allow(dead_code)]
+/**Calls [`Inventory`], in another process or in this one.
+
+Cheap to clone; clones share their connection.*/
+pub struct InventoryClient {
+    stub: ::mux::__private::Stub<dyn __InventoryLocal>,
+}
+#[allow(dead_code)]
+impl InventoryClient {
+    /// Connects to a server: `unix:path`, `tcp://host:port`, `exec:program arguments`.
+    ///
+    /// # Errors
+    ///
+    /// The address is malformed, or nobody answers there.
+    pub async fn connect(
+        address: impl ::mux::__private::TryInto<
+            ::mux::__private::Address,
+            Error: ::mux::__private::Into<::mux::__private::ConnectError>,
+        >,
+    ) -> ::mux::__private::Result<Self, ::mux::__private::ConnectError> {
+        ::mux::__private::Ok(Self {
+            stub: ::mux::__private::Stub::Remote(
+                ::mux::__private::connect(address).await?,
+            ),
+        })
+    }
+    /// Connects from a program without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The address is malformed, or nobody answers there.
+    pub fn connect_blocking(
+        address: impl ::mux::__private::TryInto<
+            ::mux::__private::Address,
+            Error: ::mux::__private::Into<::mux::__private::ConnectError>,
+        >,
+    ) -> ::mux::__private::Result<Self, ::mux::__private::ConnectError> {
+        ::mux::__private::Ok(Self {
+            stub: ::mux::__private::Stub::Remote(
+                ::mux::__private::connect_blocking(address)?,
+            ),
+        })
+    }
+    /// Calls the other end of a connection.
+    #[must_use]
+    pub fn new(connection: &::mux::__private::Connection) -> Self {
+        Self {
+            stub: ::mux::__private::Stub::Remote(connection.mux()),
+        }
+    }
+    /// Calls an implementation in this process; nothing is serialised.
+    #[must_use]
+    pub fn local(service: impl Inventory) -> Self {
+        Self {
+            stub: ::mux::__private::Stub::Local(::mux::__private::Arc::new(service)),
+        }
+    }
+}
+#[allow(dead_code)]
+impl InventoryClient {
+    /// Units on hand.
+    pub fn stock(&self, sku: &str) -> ::mux::__private::Call<u32> {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction(
+                    __InventoryMethods::STOCK,
+                    |args| {
+                        args.begin(1u32);
+                        args.value(sku)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_stock(
+                    ::mux::__private::Arc::clone(local),
+                    ::mux::__private::ToOwned::to_owned(sku),
+                )
+            }
+        }
+    }
+    ///Calls [`Inventory::take`].
+    pub fn take(
+        &self,
+        sku: &str,
+        units: u32,
+    ) -> ::mux::__private::Call<
+        <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
+        <Result<u32, Shortage> as ::mux::__private::Returned>::App,
+    > {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction(
+                    __InventoryMethods::TAKE,
+                    |args| {
+                        args.begin(2u32);
+                        args.value(sku)?;
+                        args.value(&units)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_take(
+                    ::mux::__private::Arc::clone(local),
+                    ::mux::__private::ToOwned::to_owned(sku),
+                    units,
+                )
+            }
+        }
+    }
+    ///Calls [`Inventory::checksum`].
+    pub fn checksum(&self, blob: &[u8]) -> ::mux::__private::Call<u64> {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction(
+                    __InventoryMethods::CHECKSUM,
+                    |args| {
+                        args.begin(1u32);
+                        args.bytes(blob)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_checksum(
+                    ::mux::__private::Arc::clone(local),
+                    ::mux::__private::ToOwned::to_owned(blob),
+                )
+            }
+        }
+    }
+    ///Calls [`Inventory::log`].
+    pub fn log(&self, line: String) -> ::mux::__private::Call<()> {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.notify(
+                    __InventoryMethods::LOG,
+                    |args| {
+                        args.begin(1u32);
+                        args.value(&line)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_log(::mux::__private::Arc::clone(local), line)
+            }
+        }
+    }
+    ///Calls [`Inventory::who`].
+    pub fn who(&self) -> ::mux::__private::Call<String> {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction(
+                    __InventoryMethods::WHO,
+                    |args| {
+                        args.begin(0u32);
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_who(::mux::__private::Arc::clone(local))
+            }
+        }
+    }
+}
+#[automatically_derived]
+impl ::mux::__private::Clone for InventoryClient {
+    fn clone(&self) -> Self {
+        Self {
+            stub: ::mux::__private::Clone::clone(&self.stub),
+        }
+    }
+}
+#[automatically_derived]
+impl ::mux::__private::fmt::Debug for InventoryClient {
+    fn fmt(
+        &self,
+        f: &mut ::mux::__private::fmt::Formatter<'_>,
+    ) -> ::mux::__private::fmt::Result {
+        f.debug_struct("InventoryClient").finish_non_exhaustive()
+    }
+}
+#[automatically_derived]
+impl ::mux::__private::Client for InventoryClient {
+    fn from_mux(mux: ::mux::__private::Mux) -> Self {
+        Self {
+            stub: ::mux::__private::Stub::Remote(mux),
+        }
+    }
+}
+#[allow(dead_code)]
+trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'static {
+    fn __local_stock(
+        self: ::mux::__private::Arc<Self>,
+        sku: <str as ::mux::__private::ToOwned>::Owned,
+    ) -> ::mux::__private::Call<u32>;
+    fn __local_take(
+        self: ::mux::__private::Arc<Self>,
+        sku: <str as ::mux::__private::ToOwned>::Owned,
+        units: u32,
+    ) -> ::mux::__private::Call<
+        <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
+        <Result<u32, Shortage> as ::mux::__private::Returned>::App,
+    >;
+    fn __local_checksum(
+        self: ::mux::__private::Arc<Self>,
+        blob: <[u8] as ::mux::__private::ToOwned>::Owned,
+    ) -> ::mux::__private::Call<u64>;
+    fn __local_log(
+        self: ::mux::__private::Arc<Self>,
+        line: String,
+    ) -> ::mux::__private::Call<()>;
+    fn __local_who(self: ::mux::__private::Arc<Self>) -> ::mux::__private::Call<String>;
+}
+#[allow(dead_code)]
+impl<S: Inventory> __InventoryLocal for S {
+    fn __local_stock(
+        self: ::mux::__private::Arc<Self>,
+        sku: <str as ::mux::__private::ToOwned>::Owned,
+    ) -> ::mux::__private::Call<u32> {
+        ::mux::__private::Call::local(
+            __InventoryMethods::STOCK,
+            ::mux::__private::None,
+            async move {
+                ::mux::__private::Ok(
+                    Inventory::stock(&*self, ::mux::__private::Borrow::borrow(&sku))
+                        .await,
+                )
+            },
+        )
+    }
+    fn __local_take(
+        self: ::mux::__private::Arc<Self>,
+        sku: <str as ::mux::__private::ToOwned>::Owned,
+        units: u32,
+    ) -> ::mux::__private::Call<
+        <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
+        <Result<u32, Shortage> as ::mux::__private::Returned>::App,
+    > {
+        ::mux::__private::Call::local(
+            __InventoryMethods::TAKE,
+            ::mux::__private::None,
+            async move {
+                ::mux::__private::Returned::into_result(
+                    Inventory::take(
+                            &*self,
+                            ::mux::__private::Borrow::borrow(&sku),
+                            units,
+                        )
+                        .await,
+                )
+            },
+        )
+    }
+    fn __local_checksum(
+        self: ::mux::__private::Arc<Self>,
+        blob: <[u8] as ::mux::__private::ToOwned>::Owned,
+    ) -> ::mux::__private::Call<u64> {
+        ::mux::__private::Call::local_blocking(
+            __InventoryMethods::CHECKSUM,
+            ::mux::__private::None,
+            move || {
+                ::mux::__private::Ok(
+                    Inventory::checksum(&*self, ::mux::__private::Borrow::borrow(&blob)),
+                )
+            },
+        )
+    }
+    fn __local_log(
+        self: ::mux::__private::Arc<Self>,
+        line: String,
+    ) -> ::mux::__private::Call<()> {
+        ::mux::__private::Call::local(
+            __InventoryMethods::LOG,
+            ::mux::__private::None,
+            async move {
+                Inventory::log(&*self, line).await;
+                ::mux::__private::Ok(())
+            },
+        )
+    }
+    fn __local_who(self: ::mux::__private::Arc<Self>) -> ::mux::__private::Call<String> {
+        let context = ::mux::__private::Context::local(__InventoryMethods::WHO);
+        ::mux::__private::Call::local(
+            __InventoryMethods::WHO,
+            ::mux::__private::Some(::mux::__private::Clone::clone(&context)),
+            async move { ::mux::__private::Ok(Inventory::who(&*self, &context).await) },
+        )
+    }
+}
+#[allow(dead_code)]
+///Serves an implementation of [`Inventory`].
+pub struct InventoryServer<S> {
+    service: ::mux::__private::Arc<S>,
+    inspect: ::mux::__private::Option<
+        ::mux::__private::Arc<
+            dyn ::mux::__private::Fn(
+                &InventoryRequest<'_>,
+            ) + ::mux::__private::Send + ::mux::__private::Sync,
+        >,
+    >,
+}
+#[automatically_derived]
+impl<S> ::mux::__private::fmt::Debug for InventoryServer<S> {
+    fn fmt(
+        &self,
+        f: &mut ::mux::__private::fmt::Formatter<'_>,
+    ) -> ::mux::__private::fmt::Result {
+        f.debug_struct("InventoryServer").finish_non_exhaustive()
+    }
+}
+#[allow(dead_code)]
+impl<S: Inventory> InventoryServer<S> {
+    /// Serves `service`.
+    #[must_use]
+    pub fn new(service: S) -> Self {
+        Self::from_arc(::mux::__private::Arc::new(service))
+    }
+    /// Serves an implementation that is shared with others.
+    #[must_use]
+    pub fn from_arc(service: ::mux::__private::Arc<S>) -> Self {
+        Self {
+            service,
+            inspect: ::mux::__private::None,
+        }
+    }
+    /// Shows each request to `inspect` before it runs.
+    #[must_use]
+    pub fn inspect(
+        self,
+        inspect: impl ::mux::__private::Fn(
+            &InventoryRequest<'_>,
+        ) + ::mux::__private::Send + ::mux::__private::Sync + 'static,
+    ) -> Self {
+        Self {
+            service: self.service,
+            inspect: ::mux::__private::Some(::mux::__private::Arc::new(inspect)),
+        }
+    }
+}
+#[allow(dead_code)]
+impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
+    fn descriptor(&self) -> &'static ::mux::__private::ServiceDescriptor {
+        __InventoryMethods::DESCRIPTOR
+    }
+    fn serve(
+        &self,
+        inbound: ::mux::__private::Inbound,
+        turn: ::mux::__private::Turn<'_>,
+    ) {
+        let service = ::mux::__private::Arc::clone(&self.service);
+        let inspect = ::mux::__private::Clone::clone(&self.inspect);
+        turn.run(async move {
+            match InventoryRequest::decode(inbound.method().name, inbound.body()) {
+                ::mux::__private::Ok(request) => {
+                    if let ::mux::__private::Some(inspect) = &inspect {
+                        inspect(&request);
+                    }
+                    request.run(&*service, inbound.context()).await
+                }
+                ::mux::__private::Err(refused) => ::mux::__private::Into::into(refused),
+            }
+        });
+    }
+}
+#[allow(dead_code)]
+///A request to an implementation of [`Inventory`], decoded.
+pub enum InventoryRequest<'a> {
+    ///Asks for [`Inventory::stock`].
+    Stock {
+        ///The argument `sku`.
+        sku: &'a str,
+    },
+    ///Asks for [`Inventory::take`].
+    Take {
+        ///The argument `sku`.
+        sku: &'a str,
+        ///The argument `units`.
+        units: u32,
+    },
+    ///Asks for [`Inventory::checksum`].
+    Checksum {
+        ///The argument `blob`.
+        blob: &'a [u8],
+    },
+    ///Asks for [`Inventory::log`].
+    Log {
+        ///The argument `line`.
+        line: String,
+    },
+    ///Asks for [`Inventory::who`].
+    Who {},
+}
+#[allow(dead_code)]
+impl<'a> InventoryRequest<'a> {
+    /// Reads the arguments of `method`, named without its service.
+    ///
+    /// # Errors
+    ///
+    /// There is no such method, or `body` does not hold its arguments.
+    #[allow(unused_mut, unreachable_code)]
+    pub fn decode(
+        method: &str,
+        body: &'a ::mux::__private::Bytes,
+    ) -> ::mux::__private::Result<Self, ::mux::__private::Refused> {
+        let mut args = ::mux::__private::ArgsDecoder::new(body)?;
+        let request = match method {
+            "stock" => {
+                Self::Stock {
+                    sku: args.value("sku")?,
+                }
+            }
+            "take" => {
+                Self::Take {
+                    sku: args.value("sku")?,
+                    units: args.value("units")?,
+                }
+            }
+            "checksum" => {
+                Self::Checksum {
+                    blob: args.bytes("blob")?,
+                }
+            }
+            "log" => {
+                Self::Log {
+                    line: args.value("line")?,
+                }
+            }
+            "who" => Self::Who {},
+            _ => {
+                return ::mux::__private::Err(
+                    ::mux::__private::Refused::unknown_method(method),
+                );
+            }
+        };
+        args.finish()?;
+        ::mux::__private::Ok(request)
+    }
+    /// Runs it on `service`.
+    pub async fn run(
+        self,
+        service: &impl Inventory,
+        context: &::mux::__private::Context,
+    ) -> ::mux::__private::Outcome {
+        let _ = (service, context);
+        match self {
+            Self::Stock { sku } => {
+                ::mux::__private::Outcome::value(
+                    &Inventory::stock(service, sku).await,
+                    ::mux::__private::Encoding::Named,
+                )
+            }
+            Self::Take { sku, units } => {
+                ::mux::__private::Outcome::result(
+                    Inventory::take(service, sku, units).await,
+                    ::mux::__private::Encoding::Named,
+                )
+            }
+            Self::Checksum { blob } => {
+                ::mux::__private::Outcome::value(
+                    &Inventory::checksum(service, blob),
+                    ::mux::__private::Encoding::Named,
+                )
+            }
+            Self::Log { line } => {
+                Inventory::log(service, line).await;
+                ::mux::__private::Outcome::none()
+            }
+            Self::Who {} => {
+                ::mux::__private::Outcome::value(
+                    &Inventory::who(service, context).await,
+                    ::mux::__private::Encoding::Named,
+                )
+            }
+        }
+    }
+    /// The method it asks for.
+    #[must_use]
+    pub fn method(&self) -> &'static ::mux::__private::MethodDescriptor {
+        match self {
+            Self::Stock { .. } => __InventoryMethods::STOCK,
+            Self::Take { .. } => __InventoryMethods::TAKE,
+            Self::Checksum { .. } => __InventoryMethods::CHECKSUM,
+            Self::Log { .. } => __InventoryMethods::LOG,
+            Self::Who { .. } => __InventoryMethods::WHO,
+        }
+    }
+}
+#[automatically_derived]
+impl<'a> ::mux::__private::fmt::Debug for InventoryRequest<'a> {
+    fn fmt(
+        &self,
+        f: &mut ::mux::__private::fmt::Formatter<'_>,
+    ) -> ::mux::__private::fmt::Result {
+        f.write_str(self.method().name)
+    }
+}
+#[allow(dead_code)]
+enum __InventoryMethods {}
+#[allow(dead_code)]
+impl __InventoryMethods {
+    const DESCRIPTOR: &'static ::mux::__private::ServiceDescriptor = &::mux::__private::ServiceDescriptor {
+        name: "inventory",
+        docs: "What is in stock.",
+        encoding: ::mux::__private::Encoding::Named,
+        methods: &[Self::STOCK, Self::TAKE, Self::CHECKSUM, Self::LOG, Self::WHO],
+    };
+    const STOCK: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "stock",
+        path: "inventory.stock",
+        docs: "Units on hand.",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "sku",
+                ty: "&str",
+            },
+        ],
+        returns: "u32",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+    const TAKE: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "take",
+        path: "inventory.take",
+        docs: "",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "sku",
+                ty: "&str",
+            },
+            ::mux::__private::ArgDescriptor {
+                name: "units",
+                ty: "u32",
+            },
+        ],
+        returns: "Result<u32, Shortage>",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+    const CHECKSUM: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "checksum",
+        path: "inventory.checksum",
+        docs: "",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "blob",
+                ty: "&[u8]",
+            },
+        ],
+        returns: "u64",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Worker,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+    const LOG: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "log",
+        path: "inventory.log",
+        docs: "",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "line",
+                ty: "String",
+            },
+        ],
+        returns: "()",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: true,
+        detached: false,
+        idempotent: false,
+    };
+    const WHO: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "who",
+        path: "inventory.who",
+        docs: "",
+        args: &[],
+        returns: "String",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+}

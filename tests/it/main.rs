@@ -1,0 +1,3 @@
+//! What users are promised, shown through the public interface.
+
+mod calls;
