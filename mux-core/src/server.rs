@@ -6,6 +6,7 @@ use crate::connection::{Builder, Connection};
 use crate::demux::Service;
 use crate::mux::Mux;
 use crate::transport::{self, Address, ConnectError, Listener};
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///     .service(shop)
 ///     .listen("unix:/run/shop.sock").await?
 ///     .listen("tcp://127.0.0.1:7000").await?
-///     .run_until(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+///     .run_until(tokio::signal::ctrl_c()).await?;
 /// # Ok(()) }
 /// ```
 #[derive(Default)]
@@ -127,20 +128,20 @@ impl Server {
         self.listeners.iter().filter_map(|listener| listener.address().ok()).collect()
     }
 
-    /// Serves until `stop` is ready. Then it listens no more, drains every connection, and closes
-    /// those that are not done in time.
+    /// Serves until `stop` is ready, and gives back what it brought. Before that it listens no more,
+    /// drains every connection, and closes those that are not done in time.
     ///
     /// Dropping the future closes every connection at once.
-    pub async fn run_until<S: Future>(self, stop: S) {
+    pub async fn run_until<S: Future>(self, stop: S) -> S::Output {
         let mut serving = Serving::start(self);
-        stop.await;
+        let output = stop.await;
         serving.drain().await;
+        output
     }
 
     /// Serves for ever.
-    pub async fn run(self) -> std::convert::Infallible {
-        self.run_until(std::future::pending::<()>()).await;
-        std::future::pending().await
+    pub async fn run(self) -> Infallible {
+        self.run_until(std::future::pending()).await
     }
 }
 

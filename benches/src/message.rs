@@ -1,0 +1,62 @@
+//! What the peers echo: a small message, or as many plain bytes where there is no codec.
+
+use serde::{Deserialize, Serialize};
+
+/// Made for one call and recognised in its answer, so that a peer that mixes up or damages answers fails.
+pub trait Load: Send + Sync + 'static {
+    fn numbered(id: u64) -> Self;
+    fn is_numbered(&self, id: u64) -> bool;
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Message {
+    id: u64,
+    name: String,
+    tags: Vec<u32>,
+}
+
+const NAME: &str = "a name of 16 ch.";
+/// One for each width that MessagePack has for a `u32`.
+const TAGS: [u32; 4] = [1, 200, 3_000, 4_000_000_000];
+
+impl Load for Message {
+    fn numbered(id: u64) -> Self {
+        Self { id, name: NAME.to_owned(), tags: TAGS.to_vec() }
+    }
+
+    fn is_numbered(&self, id: u64) -> bool {
+        self.id == id && self.name == NAME && self.tags == TAGS
+    }
+}
+
+/// As long as a [`Message`] in MessagePack without field names.
+pub type Plain = [u8; 39];
+
+impl Load for Plain {
+    fn numbered(id: u64) -> Self {
+        let mut plain = [b'.'; 39];
+        plain[..8].copy_from_slice(&id.to_le_bytes());
+        plain
+    }
+
+    fn is_numbered(&self, id: u64) -> bool {
+        *self == Self::numbered(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_bytes_are_as_many_as_an_encoded_message() {
+        let encoded = rmp_serde::to_vec(&Message::numbered(u64::MAX)).unwrap();
+        assert_eq!(encoded.len(), size_of::<Plain>());
+    }
+
+    #[test]
+    fn a_load_knows_its_number() {
+        assert!(Message::numbered(7).is_numbered(7) && !Message::numbered(7).is_numbered(8));
+        assert!(Plain::numbered(7).is_numbered(7) && !Plain::numbered(7).is_numbered(8));
+    }
+}
