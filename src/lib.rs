@@ -1,6 +1,77 @@
-//! placeholder
+//! Calls between programs, as if they were one.
+//!
+//! Annotate a trait with [`#[service]`](service), and you have a typed client and a server for it. Every call is a
+//! transaction with an id, multiplexed with all others over one duplex channel of MessagePack frames: many callers,
+//! one channel, each gets its own answer, failures included.
+//!
+//! ```
+//! use mux::{Connection, Error};
+//!
+//! #[mux::service]
+//! pub trait Inventory {
+//!     /// Units on hand.
+//!     async fn stock(&self, sku: &str) -> u32;
+//!     /// Fails for want of a file: any error passes by `?`.
+//!     async fn import(&self, path: String) -> mux::Result<u64>;
+//! }
+//!
+//! struct Shop;
+//!
+//! impl Inventory for Shop {
+//!     async fn stock(&self, sku: &str) -> u32 {
+//!         sku.len() as u32
+//!     }
+//!
+//!     async fn import(&self, path: String) -> mux::Result<u64> {
+//!         Ok(std::fs::metadata(path)?.len())
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (here, there) = mux::pair();
+//! let _server = Connection::builder().service(InventoryServer::new(Shop)).accept(there);
+//! let shop = InventoryClient::new(&Connection::builder().open(here));
+//!
+//! assert_eq!(shop.stock("apple").await?, 5);
+//!
+//! let Err(Error::Remote(failure)) = shop.import("/no/such/file".into()).await else { panic!() };
+//! assert_eq!(failure.message(), "No such file or directory (os error 2)");
+//! println!("{failure:#}"); // with its sources, and the place of the `?` that made it
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to go from here
+//!
+//! | to | see |
+//! | --- | --- |
+//! | describe a service | [`service`] |
+//! | serve it | [`Server`], for listeners; [`Builder`], for one stream |
+//! | reach it | the generated client's `connect`, `connect_blocking`, `local`; [`Connection`]; [`Address`] |
+//! | call it | [`Call`]: await, `timeout`, `meta`, `send`, `wait` |
+//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`Failure`] |
+//! | know who asks, and whether they still wait | [`Context`] |
+//! | bound what a peer may do | [`Limits`], [`Times`], [`Workers`] |
+//!
+//! # Feature flags
+//!
+//! - `process` (default): child processes as transports, by addresses of the form `exec:program arguments`.
+//! - `tracing`: an event for each connection that opens and closes.
 
-pub use mux_core::*;
+pub use mux_core::{
+    Address, AddressError, Builder, Bytes, Call, CallError, Client, CloseReason, Closed, ConnectError, Connection,
+    Context, Credentials, Error, Failure, Limits, Outcome, Peer, Refusal, Refused, RemoteError, Result, Server, Service, Times,
+    Workers, pair,
+};
+#[cfg(unix)]
+pub use mux_core::{PipeStream, pipe_pair, stdio};
+pub use mux_macros::service;
+
+/// What a service is, as data: for programs that look at services instead of calling them.
+pub mod descriptor {
+    pub use mux_core::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
+}
+
 #[doc(hidden)]
 pub use mux_core::private as __private;
-pub use mux_macros::service;

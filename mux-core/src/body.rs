@@ -75,7 +75,11 @@ impl ArgsEncoder {
     }
 }
 
-fn encode<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T, encoding: Encoding) -> Result<(), EncodeError> {
+fn encode<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    value: &T,
+    encoding: Encoding,
+) -> Result<(), EncodeError> {
     let mut compact = rmp_serde::Serializer::new(out);
     let written = match encoding {
         Encoding::Named => value.serialize(&mut compact.with_struct_map()),
@@ -98,7 +102,8 @@ fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) -> Result<(), EncodeError> {
 fn encode_result<T: Serialize + 'static>(value: &T, encoding: Encoding) -> Result<Vec<u8>, EncodeError> {
     let mut out = buffer::take();
     let any = value as &dyn Any;
-    let bytes = any.downcast_ref::<Vec<u8>>().map(Vec::as_slice).or(any.downcast_ref::<Bytes>().map(AsRef::as_ref));
+    let bytes =
+        any.downcast_ref::<Vec<u8>>().map(Vec::as_slice).or(any.downcast_ref::<Bytes>().map(AsRef::as_ref));
     match bytes {
         Some(bytes) => encode_bytes(&mut out, bytes)?,
         None => encode(&mut out, value, encoding)?,
@@ -387,8 +392,8 @@ impl Outcome {
         Outcome(None)
     }
 
-    pub(crate) fn panicked(parts: &RemoteParts) -> Outcome {
-        Outcome::fault(remote_fault(FaultCode::Panicked, parts))
+    pub(crate) fn panicked(panicked: &RemoteError) -> Outcome {
+        Outcome::fault(remote_fault(FaultCode::Panicked, panicked))
     }
 
     pub(crate) fn fault(fault: Fault) -> Outcome {
@@ -453,7 +458,7 @@ pub trait Fallible: Sized {
     type App;
 
     #[doc(hidden)]
-    fn into_fault(self, encoding: Encoding) -> Fault_;
+    fn into_fault(self, encoding: Encoding) -> FaultParts;
 
     #[doc(hidden)]
     fn into_error(self) -> Error<Self::App>;
@@ -465,13 +470,13 @@ pub trait Fallible: Sized {
 /// A fault on its way out; opaque to generated code.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Fault_(Fault);
+pub struct FaultParts(Fault);
 
 impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     type App = E;
 
-    fn into_fault(self, encoding: Encoding) -> Fault_ {
-        Fault_(match encode_result(&self, encoding) {
+    fn into_fault(self, encoding: Encoding) -> FaultParts {
+        FaultParts(match encode_result(&self, encoding) {
             Ok(detail) => Fault { code: FaultCode::App, message: String::new(), detail },
             Err(error) => Fault::new(FaultCode::Unencodable, error.0),
         })
@@ -490,12 +495,12 @@ impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
 impl Fallible for Failure {
     type App = Infallible;
 
-    fn into_fault(self, _: Encoding) -> Fault_ {
-        Fault_(remote_fault(FaultCode::Failed, &self.parts()))
+    fn into_fault(self, _: Encoding) -> FaultParts {
+        FaultParts(remote_fault(FaultCode::Failed, &self.to_remote()))
     }
 
     fn into_error(self) -> Error<Infallible> {
-        Error::Remote(RemoteError::new(self.parts()))
+        Error::Remote(self.to_remote())
     }
 
     fn decode_app(_: &[u8]) -> Result<Infallible, String> {
@@ -539,18 +544,17 @@ struct Detail {
     trace: Option<String>,
 }
 
-fn remote_fault(code: FaultCode, parts: &RemoteParts) -> Fault {
-    let remote = RemoteError::new(parts.clone());
+fn remote_fault(code: FaultCode, remote: &RemoteError) -> Fault {
     let detail = Detail {
-        r#type: parts.type_name.clone(),
+        r#type: remote.type_name().map(str::to_owned),
         chain: remote.chain().take(MAX_CHAIN).map(str::to_owned).collect(),
-        location: parts.location.clone(),
-        trace: parts.trace.as_deref().map(|trace| trace[..trace.floor_char_boundary(MAX_TRACE)].to_owned()),
+        location: remote.location().map(str::to_owned),
+        trace: remote.trace().map(|trace| trace[..trace.floor_char_boundary(MAX_TRACE)].to_owned()),
     };
     let mut bytes = Vec::new();
     // Text always encodes; without it the message is still told.
     let _ = encode(&mut bytes, &detail, Encoding::Named);
-    Fault { code, message: parts.message.clone(), detail: bytes }
+    Fault { code, message: remote.message().to_owned(), detail: bytes }
 }
 
 /// The error a fault means to its caller.

@@ -10,7 +10,8 @@ use std::time::Duration;
 /// Values outside their range are moved to its border.
 ///
 /// ```
-/// let limits = mux_core::Limits { max_in_flight: 256, ..Default::default() };
+/// # use mux_core as mux;
+/// let limits = mux::Limits { max_in_flight: 256, ..Default::default() };
 /// assert_eq!(limits.max_message, 8 << 20);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

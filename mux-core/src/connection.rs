@@ -164,6 +164,11 @@ impl Shared {
         instant.saturating_duration_since(self.epoch).as_millis() as Millis
     }
 
+    /// The first millisecond that is not before `deadline`.
+    pub(crate) fn deadline(&self, deadline: Instant) -> Millis {
+        deadline.saturating_duration_since(self.epoch).as_nanos().div_ceil(1_000_000) as Millis
+    }
+
     pub(crate) fn instant(&self, at: Millis) -> Instant {
         self.epoch + std::time::Duration::from_millis(at)
     }
@@ -174,8 +179,8 @@ impl Shared {
 
     // For callers.
 
-    pub(crate) fn open(&self, request: Request<Waker>) -> Result<Ticket, Terminal> {
-        let timed = request.deadline.map(|deadline| (deadline, self.now()));
+    pub(crate) fn open(&self, request: Request<'_, Waker>) -> Result<Ticket, Terminal> {
+        let timed = request.deadline.map(|deadline| (deadline, self.deadline(Instant::now())));
         self.act(|state| {
             let (deadline, now) = timed.unzip();
             state.look_at(deadline);
@@ -183,8 +188,8 @@ impl Shared {
         })
     }
 
-    pub(crate) fn notify(&self, request: Request<Waker>) -> Result<Option<Ticket>, Terminal> {
-        let timed = request.deadline.map(|deadline| (deadline, self.now()));
+    pub(crate) fn notify(&self, request: Request<'_, Waker>) -> Result<Option<Ticket>, Terminal> {
+        let timed = request.deadline.map(|deadline| (deadline, self.deadline(Instant::now())));
         self.act(|state| {
             let (deadline, now) = timed.unzip();
             state.look_at(deadline);
@@ -220,6 +225,10 @@ impl Shared {
     }
 
     // For handlers.
+
+    pub(crate) fn park(&self, xid: Xid) {
+        self.lock().session.park(xid);
+    }
 
     pub(crate) fn start(&self, xid: Xid) -> bool {
         self.lock().session.start(xid)
@@ -310,6 +319,8 @@ impl Shared {
             Some(closing)
         });
         if let Some(closing) = closing {
+            #[cfg(feature = "tracing")]
+            tracing::debug!(peer = ?self.peer, reason = %self.close_reason(), "connection closed");
             closing.tell();
             self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
         }
@@ -408,10 +419,11 @@ impl Closing<Waker, Running> {
 /// the last is dropped the connection closes, and what its peer asked for is cancelled.
 ///
 /// ```
+/// # use mux_core as mux;
 /// # #[tokio::main] async fn main() {
-/// let (here, there) = mux_core::pair();
-/// let asking = mux_core::Connection::builder().open(here);
-/// let answering = mux_core::Connection::builder().accept(there);
+/// let (here, there) = mux::pair();
+/// let asking = mux::Connection::builder().open(here);
+/// let answering = mux::Connection::builder().accept(there);
 /// asking.close();
 /// println!("{}", answering.closed().await);
 /// # }
@@ -573,7 +585,12 @@ impl Builder {
         self.start(Side::Accepting, stream, Peer::default())
     }
 
-    pub(crate) fn start<S: AsyncRead + AsyncWrite + Send + 'static>(&self, side: Side, stream: S, peer: Peer) -> Connection {
+    pub(crate) fn start<S: AsyncRead + AsyncWrite + Send + 'static>(
+        &self,
+        side: Side,
+        stream: S,
+        peer: Peer,
+    ) -> Connection {
         crate::panic::install_hook();
         let router = self.router.get_or_init(|| Arc::new(Router::new(self.services.clone())));
         let threads = self.threads.get_or_init(|| Arc::new(WorkerThreads::new(self.workers)));
@@ -585,6 +602,8 @@ impl Builder {
             reveal_traces: !self.hide_traces,
             ..Shared::new(session, outbox, Arc::clone(router), Arc::clone(threads))
         });
+        #[cfg(feature = "tracing")]
+        tracing::debug!(?side, peer = ?shared.peer, "connection opened");
         tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.times.clone(), &settings));
         Connection { mux: connect_handle(shared) }
     }

@@ -81,7 +81,8 @@ impl Context {
     /// What the caller added by [`Call::meta`](crate::Call::meta) under `key`.
     ///
     /// ```
-    /// # fn handler(cx: &mux_core::Context) -> String {
+    /// # use mux_core as mux;
+    /// # fn handler(cx: &mux::Context) -> String {
     /// cx.meta("tenant").unwrap_or_default()
     /// # }
     /// ```

@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 
 /// Handlers of one pass run one after another on one task for so long; the rest move to a new one,
 /// so that a busy handler holds up its neighbours for its own first poll at most.
@@ -80,7 +81,10 @@ impl Router {
         let mut names: Vec<_> = self.services.iter().map(|service| service.descriptor().name).collect();
         names.sort_unstable();
         let served = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
-        Refused::new(Refusal::UnknownMethod, format!("unknown method `{path}`: {why} (served here: {served})"))
+        Refused::new(
+            Refusal::UnknownMethod,
+            format!("unknown method `{path}`: {why} (served here: {served})"),
+        )
     }
 }
 
@@ -117,13 +121,23 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
-    pub(crate) fn new(route: Route, responder: Responder, deadline: Option<u64>, meta: Option<Bytes>, body: Bytes) -> Parcel {
+    pub(crate) fn new(
+        route: Route,
+        responder: Responder,
+        deadline: Option<u64>,
+        meta: Option<Bytes>,
+        body: Bytes,
+    ) -> Parcel {
         let xid = match responder.owed {
             Owed::Answer(xid) => Some(xid),
             _ => None,
         };
         let context = Context::remote(route.method, Arc::clone(&responder.shared), xid, meta, deadline);
         Parcel { route, inbound: Inbound { context, method: route.method, body }, responder }
+    }
+
+    pub(crate) fn is_notify(&self) -> bool {
+        self.route.method.notify
     }
 
     pub(crate) fn is_inline(&self) -> bool {
@@ -148,7 +162,10 @@ pub(crate) fn finish(shared: &Shared, finished: &mut Vec<Finished>) {
         return;
     }
     let reveal = shared.reveals_traces();
-    let answers: Vec<_> = finished.drain(..).map(|(responder, outcome)| (responder.settle(), outcome.into_answer(reveal))).collect();
+    let answers: Vec<_> = finished
+        .drain(..)
+        .map(|(responder, outcome)| (responder.settle(), outcome.into_answer(reveal)))
+        .collect();
     let spent = shared.answer(answers);
     spent.into_iter().for_each(buffer::give);
 }
@@ -179,6 +196,33 @@ impl Future for Dispatch {
         }
         finish(&self.shared, &mut finished);
         Poll::Ready(())
+    }
+}
+
+/// The notifies of one connection, on one task: their handlers begin in the order they were sent.
+#[derive(Default)]
+pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
+
+impl NotifyLane {
+    /// Bounded by the credit that notifies spend.
+    pub(crate) fn push(&mut self, parcel: Parcel) {
+        let lane = self.0.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            tokio::spawn(run_in_order(Arc::clone(&parcel.responder.shared), receiver));
+            sender
+        });
+        // Fails only while the runtime ends: the parcel is dropped then.
+        let _ = lane.send(parcel);
+    }
+}
+
+async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
+    let mut finished = Vec::new();
+    while let Some(parcel) = parcels.recv().await {
+        parcel.run(&mut finished);
+        if parcels.is_empty() {
+            finish(&shared, &mut finished);
+        }
     }
 }
 
@@ -216,6 +260,9 @@ fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Respon
     let shared = Arc::clone(&responder.shared);
     let runtime = tokio::runtime::Handle::current();
     let owed = responder.owed;
+    if let Owed::Answer(xid) = owed {
+        shared.park(xid);
+    }
     let job = move || {
         if !responder.start() {
             return;
@@ -233,12 +280,17 @@ fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Respon
 }
 
 /// Gives a handler that has to wait a task of its own, which a cancel aborts.
-fn spawn<F: Future<Output = Outcome> + Send + 'static>(guarded: Guarded<F>, responder: Responder, detached: bool) {
+fn spawn<F: Future<Output = Outcome> + Send + 'static>(
+    guarded: Guarded<F>,
+    responder: Responder,
+    detached: bool,
+) {
     let (shared, owed) = (Arc::clone(&responder.shared), responder.owed);
     let task = tokio::spawn(Waiting { guarded, responder: Some(responder) });
     if let Owed::Answer(xid) = owed {
         let abort = (!detached).then(|| task.abort_handle());
-        let unwanted = shared.attach(xid, |known: Option<Running>| Running { abort, ..known.unwrap_or_default() });
+        let unwanted =
+            shared.attach(xid, |known: Option<Running>| Running { abort, ..known.unwrap_or_default() });
         unwanted.into_iter().for_each(Running::stop);
     }
 }
@@ -270,7 +322,7 @@ impl<F: Future<Output = Outcome>> Future for Guarded<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
         match panic::catch(|| self.0.as_mut().poll(cx)) {
             Ok(poll) => poll,
-            Err(parts) => Poll::Ready(Outcome::panicked(&parts)),
+            Err(panicked) => Poll::Ready(Outcome::panicked(&panicked)),
         }
     }
 }
@@ -294,7 +346,7 @@ impl Responder {
         Responder { shared: Arc::clone(shared), owed }
     }
 
-    /// Marks the handler as begun; `false` when nobody wants it any more.
+    /// A parked handler begins; `false` when nobody wants it any more.
     fn start(&self) -> bool {
         match self.owed {
             Owed::Answer(xid) => self.shared.start(xid),

@@ -53,11 +53,17 @@ pub(crate) struct Driver<S> {
 enum Phase {
     Open,
     /// The peer sends no more, and may still read what it is owed. Last probed then.
-    HalfClosed { probed: Instant },
+    HalfClosed {
+        probed: Instant,
+    },
     /// What is queued is written, and no more is read, until then.
-    Closing { until: Instant },
+    Closing {
+        until: Instant,
+    },
     /// All is written, the peer has to hang up until then.
-    Lingering { until: Instant },
+    Lingering {
+        until: Instant,
+    },
 }
 
 impl<S: AsyncRead + AsyncWrite> Driver<S> {
@@ -179,7 +185,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         if closed {
             self.close(written, now, cx)?;
         } else if drained || ended {
-            self.shared.close(if drained { CloseReason::Drained } else { CloseReason::Eof }, GoawayCode::Closed);
+            self.shared
+                .close(if drained { CloseReason::Drained } else { CloseReason::Eof }, GoawayCode::Closed);
             self.flush_next = true;
         }
         if self.flush_next {
@@ -268,7 +275,10 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         };
         let stall = self.blocked.map(|since| since + self.times.write_stall);
         let handshake = (now < handshake).then_some(handshake);
-        [handshake, probe, until, stall].into_iter().flatten().fold(silent.max(now + Duration::from_millis(1)), Instant::min)
+        [handshake, probe, until, stall]
+            .into_iter()
+            .flatten()
+            .fold(silent.max(now + Duration::from_millis(1)), Instant::min)
     }
 }
 

@@ -15,7 +15,8 @@ use std::panic::Location;
 ///   safe to try again.
 ///
 /// ```
-/// use mux_core::Error;
+/// # use mux_core as mux;
+/// use mux::Error;
 ///
 /// fn left<E>(result: Result<u32, Error<E>>) -> Option<u32> {
 ///     match result {
@@ -104,7 +105,8 @@ pub(crate) struct RemoteCause {
 
 impl RemoteCause {
     pub(crate) fn from_messages(messages: Vec<String>) -> Option<RemoteCause> {
-        let link = |source: Option<Box<RemoteCause>>, message| Some(Box::new(RemoteCause { message, source }));
+        let link =
+            |source: Option<Box<RemoteCause>>, message| Some(Box::new(RemoteCause { message, source }));
         messages.into_iter().rev().fold(None, link).map(|first| *first)
     }
 }
@@ -381,7 +383,9 @@ impl CloseReason {
             CloseReason::HandshakeTimeout => "no hello in time".into(),
             CloseReason::Silent => "no sign of life for too long".into(),
             CloseReason::WriteStalled => "nothing read for too long".into(),
-            CloseReason::Peer(_) | CloseReason::Eof | CloseReason::Io(_) | CloseReason::RuntimeGone => "closed".into(),
+            CloseReason::Peer(_) | CloseReason::Eof | CloseReason::Io(_) | CloseReason::RuntimeGone => {
+                "closed".into()
+            }
         }
     }
 }
@@ -412,7 +416,8 @@ impl StdError for CloseReason {}
 /// It does not implement `std::error::Error` itself, so that every other error converts into it.
 ///
 /// ```
-/// fn import(path: &str) -> mux_core::Result<u64> {
+/// # use mux_core as mux;
+/// fn import(path: &str) -> mux::Result<u64> {
 ///     Ok(std::fs::metadata(path)?.len())
 /// }
 /// let failure = import("/no/such/file").unwrap_err();
@@ -434,9 +439,10 @@ impl Failure {
     /// A failure that is only a text.
     ///
     /// ```
-    /// # fn check(n: u32) -> mux_core::Result<u32> {
+    /// # use mux_core as mux;
+    /// # fn check(n: u32) -> mux::Result<u32> {
     /// if n == 0 {
-    ///     return Err(mux_core::Failure::msg("none left"));
+    ///     return Err(mux::Failure::msg("none left"));
     /// }
     /// # Ok(n) }
     /// # assert!(check(0).is_err());
@@ -466,18 +472,18 @@ impl Failure {
         &*self.0.error
     }
 
-    /// What of it may travel.
-    pub(crate) fn parts(&self) -> RemoteParts {
+    /// As its caller sees it.
+    pub(crate) fn to_remote(&self) -> RemoteError {
         let captured = self.0.backtrace.status() == std::backtrace::BacktraceStatus::Captured;
         let sources = std::iter::successors(self.0.error.source(), |error| (*error).source());
-        RemoteParts {
+        RemoteError::new(RemoteParts {
             panicked: false,
             message: self.0.error.to_string(),
             type_name: self.0.type_name.map(str::to_owned),
             source: RemoteCause::from_messages(sources.map(ToString::to_string).collect()),
             location: Some(self.0.location.to_string()),
             trace: captured.then(|| self.0.backtrace.to_string()),
-        }
+        })
     }
 }
 
@@ -496,7 +502,7 @@ impl fmt::Display for Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", RemoteError::new(self.parts()))
+        write!(f, "{:#}", self.to_remote())
     }
 }
 
@@ -541,9 +547,9 @@ mod tests {
         fn fails() -> Result<()> {
             Err(Error::<std::io::Error>::App(std::io::Error::other("disk")))?
         }
-        let parts = fails().unwrap_err().parts();
-        assert_eq!(parts.message, "disk");
-        assert!(parts.location.unwrap().contains("error.rs"));
+        let remote = fails().unwrap_err().to_remote();
+        assert_eq!(remote.message(), "disk");
+        assert!(remote.location().unwrap().contains("error.rs"));
     }
 
     #[test]

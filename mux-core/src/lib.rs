@@ -36,6 +36,6 @@ pub use descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, Servi
 pub use error::{CallError, CloseReason, Closed, Error, Failure, Refusal, Refused, RemoteError, Result};
 pub use mux::{Call, Client, Mux};
 pub use server::Server;
+pub use transport::{Address, AddressError, ConnectError, pair};
 #[cfg(unix)]
 pub use transport::{PipeStream, pipe_pair, stdio};
-pub use transport::{Address, AddressError, ConnectError, pair};

@@ -3,7 +3,7 @@
 use crate::blocking;
 use crate::context::{Context, LocalCall as LocalContext};
 use crate::descriptor::MethodDescriptor;
-use crate::error::{CallError, Error, Refusal, Refused, RemoteError};
+use crate::error::{CallError, Error, Refusal, Refused};
 use crate::panic;
 use crate::proto::meta::MetaPairs;
 use crate::workers::WorkerThreads;
@@ -64,7 +64,15 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
     fn new(method: &'static MethodDescriptor, context: Option<Context>, job: Job<T, E>) -> LocalCall<T, E> {
         panic::install_hook();
         let context = context.and_then(|context| context.as_local().cloned());
-        LocalCall { method, context, meta: MetaPairs::default(), deadline: None, alarm: None, job, start: start::<T, E> }
+        LocalCall {
+            method,
+            context,
+            meta: MetaPairs::default(),
+            deadline: None,
+            alarm: None,
+            job,
+            start: start::<T, E>,
+        }
     }
 }
 
@@ -74,7 +82,7 @@ impl<T: 'static, E> LocalCall<T, E> {
         if self.method.notify {
             return Poll::Ready(self.notify());
         }
-        if let Job::Blocking(_) = self.job {
+        if self.method.detached || matches!(self.job, Job::Blocking(_)) {
             self.start();
         }
         if let Poll::Ready(outcome) = self.job.poll(cx) {
@@ -149,6 +157,9 @@ impl<T, E> LocalCall<T, E> {
 
     /// Nobody waits any more.
     fn stop(&mut self) {
+        if let Job::Ended(_) = self.job {
+            return;
+        }
         if let Some(context) = &self.context {
             context.cancelled.cancel();
         }
@@ -174,11 +185,12 @@ impl<T, E> Job<T, E> {
         match self {
             Job::Here(future) => match panic::catch(|| future.as_mut().poll(cx)) {
                 Ok(poll) => poll,
-                Err(parts) => Poll::Ready(Err(RemoteError::new(parts).into())),
+                Err(panicked) => Poll::Ready(Err(panicked.into())),
             },
             Job::Elsewhere { outcome, .. } => {
                 let outcome = ready!(Pin::new(outcome).poll(cx));
-                let dropped = || CallError::Cancelled("the handler was dropped before it had an answer".into());
+                let dropped =
+                    || CallError::Cancelled("the handler was dropped before it had an answer".into());
                 Poll::Ready(outcome.unwrap_or_else(|_| Err(dropped().into())))
             }
             Job::Ended(outcome) => Poll::Ready(outcome.take().expect("`Call` polled after it was over")),
@@ -199,7 +211,7 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>) -> Job<T, E> {
             let job = move || {
                 let outcome = panic::catch(|| blocking::while_blocking(job));
                 // Fails where the caller has gone.
-                let _ = sender.send(outcome.unwrap_or_else(|parts| Err(RemoteError::new(parts).into())));
+                let _ = sender.send(outcome.unwrap_or_else(|panicked| Err(panicked.into())));
             };
             if let Err(no_thread) = WorkerThreads::shared().submit(Box::new(job)) {
                 return overloaded(&no_thread.error);

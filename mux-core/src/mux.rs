@@ -126,7 +126,9 @@ impl Mux {
                 deadline: None,
                 progress: Progress::Unsent(args.into_bytes()),
             }),
-            Err(error) => Call::failed(Refused::invalid_args(format!("the arguments could not be encoded: {error}"))),
+            Err(error) => {
+                Call::failed(Refused::invalid_args(format!("the arguments could not be encoded: {error}")))
+            }
         }
     }
 }
@@ -290,7 +292,9 @@ impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
         match &mut self.way {
             Way::Remote(remote) => remote.poll(cx).map(|terminal| remote.result(terminal)),
             Way::Local(local) => local.poll(cx),
-            Way::Failed(error) => Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over")))),
+            Way::Failed(error) => {
+                Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over"))))
+            }
         }
     }
 }
@@ -313,15 +317,15 @@ impl<E> RemoteCall<E> {
     }
 
     /// Hands the request over, once.
-    fn send(&mut self, waker: Option<task::Waker>) {
+    fn send(&mut self, mut waker: Option<task::Waker>) {
         let Progress::Unsent(body) = &mut self.progress else { return };
         let shared = self.mux.shared();
         let request = Request {
             method: self.method.path,
             meta: std::mem::take(&mut self.meta),
             body: std::mem::take(body),
-            deadline: self.deadline.map(|deadline| shared.at(deadline)),
-            waker,
+            deadline: self.deadline.map(|deadline| shared.deadline(deadline)),
+            waker: &mut waker,
             nested: self.mux.nested,
         };
         let opened = if self.method.notify { shared.notify(request) } else { shared.open(request).map(Some) };

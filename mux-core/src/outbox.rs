@@ -192,7 +192,8 @@ mod tests {
         for step in [1, 7, 1000, 1 << 20] {
             let mut outbox = Outbox::default();
             outbox.message(&Frame::Cancel { xid: 1 });
-            let rest = outbox.message_with(&Frame::Reply { xid: 2, meta: None, value: &[] }, vec![0xc0; SMALL + 1]);
+            let rest =
+                outbox.message_with(&Frame::Reply { xid: 2, meta: None, value: &[] }, vec![0xc0; SMALL + 1]);
             assert_eq!(rest.capacity(), 0, "a large body is moved");
             outbox.message(&Frame::Cancel { xid: 3 });
             assert!(outbox.control(&Frame::Ping { nonce: 1 }));

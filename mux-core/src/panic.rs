@@ -1,7 +1,7 @@
 //! Catches a handler's panic with its message, place and backtrace. The program's own panic hook
 //! stays in place and is run as ever.
 
-use crate::error::RemoteParts;
+use crate::error::{RemoteError, RemoteParts};
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
@@ -48,11 +48,11 @@ impl Seen {
 }
 
 /// Runs `f`; a panic in it comes back as what may be told of it.
-pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, RemoteParts> {
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, RemoteError> {
     let outer = CATCHING.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     CATCHING.set(outer);
-    result.map_err(|payload| parts(&*payload))
+    result.map_err(|payload| panicked(&*payload))
 }
 
 /// Runs `f` without a word from any hook if it panics; `None` then.
@@ -64,10 +64,16 @@ pub(crate) fn probe<R>(f: impl FnOnce() -> R) -> Option<R> {
     result.ok()
 }
 
-fn parts(payload: &(dyn Any + Send)) -> RemoteParts {
+fn panicked(payload: &(dyn Any + Send)) -> RemoteError {
     let seen = SEEN.take();
     let (location, trace) = seen.map_or((None, None), |seen| (seen.location, seen.trace));
-    RemoteParts { panicked: true, message: message(payload), location, trace, ..RemoteParts::default() }
+    RemoteError::new(RemoteParts {
+        panicked: true,
+        message: message(payload),
+        location,
+        trace,
+        ..RemoteParts::default()
+    })
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
@@ -83,8 +89,8 @@ mod tests {
     #[test]
     fn a_panic_is_caught_with_its_message_and_place() {
         install_hook();
-        let parts = catch(|| panic!("no {}", "luck")).unwrap_err();
-        assert_eq!(parts.message, "no luck");
-        assert!(parts.location.unwrap().contains("panic.rs"));
+        let panicked = catch(|| panic!("no {}", "luck")).unwrap_err();
+        assert_eq!(panicked.message(), "no luck");
+        assert!(panicked.location().unwrap().contains("panic.rs"));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::codec::{self, ENVELOPE, PREFIX};
 use crate::connection::{Running, Shared, State};
-use crate::demux::{self, Dispatch, Finished, Owed, Parcel, Responder};
+use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder};
 use crate::error::{CloseReason, Refused};
 use crate::outbox::SMALL;
 use crate::proto::Millis;
@@ -34,6 +34,7 @@ pub(crate) struct Reader {
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
+    notifies: NotifyLane,
 }
 
 /// A frame that is read where it stays. Its memory grows with what has arrived.
@@ -74,6 +75,7 @@ impl Reader {
             large: None,
             limit: ours.max_inline.max(ours.max_frame) as usize + ENVELOPE,
             wakers: Vec::new(),
+            notifies: NotifyLane::default(),
         }
     }
 
@@ -98,7 +100,11 @@ impl Reader {
         Ok((self.pass(shared, now), read))
     }
 
-    fn poll_fill<R: AsyncRead>(&mut self, stream: Pin<&mut R>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_fill<R: AsyncRead>(
+        &mut self,
+        stream: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let Some(large) = &mut self.large else {
             self.buffer.reserve(BUFFER - self.buffer.len().min(BUFFER / 2));
             return poll_read_buf(stream, cx, &mut self.buffer);
@@ -202,7 +208,9 @@ impl Reader {
                 state.look_at(deadline);
                 serve(&frame, owner, Owed::Answer(xid), deadline, state, shared, todo);
             }
-            Action::ServeNotify { cost } => serve(&frame, owner, Owed::Credit(cost), None, state, shared, todo),
+            Action::ServeNotify { cost } => {
+                serve(&frame, owner, Owed::Credit(cost), None, state, shared, todo)
+            }
             Action::Close { message, refused } => {
                 self.wakers.extend(refused);
                 todo.over = Some(Over::Goodbye(message));
@@ -212,7 +220,7 @@ impl Reader {
 
     fn perform(&mut self, todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
-        dispatch(todo.parcels, shared);
+        self.dispatch(todo.parcels, shared);
         match todo.over {
             None => Pass::Some,
             Some(Over::Breach(breach)) => {
@@ -223,6 +231,25 @@ impl Reader {
                 shared.abort(CloseReason::Peer(message));
                 Pass::Over
             }
+        }
+    }
+
+    /// Notifies run in their order, inline methods here and now, all others on one task of their own.
+    fn dispatch(&mut self, parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+        let mut others = Vec::with_capacity(parcels.len());
+        let mut finished: Vec<Finished> = Vec::new();
+        for parcel in parcels {
+            if parcel.is_notify() {
+                self.notifies.push(parcel);
+            } else if parcel.is_inline() {
+                parcel.run(&mut finished);
+            } else {
+                others.push(parcel);
+            }
+        }
+        demux::finish(shared, &mut finished);
+        if !others.is_empty() {
+            Dispatch::spawn(others, shared);
         }
     }
 }
@@ -251,7 +278,9 @@ fn serve(
     shared: &Arc<Shared>,
     todo: &mut Todo,
 ) {
-    let (Frame::Request { method, meta, args, .. } | Frame::Notify { method, meta, args }) = *frame else { return };
+    let (Frame::Request { method, meta, args, .. } | Frame::Notify { method, meta, args }) = *frame else {
+        return;
+    };
     match shared.router().route(method, matches!(owed, Owed::Credit(_))) {
         Ok(route) => {
             let responder = Responder::new(shared, owed);
@@ -276,22 +305,4 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) {
 /// Small bodies are copied out, as a slice would pin the connection's whole buffer.
 fn keep(part: &[u8], owner: Option<&Bytes>) -> Bytes {
     owner.map_or_else(|| Bytes::copy_from_slice(part), |owner| owner.slice_ref(part))
-}
-
-/// Inline methods run here and now, all others on one task of their own.
-fn dispatch(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
-    if parcels.is_empty() {
-        return;
-    }
-    let (inline, parcels): (Vec<_>, Vec<_>) = if parcels.iter().any(Parcel::is_inline) {
-        parcels.into_iter().partition(Parcel::is_inline)
-    } else {
-        (Vec::new(), parcels)
-    };
-    let mut finished: Vec<Finished> = Vec::new();
-    inline.into_iter().for_each(|parcel| parcel.run(&mut finished));
-    demux::finish(shared, &mut finished);
-    if !parcels.is_empty() {
-        Dispatch::spawn(parcels, shared);
-    }
 }

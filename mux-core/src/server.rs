@@ -26,8 +26,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers calls from other programs.
 ///
 /// ```no_run
-/// # async fn serve(shop: impl mux_core::Service) -> Result<(), Box<dyn std::error::Error>> {
-/// mux_core::Server::new()
+/// # use mux_core as mux;
+/// # async fn serve(shop: impl mux::Service) -> Result<(), Box<dyn std::error::Error>> {
+/// mux::Server::new()
 ///     .service(shop)
 ///     .listen("unix:/run/shop.sock").await?
 ///     .listen("tcp://127.0.0.1:7000").await?
@@ -44,7 +45,10 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("addresses", &self.addresses()).field("builder", &self.builder).finish()
+        f.debug_struct("Server")
+            .field("addresses", &self.addresses())
+            .field("builder", &self.builder)
+            .finish()
     }
 }
 
@@ -231,7 +235,10 @@ async fn accept(listener: &Listener, builder: &Builder) -> Connection {
 /// The connection failed while it was accepted; the listener is well.
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected
+    )
 }
 
 impl Connection {
@@ -243,7 +250,9 @@ impl Connection {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn connect(address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Connection, ConnectError> {
+    pub async fn connect(
+        address: impl TryInto<Address, Error: Into<ConnectError>>,
+    ) -> Result<Connection, ConnectError> {
         Builder::default().connect(address).await
     }
 }
@@ -256,7 +265,10 @@ impl Builder {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub async fn connect(&self, address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Connection, ConnectError> {
+    pub async fn connect(
+        &self,
+        address: impl TryInto<Address, Error: Into<ConnectError>>,
+    ) -> Result<Connection, ConnectError> {
         transport::connect(self, &address.try_into().map_err(Into::into)?).await
     }
 
@@ -268,13 +280,20 @@ impl Builder {
     ///
     /// # Panics
     /// In an async task, which it would block.
-    pub fn connect_blocking(&self, address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Connection, ConnectError> {
-        assert!(blocking::may_block(), "`connect_blocking` would block an async task; write `connect(…).await` there");
+    pub fn connect_blocking(
+        &self,
+        address: impl TryInto<Address, Error: Into<ConnectError>>,
+    ) -> Result<Connection, ConnectError> {
+        assert!(
+            blocking::may_block(),
+            "`connect_blocking` would block an async task; write `connect(…).await` there"
+        );
         let address = address.try_into().map_err(Into::into)?;
         let runtime = blocking::background().map_err(ConnectError::no_runtime)?;
         let builder = self.clone();
         let connecting = runtime.spawn(async move { transport::connect(&builder, &address).await });
-        blocking::block_on(connecting).unwrap_or_else(|error| Err(ConnectError::no_runtime(io::Error::other(error))))
+        blocking::block_on(connecting)
+            .unwrap_or_else(|error| Err(ConnectError::no_runtime(io::Error::other(error))))
     }
 }
 
@@ -286,6 +305,8 @@ pub async fn connect(address: impl TryInto<Address, Error: Into<ConnectError>>) 
 
 /// For generated clients.
 #[doc(hidden)]
-pub fn connect_blocking(address: impl TryInto<Address, Error: Into<ConnectError>>) -> Result<Mux, ConnectError> {
+pub fn connect_blocking(
+    address: impl TryInto<Address, Error: Into<ConnectError>>,
+) -> Result<Mux, ConnectError> {
     Builder::default().connect_blocking(address).map(|connection| connection.mux())
 }

@@ -59,7 +59,11 @@ impl Writer {
         Ok((self.give_back(shared), written))
     }
 
-    fn poll_write<W: AsyncWrite>(&mut self, stream: Pin<&mut W>, cx: &mut Context<'_>) -> io::Result<Poll<usize>> {
+    fn poll_write<W: AsyncWrite>(
+        &mut self,
+        stream: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> io::Result<Poll<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let count = self.batch.slices(&mut slices);
         let poll = match &slices[..count] {

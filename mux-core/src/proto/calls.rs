@@ -22,14 +22,15 @@ pub(crate) struct Ticket {
 
 /// A transaction to be made.
 #[derive(Debug)]
-pub(crate) struct Request<W> {
+pub(crate) struct Request<'w, W> {
     /// `service.method`.
     pub(crate) method: &'static str,
     pub(crate) meta: MetaPairs,
     /// The encoded arguments.
     pub(crate) body: Vec<u8>,
     pub(crate) deadline: Option<Millis>,
-    pub(crate) waker: Option<W>,
+    /// Whom to wake at its end. Taken only where the request is: a waker is not dropped in here.
+    pub(crate) waker: &'w mut Option<W>,
     /// Made from within a handler of this connection: never waits for room.
     pub(crate) nested: bool,
 }
@@ -130,7 +131,7 @@ impl<W> Calls<W> {
     /// Sends the request where there is room, or queues it.
     pub(crate) fn open(
         &mut self,
-        request: Request<W>,
+        request: Request<'_, W>,
         peer: &Settings,
         now: Millis,
         out: &mut Outbox,
@@ -140,10 +141,14 @@ impl<W> Calls<W> {
         let waiting = if large { !self.large_queue.is_empty() } else { !self.small_queue.is_empty() };
         let room = !waiting && self.has_room(body.len(), peer);
         if !room && nested {
-            return Err(Fault::new(FaultCode::Overloaded, "the peer takes no more calls now, and a handler may not wait for it"));
+            return Err(Fault::new(
+                FaultCode::Overloaded,
+                "the peer takes no more calls now, and a handler may not wait for it",
+            ));
         }
         let message = Message { method, meta, body };
-        let ticket = self.insert(Row { generation: 0, deadline, waker, state: State::Queued(message) });
+        let ticket =
+            self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Queued(message) });
         if room {
             self.send(ticket.index, now, out);
         } else if large {
@@ -157,7 +162,7 @@ impl<W> Calls<W> {
     /// Sends the notify where there is credit (then there is no row), or queues it.
     pub(crate) fn notify(
         &mut self,
-        request: Request<W>,
+        request: Request<'_, W>,
         peer: &Settings,
         purse: &mut Purse,
         out: &mut Outbox,
@@ -165,14 +170,18 @@ impl<W> Calls<W> {
         let Request { method, meta, body, deadline, waker, nested } = request;
         let room = self.notify_queue.is_empty() && may_notify(body.len(), peer, purse);
         if !room && nested {
-            return Err(Fault::new(FaultCode::Overloaded, "the peer takes no more notifies now, and a handler may not wait for it"));
+            return Err(Fault::new(
+                FaultCode::Overloaded,
+                "the peer takes no more notifies now, and a handler may not wait for it",
+            ));
         }
         let message = Message { method, meta, body };
         if room {
             send_notify(message, purse, out);
             return Ok(None);
         }
-        let ticket = self.insert(Row { generation: 0, deadline, waker, state: State::Queued(message) });
+        let ticket =
+            self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Queued(message) });
         enqueue(&mut self.notify_queue, &self.rows, ticket);
         Ok(Some(ticket))
     }
@@ -195,7 +204,9 @@ impl<W> Calls<W> {
     /// Encodes a queued row's request and takes its xid: now its first byte may go out.
     fn send(&mut self, index: u32, now: Millis, out: &mut Outbox) {
         let row = &mut self.rows[index as usize];
-        let State::Queued(message) = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) else { return };
+        let State::Queued(message) = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) else {
+            return;
+        };
         let xid = self.next_xid;
         self.next_xid += 2;
         let timeout = row.deadline.map(|deadline| deadline.saturating_sub(now).max(1));
@@ -278,7 +289,8 @@ impl<W> Calls<W> {
         };
         self.buffered -= unanswered.large;
         let row = &mut self.rows[unanswered.row? as usize];
-        let State::Waiting { buffer, .. } = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) else {
+        let State::Waiting { buffer, .. } = std::mem::replace(&mut row.state, State::Done(Terminal::Sent))
+        else {
             return None;
         };
         row.state = State::Done(fill(buffer));
@@ -286,7 +298,12 @@ impl<W> Calls<W> {
     }
 
     /// Ends a row before its answer: the caller is told `terminal`, the peer is told CANCEL.
-    fn give_up(&mut self, index: u32, terminal: impl FnOnce(bool) -> Terminal, out: &mut Outbox) -> Option<W> {
+    fn give_up(
+        &mut self,
+        index: u32,
+        terminal: impl FnOnce(bool) -> Terminal,
+        out: &mut Outbox,
+    ) -> Option<W> {
         let row = &mut self.rows[index as usize];
         let sent = match row.state {
             State::Waiting { xid, .. } => {
@@ -348,7 +365,8 @@ impl<W> Calls<W> {
                 None => {}
             }
         }
-        let wakers = due.into_iter().filter_map(|index| self.give_up(index, |sent| Terminal::TimedOut { sent }, out));
+        let wakers =
+            due.into_iter().filter_map(|index| self.give_up(index, |sent| Terminal::TimedOut { sent }, out));
         (wakers.collect(), next)
     }
 
@@ -413,7 +431,9 @@ impl<W> Calls<W> {
 /// The fault of a body that the peer will not take.
 pub(crate) fn too_large(len: usize, limit: u64) -> Option<Fault> {
     let exceeds = len as u64 > limit;
-    exceeds.then(|| Fault::new(FaultCode::TooLarge, format!("request of {len} bytes exceeds the peer's limit of {limit}")))
+    exceeds.then(|| {
+        Fault::new(FaultCode::TooLarge, format!("request of {len} bytes exceeds the peer's limit of {limit}"))
+    })
 }
 
 fn may_notify(len: usize, peer: &Settings, purse: &Purse) -> bool {

@@ -182,7 +182,7 @@ impl<'a> Frame<'a> {
         match self {
             Frame::Request { args, .. } | Frame::Notify { args, .. } => args,
             Frame::Reply { value, .. } => value,
-            Frame::Fault { detail, .. } if detail.is_empty() => NIL,
+            Frame::Fault { detail: [], .. } => NIL,
             Frame::Fault { detail, .. } => detail,
             Frame::Item { values, .. } => values,
             Frame::Chunk { data, .. } => data,
@@ -472,7 +472,8 @@ mod tests {
 
     #[test]
     fn a_frame_cut_anywhere_is_refused_or_shorter_in_its_body_only() {
-        let frame = Frame::Request { xid: 1 << 40, method: "a.b", meta: Some(&[0x81, 0xa1, b'k', 1]), args: &[0x90] };
+        let frame =
+            Frame::Request { xid: 1 << 40, method: "a.b", meta: Some(&[0x81, 0xa1, b'k', 1]), args: &[0x90] };
         let bytes = encode(&frame);
         for cut in 0..bytes.len() {
             assert!(Frame::decode(&bytes[..cut]).is_err(), "cut at {cut}");

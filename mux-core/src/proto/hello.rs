@@ -111,9 +111,10 @@ impl Settings {
             Some(((name, number), (_, floor))) => {
                 Err(BadFrame(format!("{name} of {number} is below the floor of {floor}")))
             }
-            None if self.max_buffered < self.max_message => {
-                Err(BadFrame(format!("max_buffered of {} is below max_message of {}", self.max_buffered, self.max_message)))
-            }
+            None if self.max_buffered < self.max_message => Err(BadFrame(format!(
+                "max_buffered of {} is below max_message of {}",
+                self.max_buffered, self.max_message
+            ))),
             None => Ok(()),
         }
     }

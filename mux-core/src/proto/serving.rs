@@ -3,6 +3,7 @@
 
 use super::Millis;
 use super::xid::{Xid, XidMap};
+use std::collections::hash_map::Entry;
 
 /// Why a handler is not to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +16,8 @@ pub(crate) enum Stopped {
 struct Row<H> {
     deadline: Option<Millis>,
     stopped: Option<Stopped>,
-    started: bool,
+    /// It waits for a thread, and has certainly not begun.
+    parked: bool,
     /// What stops the handler, once it has been attached.
     handle: Option<H>,
 }
@@ -44,19 +46,24 @@ impl<H> Serving<H> {
         if self.rows.len() as u64 + u64::from(self.leaving) >= limit {
             return Err(Misuse::TooMany);
         }
-        let row = Row { deadline, stopped: None, started: false, handle: None };
-        if self.rows.insert(xid, row).is_some() {
-            return Err(Misuse::Duplicate);
-        }
+        let Entry::Vacant(place) = self.rows.entry(xid) else { return Err(Misuse::Duplicate) };
+        place.insert(Row { deadline, stopped: None, parked: false, handle: None });
         self.highest = self.highest.max(xid);
         Ok(())
     }
 
-    /// Marks the handler as begun; `false` when it is not wanted any more.
+    /// The handler waits for a thread: until [`start`](Serving::start) it certainly has not run.
+    pub(crate) fn park(&mut self, xid: Xid) {
+        if let Some(row) = self.rows.get_mut(&xid) {
+            row.parked = true;
+        }
+    }
+
+    /// A parked handler begins; `false` when it is not wanted any more.
     pub(crate) fn start(&mut self, xid: Xid) -> bool {
         match self.rows.get_mut(&xid) {
             Some(row) if row.stopped.is_none() => {
-                row.started = true;
+                row.parked = false;
                 true
             }
             _ => false,
@@ -67,7 +74,6 @@ impl<H> Serving<H> {
     pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(Option<H>) -> H) -> Option<H> {
         match self.rows.get_mut(&xid) {
             Some(row) if row.stopped.is_none() => {
-                row.started = true;
                 row.handle = Some(merge(row.handle.take()));
                 None
             }
@@ -110,9 +116,9 @@ impl<H> Serving<H> {
         known
     }
 
-    /// Transactions that were accepted and have not begun.
-    pub(crate) fn not_started(&self) -> Vec<Xid> {
-        self.rows.iter().filter(|(_, row)| !row.started).map(|(&xid, _)| xid).collect()
+    /// Transactions that were accepted and have certainly not begun.
+    pub(crate) fn parked(&self) -> Vec<Xid> {
+        self.rows.iter().filter(|(_, row)| row.parked).map(|(&xid, _)| xid).collect()
     }
 
     pub(crate) fn left_outbox(&mut self, terminals: u32) {

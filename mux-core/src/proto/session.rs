@@ -50,11 +50,19 @@ pub(crate) enum Action<W, H> {
     None,
     Wake(W),
     WakeAll(Vec<W>),
-    Serve { xid: Xid, deadline: Option<Millis> },
-    ServeNotify { cost: u64 },
+    Serve {
+        xid: Xid,
+        deadline: Option<Millis>,
+    },
+    ServeNotify {
+        cost: u64,
+    },
     Stop(H),
     /// The peer has closed: nothing more comes or is read. The callers it never ran are to be woken.
-    Close { message: String, refused: Vec<W> },
+    Close {
+        message: String,
+        refused: Vec<W>,
+    },
 }
 
 /// The peer broke the protocol; the connection ends with a GOAWAY that says so.
@@ -99,18 +107,28 @@ impl<W, H> Session<W, H> {
     // Asking.
 
     /// Makes a transaction: sent now, or as soon as there is room.
-    pub(crate) fn open(&mut self, request: Request<W>, now: Millis, out: &mut Outbox) -> Result<Ticket, Terminal> {
+    pub(crate) fn open(
+        &mut self,
+        request: Request<'_, W>,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Ticket, Terminal> {
         self.admit(&request, now)?;
         self.calls.open(request, &self.peer, now, out).map_err(Terminal::Fault)
     }
 
     /// Sends a notify: now (`None`), or as soon as there is credit.
-    pub(crate) fn notify(&mut self, request: Request<W>, now: Millis, out: &mut Outbox) -> Result<Option<Ticket>, Terminal> {
+    pub(crate) fn notify(
+        &mut self,
+        request: Request<'_, W>,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Option<Ticket>, Terminal> {
         self.admit(&request, now)?;
         self.calls.notify(request, &self.peer, &mut self.purse, out).map_err(Terminal::Fault)
     }
 
-    fn admit(&self, request: &Request<W>, now: Millis) -> Result<(), Terminal> {
+    fn admit(&self, request: &Request<'_, W>, now: Millis) -> Result<(), Terminal> {
         if self.phase == Phase::Closed {
             return Err(Terminal::Closed { sent: false });
         }
@@ -127,10 +145,13 @@ impl<W, H> Session<W, H> {
         self.fits(request).map_or(Ok(()), |fault| Err(Terminal::Fault(fault)))
     }
 
-    fn fits(&self, request: &Request<W>) -> Option<Fault> {
+    fn fits(&self, request: &Request<'_, W>) -> Option<Fault> {
         let beside = request.method.len() + request.meta.len();
         if beside > ENVELOPE / 2 {
-            return Some(Fault::new(FaultCode::TooLarge, format!("meta of {beside} bytes exceeds the limit of {}", ENVELOPE / 2)));
+            return Some(Fault::new(
+                FaultCode::TooLarge,
+                format!("meta of {beside} bytes exceeds the limit of {}", ENVELOPE / 2),
+            ));
         }
         // Before the HELLO nobody knows the peer's limit: the call waits for it.
         if self.greeted { calls::too_large(request.body.len(), self.largest()) } else { None }
@@ -191,7 +212,7 @@ impl<W, H> Session<W, H> {
                 Terminal::Fault(Fault { code, message: message.to_owned(), detail: detail.to_vec() })
             })),
             Frame::Cancel { xid } => Ok(self.serving.cancel(xid).map_or(Action::None, Action::Stop)),
-            Frame::Notify { meta, args, .. } => self.on_notify(meta, args),
+            Frame::Notify { meta, args, .. } => self.on_notify(meta, args, out),
             Frame::Credit { channel: credit::NOTIFIES, total } => {
                 self.purse.allow(total);
                 Ok(Action::WakeAll(self.calls.pump_notifies(&self.peer, &mut self.purse, out)))
@@ -227,13 +248,25 @@ impl<W, H> Session<W, H> {
         Ok(Action::WakeAll(wakers))
     }
 
-    fn on_request(&mut self, xid: Xid, meta: Option<&[u8]>, args: &[u8], now: Millis, out: &mut Outbox) -> Result<Action<W, H>, Breach> {
+    fn on_request(
+        &mut self,
+        xid: Xid,
+        meta: Option<&[u8]>,
+        args: &[u8],
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<W, H>, Breach> {
         if !self.side.other().owns(xid) {
-            return Err(breach(format!("xid {xid} is not one that the {} side gives out", side_name(self.side.other()))));
+            return Err(breach(format!(
+                "xid {xid} is not one that the {} side gives out",
+                side_name(self.side.other())
+            )));
         }
         let facts = MetaFacts::read(meta)?;
         let deadline = facts.timeout_ms.map(|timeout| now + timeout.min(MAX_TIMEOUT));
-        self.serving.accept(xid, deadline, self.ours.max_in_flight).map_err(|misuse| self.misuse(xid, &misuse))?;
+        self.serving
+            .accept(xid, deadline, self.ours.max_in_flight)
+            .map_err(|misuse| self.misuse(xid, &misuse))?;
         if let Some(fault) = self.refusal(&facts, args.len()) {
             self.finish(xid, Answer::Fault(fault), out);
             return Ok(Action::None);
@@ -259,7 +292,13 @@ impl<W, H> Session<W, H> {
         calls::too_large(len, self.ours.max_message)
     }
 
-    fn on_answer(&mut self, xid: Xid, now: Millis, out: &mut Outbox, fill: impl FnOnce(Vec<u8>) -> Terminal) -> Action<W, H> {
+    fn on_answer(
+        &mut self,
+        xid: Xid,
+        now: Millis,
+        out: &mut Outbox,
+        fill: impl FnOnce(Vec<u8>) -> Terminal,
+    ) -> Action<W, H> {
         let waker = self.calls.answered(xid, fill);
         if self.calls.has_queued() {
             self.calls.pump(&self.peer, now, out);
@@ -267,20 +306,29 @@ impl<W, H> Session<W, H> {
         waker.map_or(Action::None, Action::Wake)
     }
 
-    fn on_notify(&mut self, meta: Option<&[u8]>, args: &[u8]) -> Result<Action<W, H>, Breach> {
+    fn on_notify(
+        &mut self,
+        meta: Option<&[u8]>,
+        args: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Action<W, H>, Breach> {
         let cost = credit::notify_cost(meta, args.len());
         if !self.granter.arrive(cost) {
             return Err(breach("a notify without credit"));
         }
         let facts = MetaFacts::read(meta)?;
-        if self.phase == Phase::Draining || facts.carries_channels || args.len() as u64 > self.ours.max_message {
-            return Ok(Action::None);
+        if self.refusal(&facts, args.len()).is_none() {
+            return Ok(Action::ServeNotify { cost });
         }
-        Ok(Action::ServeNotify { cost })
+        if self.finish_notify(cost, out) { Ok(Action::None) } else { Err(breach("credit that is not read")) }
     }
 
     fn on_ping(&mut self, nonce: u64, out: &mut Outbox) -> Result<Action<W, H>, Breach> {
-        if out.control(&Frame::Pong { nonce }) { Ok(Action::None) } else { Err(breach("pings whose answers are not read")) }
+        if out.control(&Frame::Pong { nonce }) {
+            Ok(Action::None)
+        } else {
+            Err(breach("pings whose answers are not read"))
+        }
     }
 
     fn on_goaway(&mut self, last: Xid, code: GoawayCode, message: &str) -> Action<W, H> {
@@ -297,7 +345,12 @@ impl<W, H> Session<W, H> {
 
     // Answering.
 
-    /// Marks a request's handler as begun; `false` when it is not wanted any more.
+    /// A request's handler waits for a thread: until [`start`](Session::start) it certainly has not run.
+    pub(crate) fn park(&mut self, xid: Xid) {
+        self.serving.park(xid);
+    }
+
+    /// A parked handler begins; `false` when it is not wanted any more.
     pub(crate) fn start(&mut self, xid: Xid) -> bool {
         self.serving.start(xid)
     }
@@ -360,7 +413,9 @@ impl<W, H> Session<W, H> {
     #[must_use]
     pub(crate) fn finish_notify(&mut self, cost: u64, out: &mut Outbox) -> bool {
         match self.granter.consume(cost) {
-            Some(total) if self.phase != Phase::Closed => out.control(&Frame::Credit { channel: credit::NOTIFIES, total }),
+            Some(total) if self.phase != Phase::Closed => {
+                out.control(&Frame::Credit { channel: credit::NOTIFIES, total })
+            }
             _ => true,
         }
     }
@@ -416,7 +471,7 @@ impl<W, H> Session<W, H> {
         if self.phase == Phase::Closed {
             return Closing { wakers: Vec::new(), handles: Vec::new() };
         }
-        for xid in self.serving.not_started() {
+        for xid in self.serving.parked() {
             let fault = Fault::new(FaultCode::Draining, "the connection was closed before the call ran");
             self.finish(xid, Answer::Fault(fault), out);
         }

@@ -20,7 +20,8 @@ use std::str::FromStr;
 /// in it build [`Address::Exec`] directly.
 ///
 /// ```
-/// use mux_core::Address;
+/// # use mux_core as mux;
+/// use mux::Address;
 ///
 /// let address: Address = "tcp://[::1]:7000".parse()?;
 /// assert_eq!(address, Address::Tcp { host: "::1".into(), port: 7000 });
@@ -29,7 +30,7 @@ use std::str::FromStr;
 ///     "tcp://localhost".parse::<Address>().unwrap_err().to_string(),
 ///     "address `tcp://localhost`: no port; write `tcp://host:port`"
 /// );
-/// # Ok::<(), mux_core::AddressError>(())
+/// # Ok::<(), mux::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -54,10 +55,18 @@ impl FromStr for Address {
         if let Some(rest) = text.strip_prefix("tcp://") {
             tcp(rest).map_err(bad)
         } else if let Some(path) = text.strip_prefix("unix:") {
-            if path.is_empty() { Err(bad("no path; write `unix:path`")) } else { Ok(Address::Unix(path.into())) }
+            if path.is_empty() {
+                Err(bad("no path; write `unix:path`"))
+            } else {
+                Ok(Address::Unix(path.into()))
+            }
         } else if let Some(command) = text.strip_prefix("exec:") {
             let words: Vec<OsString> = command.split_whitespace().map(Into::into).collect();
-            if words.is_empty() { Err(bad("no program; write `exec:program arguments`")) } else { Ok(Address::Exec(words)) }
+            if words.is_empty() {
+                Err(bad("no program; write `exec:program arguments`"))
+            } else {
+                Ok(Address::Exec(words))
+            }
         } else {
             Err(bad("unknown scheme; write `tcp://host:port`, `unix:path` or `exec:program arguments`"))
         }
@@ -71,7 +80,9 @@ fn tcp(rest: &str) -> Result<Address, &'static str> {
             (host, port.strip_prefix(':'))
         }
         None => match rest.rsplit_once(':') {
-            Some((host, _)) if host.contains(':') => return Err("an IPv6 address needs brackets: `tcp://[::1]:port`"),
+            Some((host, _)) if host.contains(':') => {
+                return Err("an IPv6 address needs brackets: `tcp://[::1]:port`");
+            }
             Some((host, port)) => (host, Some(port)),
             None => (rest, None),
         },

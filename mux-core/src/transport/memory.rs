@@ -8,10 +8,11 @@ const HELD: usize = 64 << 10;
 /// Two connected streams in memory. For a narrower or wider one take `tokio::io::duplex` itself.
 ///
 /// ```
+/// # use mux_core as mux;
 /// # #[tokio::main] async fn main() {
-/// let (here, there) = mux_core::pair();
-/// let asking = mux_core::Connection::builder().open(here);
-/// let answering = mux_core::Connection::builder().accept(there);
+/// let (here, there) = mux::pair();
+/// let asking = mux::Connection::builder().open(here);
+/// let answering = mux::Connection::builder().accept(there);
 /// # drop((asking, answering));
 /// # }
 /// ```

@@ -11,10 +11,11 @@ pub type PipeStream = Join<Receiver, Sender>;
 /// Two streams connected by two pipes of the operating system.
 ///
 /// ```
+/// # use mux_core as mux;
 /// # #[tokio::main] async fn main() -> std::io::Result<()> {
-/// let (here, there) = mux_core::pipe_pair()?;
-/// let asking = mux_core::Connection::builder().open(here);
-/// let answering = mux_core::Connection::builder().accept(there);
+/// let (here, there) = mux::pipe_pair()?;
+/// let asking = mux::Connection::builder().open(here);
+/// let answering = mux::Connection::builder().accept(there);
 /// # drop((asking, answering));
 /// # Ok(()) }
 /// ```

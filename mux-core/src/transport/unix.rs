@@ -35,7 +35,8 @@ impl Listener {
         let _ = fs::remove_file(&draft);
         let socket = UnixListener::bind(&draft)?;
         // Under its final name it never has another mode.
-        let placed = fs::set_permissions(&draft, Permissions::from_mode(0o600)).and_then(|()| fs::rename(&draft, path));
+        let placed = fs::set_permissions(&draft, Permissions::from_mode(0o600))
+            .and_then(|()| fs::rename(&draft, path));
         if let Err(error) = placed {
             let _ = fs::remove_file(&draft);
             return Err(error);

@@ -1,0 +1,220 @@
+//! Every error a caller can get, and how it is provoked.
+
+use crate::demo::{DemoClient, DemoServer, Desk, Unencodable2, reach, reach_with};
+use mux::{CallError, CloseReason, Connection, Error, Limits};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// The variant as a word, and whether it says that the call did not run.
+fn kind<E>(error: &Error<E>) -> (String, bool) {
+    let word = match error {
+        Error::App(_) => "app".to_owned(),
+        Error::Remote(remote) if remote.is_panic() => "panicked".to_owned(),
+        Error::Remote(_) => "failed".to_owned(),
+        Error::Call(CallError::Refused(refused)) => format!("refused {:?}", refused.reason()),
+        Error::Call(CallError::TimedOut { sent }) => format!("timed out, sent {sent}"),
+        Error::Call(CallError::Closed(_)) => "closed".to_owned(),
+        Error::Call(CallError::Cancelled(_)) => "cancelled".to_owned(),
+        Error::Call(CallError::ReplyUnencodable(_)) => "reply unencodable".to_owned(),
+        Error::Call(CallError::ReplyTooLarge(_)) => "reply too large".to_owned(),
+        Error::Call(CallError::ReplyUndecodable(_)) => "reply undecodable".to_owned(),
+        Error::Call(CallError::Unknown { code, .. }) => format!("unknown {code}"),
+        Error::Call(_) => "new".to_owned(),
+    };
+    (word, error.did_not_run())
+}
+
+fn expect<T: std::fmt::Debug, E: std::fmt::Debug>(
+    result: Result<T, Error<E>>,
+    word: &str,
+    did_not_run: bool,
+) {
+    assert_eq!(kind(&result.unwrap_err()), (word.to_owned(), did_not_run));
+}
+
+#[tokio::test]
+async fn what_the_method_says() {
+    let reached = reach();
+    let client = &reached.client;
+    expect(client.take(9).await, "app", false);
+    expect(client.import("/no/such".into()).await, "failed", false);
+    expect(client.panics("luck").await, "panicked", false);
+    expect(client.panics_on_worker("luck").await, "panicked", false);
+    expect(client.panics_inline("luck").await, "panicked", false);
+    expect(client.unencodable().await, "reply unencodable", false);
+    // The connection lives through all of them.
+    assert_eq!(client.echo("x").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn what_never_runs() {
+    let reached = reach_with(Limits { max_message: 64 << 10, ..Limits::default() });
+    expect(reached.asking.client::<AbsentClient>().call().await, "refused UnknownMethod", true);
+    expect(reached.asking.client::<OlderClient>().take().await, "refused InvalidArgs", true);
+    expect(reached.client.unencodable_argument(&Unencodable2).await, "refused InvalidArgs", true);
+    expect(reached.client.size(&[0; 70 << 10]).await, "refused TooLarge", true);
+    let wide = reached.client.echo("x").meta("k", &"v".repeat(60 << 10));
+    expect(wide.await, "refused TooLarge", true);
+    assert_eq!(reached.client.echo("x").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn replies_that_do_not_fit() {
+    let (here, there) = mux::pair();
+    let _answering = Connection::builder().service(DemoServer::new(Desk::default())).accept(there);
+    let limits = Limits { max_message: 64 << 10, ..Limits::default() };
+    let asking = Connection::builder().limits(limits).open(here);
+    let client: DemoClient = asking.client();
+    expect(client.blob(70 << 10).await, "reply too large", false);
+    expect(asking.client::<NewerClient>().echo("text").await, "reply undecodable", false);
+    assert_eq!(client.blob(60 << 10).await.unwrap().len(), 60 << 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_that_ran_out() {
+    let reached = reach_with(Limits { max_in_flight: 16, ..Limits::default() });
+    let timeout = Duration::from_millis(50);
+    expect(reached.client.sleep(1000).timeout(timeout).await, "timed out, sent true", false);
+    expect(reached.client.echo("x").timeout(Duration::ZERO).await, "timed out, sent false", true);
+    let full: Vec<_> = (0..16).map(|_| reached.client.sleep(1000).send()).collect();
+    expect(reached.client.echo("x").timeout(timeout).await, "timed out, sent false", true);
+    drop(full);
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection() {
+    let reached = reach_with(Limits { max_in_flight: 16, ..Limits::default() });
+    let sent: Vec<_> = (0..16).map(|_| reached.client.sleep(60_000).send()).collect();
+    crate::demo::until(|| reached.facts.running.load(std::sync::atomic::Ordering::SeqCst) == 16).await;
+    let queued = reached.client.sleep(60_000).send();
+    reached.asking.close();
+    for call in sent {
+        expect(call.await, "closed", false);
+    }
+    expect(queued.await, "closed", true);
+    expect(reached.client.echo("later").await, "closed", true);
+}
+
+#[tokio::test]
+async fn an_end_that_drains() {
+    let reached = reach();
+    let running = reached.client.sleep(50).send();
+    crate::demo::until(|| reached.facts.running.load(std::sync::atomic::Ordering::SeqCst) == 1).await;
+    let draining = tokio::spawn({
+        let answering = reached.answering.clone();
+        async move { answering.drain().await }
+    });
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    expect(reached.client.echo("x").await, "refused Draining", true);
+    assert_eq!(running.await.unwrap(), 50);
+    assert_eq!(draining.await.unwrap(), CloseReason::Drained);
+    assert_eq!(reached.asking.closed().await, CloseReason::Peer("drained".into()));
+}
+
+#[tokio::test]
+async fn what_a_fault_of_any_code_means() {
+    let codes = [
+        (1, "refused UnknownMethod", true),
+        (2, "refused InvalidArgs", true),
+        (3, "refused Overloaded", true),
+        (4, "refused Draining", true),
+        (5, "refused TooLarge", true),
+        (6, "refused Unsupported", true),
+        (7, "refused Unauthenticated", true),
+        (31, "refused Other(31)", true),
+        (33, "failed", false),
+        (34, "panicked", false),
+        (35, "cancelled", false),
+        (36, "timed out, sent true", false),
+        (37, "reply unencodable", false),
+        (38, "reply too large", false),
+        (99, "unknown 99", false),
+        // Its detail, nil, is no error that the method declares.
+        (32, "reply undecodable", false),
+    ];
+    for (code, word, did_not_run) in codes {
+        expect(faulted(code).await, word, did_not_run);
+    }
+}
+
+/// A call whose peer answers it with a fault of that code.
+async fn faulted(code: u8) -> Result<u32, Error<crate::demo::Shortage>> {
+    let (here, mut there) = mux::pair();
+    let asking = Connection::builder().open(here);
+    let call = asking.client::<DemoClient>().take(1).send();
+    let hello = b"\0\0\0\x09\x95\0\xa3mux\x01\x01\x80";
+    let fault = [0, 0, 0, 8, 0x96, 3, 1, 0xc0, code, 0xa1, b'm', 0xc0];
+    there.write_all(hello).await.unwrap();
+    there.write_all(&fault).await.unwrap();
+    let answer = call.await;
+    let mut rest = Vec::new();
+    drop(asking);
+    there.read_to_end(&mut rest).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn a_failure_arrives_with_its_chain_and_its_place() {
+    let reached = reach();
+    let error = reached.client.import("/no/such".into()).await.unwrap_err();
+    let Error::Remote(remote) = error else { panic!("no remote error: {error}") };
+    assert_eq!(remote.message(), "cannot import /no/such");
+    assert_eq!(remote.chain().collect::<Vec<_>>(), ["No such file or directory (os error 2)"]);
+    assert!(remote.type_name().unwrap().ends_with("Import"));
+    assert!(remote.location().unwrap().contains("demo.rs:"));
+    let printed = format!("{remote:#}");
+    assert!(printed.contains("caused by: No such file"), "{printed}");
+    assert!(printed.contains("demo.rs:"), "{printed}");
+}
+
+#[tokio::test]
+async fn a_panic_arrives_with_its_message_and_its_place() {
+    let reached = reach();
+    let error = reached.client.panics("bad luck").await.unwrap_err();
+    let Error::Remote(remote) = error else { panic!("no remote error: {error}") };
+    assert_eq!(remote.message(), "bad luck");
+    assert!(remote.location().unwrap().contains("demo.rs:"));
+    assert!(format!("{remote:#}").starts_with("panicked: bad luck\n"));
+}
+
+#[tokio::test]
+async fn a_server_may_keep_its_traces() {
+    let (here, there) = mux::pair();
+    let builder = Connection::builder().reveal_traces(false);
+    let _answering = builder.service(DemoServer::new(Desk::default())).accept(there);
+    let asking = Connection::builder().open(here);
+    let client: DemoClient = asking.client();
+    for error in
+        [client.panics("luck").await.unwrap_err(), client.import("/no".into()).await.map(|_| 0).unwrap_err()]
+    {
+        let Error::Remote(remote) = error else { panic!("no remote error") };
+        assert_eq!((remote.location(), remote.trace(), remote.type_name()), (None, None, None));
+        assert_eq!(remote.chain().count(), 0);
+        assert!(!remote.message().is_empty());
+    }
+}
+
+#[test]
+fn errors_pass_into_boxes() {
+    fn fails() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Err(Error::App(crate::demo::Shortage { left: 1 }))?
+    }
+    assert_eq!(fails().unwrap_err().to_string(), "only 1 left");
+}
+
+#[mux::service]
+trait Absent {
+    async fn call(&self) -> u32;
+}
+
+/// `Demo` as an older client knew it.
+#[mux::service(name = "demo")]
+trait Older {
+    async fn take(&self) -> u32;
+}
+
+/// `Demo` as a client of another opinion knows it.
+#[mux::service(name = "demo")]
+trait Newer {
+    async fn echo(&self, text: &str) -> u64;
+}

@@ -1,0 +1,139 @@
+//! Every way to another program.
+
+use crate::demo::{DemoClient, DemoServer, Desk};
+use mux::{Address, ConnectError, Connection, Server};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+/// A path for a socket, and the folder that holds it alone.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Place {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("mux-test-{}-{}", std::process::id(), COUNT.fetch_add(1, SeqCst));
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Place(folder)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.join("socket")
+    }
+
+    fn address(&self) -> Address {
+        Address::Unix(self.socket())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn server() -> Server {
+    Server::new().service(DemoServer::new(Desk::default()))
+}
+
+#[tokio::test]
+async fn tcp() {
+    let server = server().listen("tcp://127.0.0.1:0").await.unwrap();
+    let address = server.addresses().remove(0);
+    tokio::spawn(server.run());
+    let client = DemoClient::connect(&address).await.unwrap();
+    assert_eq!(client.echo("x").await.unwrap(), "x");
+    let from = client.seen().await.unwrap().address.unwrap();
+    assert!(from.starts_with("tcp://127.0.0.1:"), "{from}");
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_for_its_owner_and_tells_who_asks() {
+    let place = Place::new();
+    let server = server().listen(&place.address()).await.unwrap();
+    let mode = std::fs::metadata(place.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let serving = tokio::spawn(server.run());
+    let client = DemoClient::connect(&place.address()).await.unwrap();
+    let seen = client.seen().await.unwrap();
+    assert_eq!(seen.address.unwrap(), place.address().to_string());
+    let ours = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(place.socket()).unwrap());
+    assert_eq!(seen.uid, Some(ours));
+    serving.abort();
+    let _ = serving.await;
+    assert!(!place.socket().exists(), "the file goes with its server");
+}
+
+#[tokio::test]
+async fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
+    let place = Place::new();
+    drop(std::os::unix::net::UnixListener::bind(place.socket()).unwrap());
+    let first = server().listen(&place.address()).await.unwrap();
+    let refused = server().listen(&place.address()).await.unwrap_err();
+    let ConnectError::Io { source, .. } = refused else { panic!("{refused}") };
+    assert_eq!(source.kind(), ErrorKind::AddrInUse);
+    drop(first);
+    assert!(server().listen(&place.address()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_socket_is_left_alone() {
+    let place = Place::new();
+    std::fs::write(place.socket(), "precious").unwrap();
+    assert!(server().listen(&place.address()).await.is_err());
+    assert_eq!(std::fs::read_to_string(place.socket()).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn os_pipes() {
+    let (here, there) = mux::pipe_pair().unwrap();
+    let _answering = Connection::builder().service(DemoServer::new(Desk::default())).accept(there);
+    let asking = Connection::builder().open(here);
+    let client: DemoClient = asking.client();
+    assert_eq!(client.blob(1 << 20).await.unwrap().len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn several_listeners_of_one_server() {
+    let place = Place::new();
+    let server = server().listen("tcp://127.0.0.1:0").await.unwrap().listen(&place.address()).await.unwrap();
+    let addresses = server.addresses();
+    tokio::spawn(server.run());
+    for address in &addresses {
+        assert_eq!(DemoClient::connect(address).await.unwrap().echo("x").await.unwrap(), "x");
+    }
+    assert_eq!(addresses.len(), 2);
+}
+
+#[tokio::test]
+async fn connections_over_the_limit_wait_their_turn() {
+    let server = server().max_connections(1).listen("tcp://127.0.0.1:0").await.unwrap();
+    let address = server.addresses().remove(0);
+    tokio::spawn(server.run());
+    let first = DemoClient::connect(&address).await.unwrap();
+    assert_eq!(first.echo("x").await.unwrap(), "x");
+    let second = DemoClient::connect(&address).await.unwrap();
+    let call = second.echo("y").send();
+    assert_eq!(first.echo("x").await.unwrap(), "x");
+    drop(first);
+    assert_eq!(call.await.unwrap(), "y");
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_says_what_is_expected() {
+    let error = DemoClient::connect("ftp://x").await.unwrap_err();
+    assert!(error.to_string().contains("tcp://host:port"), "{error}");
+    let error = DemoClient::connect("unix:/no/such/socket").await.unwrap_err();
+    assert_eq!(error.to_string(), "unix:/no/such/socket: No such file or directory (os error 2)");
+    let error = server().listen("exec:true").await.unwrap_err();
+    assert_eq!(error.to_string(), "exec:true: nothing can listen there");
+}
+
+#[tokio::test]
+async fn a_program_that_is_no_peer_fails_its_calls() {
+    let client = DemoClient::connect("exec:true").await.unwrap();
+    assert!(client.echo("x").await.is_err());
+    assert!(DemoClient::connect("exec:/no/such/program").await.is_err());
+}
