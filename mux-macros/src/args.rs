@@ -1,6 +1,6 @@
 //! The arguments of `#[mux::service(…)]` and `#[mux(…)]`, spans kept. Knows no rules beyond one attribute.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -84,7 +84,10 @@ fn method_name(name: &LitStr, defects: &mut Defects) -> bool {
     if value.is_empty() {
         defects.add(name, "a method name cannot be empty");
     } else if value.contains('.') {
-        defects.add(name, "a method name cannot contain a dot: what comes before the last dot names the service");
+        defects.add(
+            name,
+            "a method name cannot contain a dot: what comes before the last dot names the service",
+        );
     }
     !value.is_empty() && !value.contains('.')
 }
@@ -201,13 +204,16 @@ impl Entry {
 
 /// The macro runs before `cfg_attr` is resolved, so a `mux` inside would go unseen.
 fn refuse_conditional(attrs: &[Attribute], defects: &mut Defects) {
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("cfg_attr")) {
-        let Meta::List(list) = &attr.meta else { continue };
-        let hidden = list.tokens.clone().into_iter().find(|token| token.to_string() == "mux");
-        if let Some(hidden) = hidden {
-            defects.add(hidden, "`mux` has no effect inside cfg_attr; write #[mux(…)], and #[cfg] on two versions");
-        }
+    for hidden in attrs.iter().filter_map(hidden_mux) {
+        let reason = "`mux` has no effect inside cfg_attr; write #[mux(…)], and #[cfg] on two versions";
+        defects.add(hidden, reason);
     }
+}
+
+/// The `mux` in `#[cfg_attr(unix, mux(notify))]`
+pub(crate) fn hidden_mux(attr: &Attribute) -> Option<TokenTree> {
+    let list = attr.meta.require_list().ok().filter(|list| list.path.is_ident("cfg_attr"))?;
+    list.tokens.clone().into_iter().find(|token| token.to_string() == "mux")
 }
 
 fn alternatives(known: &[&str]) -> String {
@@ -260,7 +266,8 @@ mod tests {
     #[test]
     fn options_of_one_method_may_be_spread_over_attributes() {
         let mut defects = Defects::default();
-        let attrs: [Attribute; 2] = [parse_quote!(#[mux(notify)]), parse_quote!(#[mux(name = "n", detached)])];
+        let attrs: [Attribute; 2] =
+            [parse_quote!(#[mux(notify)]), parse_quote!(#[mux(name = "n", detached)])];
         let options = MethodOptions::parse(&attrs, &mut defects);
         assert_eq!(messages(defects), [""; 0]);
         assert!(options.notify.is_some() && options.detached.is_some() && options.inline.is_none());

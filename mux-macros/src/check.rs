@@ -11,7 +11,7 @@ use crate::model::Method;
 use crate::names;
 
 /// What the generated client is made by; see `expand/client.rs`.
-const CONSTRUCTORS: [&str; 4] = ["new", "local", "connect", "connect_blocking"];
+pub(crate) const CONSTRUCTORS: [&str; 4] = ["new", "local", "connect", "connect_blocking"];
 
 /// The errors so far. All are shown at once, each at its own token.
 #[derive(Default)]
@@ -48,19 +48,25 @@ impl Defects {
 pub(crate) fn distinct(trait_name: &Ident, methods: Vec<Method>, defects: &mut Defects) -> Vec<Method> {
     let mut wires: HashMap<String, Vec<Seen>> = HashMap::new();
     let mut kept = Vec::new();
-    for method in methods {
+    for mut method in methods {
         if collides_with_constructor(trait_name, &method, defects) {
             continue;
         }
         let seen = wires.entry(method.wire.clone()).or_default();
         let taken = seen.iter().find(|earlier| !earlier.excludes(&method));
         match taken {
-            Some(earlier) => refuse_wire(earlier, &method, defects),
-            None => {
-                seen.push(Seen::of(&method));
-                kept.push(method);
+            Some(earlier) if earlier.ident == method.ident => {
+                defects.add(&method.ident, "a method of this name is there already; rename this one");
+                continue;
             }
+            Some(earlier) => {
+                refuse_wire(earlier, &method, defects);
+                // Its client method stays, so that calls of it are no errors too.
+                method.wire = format!("{}#{}", method.wire, kept.len());
+            }
+            None => seen.push(Seen::of(&method)),
         }
+        kept.push(method);
     }
     kept
 }

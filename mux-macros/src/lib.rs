@@ -20,7 +20,7 @@ mod types;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::ItemTrait;
+use syn::{Item, ItemTrait};
 
 use crate::args::ServiceOptions;
 use crate::check::Defects;
@@ -93,10 +93,16 @@ fn expand_service(args: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2::<ItemTrait>(item.clone()) {
         Ok(item) => expand_trait(args, &item),
         Err(error) => {
-            let error = error.into_compile_error();
+            let error = refuse_other_items(&item).unwrap_or(error).into_compile_error();
             quote!(#error #item)
         }
     }
+}
+
+fn refuse_other_items(item: &TokenStream) -> Option<syn::Error> {
+    let no_trait = syn::parse2::<Item>(item.clone()).is_ok_and(|item| !matches!(item, Item::Trait(_)));
+    let reason = "a service is a trait; put #[mux::service] on the trait with its methods";
+    no_trait.then(|| syn::Error::new_spanned(item, reason))
 }
 
 fn expand_trait(args: TokenStream, item: &ItemTrait) -> TokenStream {

@@ -2,11 +2,12 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
 use syn::{
     Attribute, Expr, ExprLit, FnArg, Generics, Ident, ItemTrait, Lit, Meta, Pat, PatIdent, PatType, Path,
     ReceiverKind, ReturnType, Safety, Signature, TraitItem, TraitItemFn, Type, Visibility, parse_quote,
 };
-use syn::ext::IdentExt;
 
 use crate::args::{ArgOptions, MethodOptions, ServiceOptions};
 use crate::check::{self, Defects};
@@ -26,7 +27,11 @@ pub(crate) struct Service {
 
 impl Service {
     /// Those methods that are well formed; `None` when the trait as a whole is not.
-    pub(crate) fn from_syn(options: &ServiceOptions, item: &ItemTrait, defects: &mut Defects) -> Option<Self> {
+    pub(crate) fn from_syn(
+        options: &ServiceOptions,
+        item: &ItemTrait,
+        defects: &mut Defects,
+    ) -> Option<Self> {
         let whole = well_formed_header(item, defects);
         let methods = methods(item, defects);
         let methods = check::distinct(&item.ident, methods, defects);
@@ -51,8 +56,9 @@ impl Service {
     }
 
     /// What each generated item must carry as well: its `#[cfg]`s, and what the user allowed.
-    pub(crate) fn inherited_attrs(&self) -> impl Iterator<Item = &Attribute> {
-        self.item.attrs.iter().filter(|attr| attr.path().is_ident("cfg") || is_lint(attr))
+    pub(crate) fn inherited_attrs(&self) -> impl Iterator<Item = Attribute> {
+        let attrs = self.item.attrs.iter().filter(|attr| attr.path().is_ident("cfg") || is_lint(attr));
+        attrs.map(copied)
     }
 
     pub(crate) fn is_deprecated(&self) -> bool {
@@ -71,10 +77,12 @@ fn well_formed_header(item: &ItemTrait, defects: &mut Defects) -> bool {
         defects.add(auto, "a service cannot be an auto trait; remove `auto`");
     }
     for lifetime in item.generics.lifetimes() {
-        defects.add(lifetime, "a service cannot be generic over lifetimes: it outlives any call; own the data");
+        defects
+            .add(lifetime, "a service cannot be generic over lifetimes: it outlives any call; own the data");
     }
     for constant in item.generics.const_params() {
-        defects.add(constant, "a service cannot be generic over constants; use a type parameter or an argument");
+        defects
+            .add(constant, "a service cannot be generic over constants; use a type parameter or an argument");
     }
     let whole = defects.count() == before;
     if let Some(unsafety) = &item.unsafety {
@@ -94,11 +102,13 @@ fn methods(item: &ItemTrait, defects: &mut Defects) -> Vec<Method> {
                 defects.add(item.type_token, reason);
             }
             TraitItem::Const(item) => {
-                let reason = "a service cannot have associated constants; make it a method, or a plain `const`";
+                let reason =
+                    "a service cannot have associated constants; make it a method, or a plain `const`";
                 defects.add(item.const_token, reason);
             }
             TraitItem::Macro(item) => {
-                let reason = "a macro in a service is not expanded before the service is; write the methods out";
+                let reason =
+                    "a macro in a service is not expanded before the service is; write the methods out";
                 defects.add(&item.mac.path, reason);
             }
             other => defects.add(other, "a service has methods only; remove this"),
@@ -168,17 +178,18 @@ impl Method {
     }
 
     /// What the method of the client carries as well.
-    pub(crate) fn client_attrs(&self) -> impl Iterator<Item = &Attribute> {
-        self.attrs.iter().filter(|attr| {
+    pub(crate) fn client_attrs(&self) -> impl Iterator<Item = Attribute> {
+        let attrs = self.attrs.iter().filter(|attr| {
             let path = attr.path();
             path.is_ident("doc") || path.is_ident("cfg") || path.is_ident("deprecated") || is_lint(attr)
-        })
+        });
+        attrs.map(copied)
     }
 
     /// The arguments that travel.
     pub(crate) fn sent(&self) -> impl Iterator<Item = (&Arg, &Passing)> {
         self.args.iter().filter_map(|arg| match &arg.role {
-            Role::Sent(passing) => Some((arg, passing)),
+            Role::Sent(passing) => Some((arg, &**passing)),
             Role::Context => None,
         })
     }
@@ -188,9 +199,18 @@ impl Method {
     }
 }
 
-/// `expect` is not among these: what it expects may come true in one of the copies only.
 fn is_lint(attr: &Attribute) -> bool {
-    ["allow", "warn", "deny", "forbid"].iter().any(|level| attr.path().is_ident(level))
+    ["allow", "expect", "warn", "deny", "forbid"].iter().any(|level| attr.path().is_ident(level))
+}
+
+/// What the trait expects need not happen in the code made from it, where it is only allowed.
+fn copied(attr: &Attribute) -> Attribute {
+    let mut attr = attr.clone();
+    match &mut attr.meta {
+        Meta::List(list) if list.path.is_ident("expect") => list.path = parse_quote!(allow),
+        _ => {}
+    }
+    attr
 }
 
 fn refuse_contradictions(options: &MethodOptions, sig: &Signature, defects: &mut Defects) {
@@ -204,7 +224,8 @@ fn refuse_contradictions(options: &MethodOptions, sig: &Signature, defects: &mut
         defects.add(detached, reason);
     }
     if let (Some(_), Some(idempotent)) = (&options.notify, &options.idempotent) {
-        let reason = "a notification has no reply, so nobody could know to send it again; remove `idempotent`";
+        let reason =
+            "a notification has no reply, so nobody could know to send it again; remove `idempotent`";
         defects.add(idempotent, reason);
     }
 }
@@ -214,7 +235,10 @@ fn well_formed_signature(sig: &Signature, defects: &mut Defects) {
         defects.add(constness, "a method of a service cannot be `const`; remove it");
     }
     if let Safety::Unsafe(token) = &sig.safety {
-        defects.add(token, "a method of a service cannot be unsafe: callers are in another process; remove `unsafe`");
+        defects.add(
+            token,
+            "a method of a service cannot be unsafe: callers are in another process; remove `unsafe`",
+        );
     }
     if let Some(abi) = &sig.abi {
         defects.add(abi, "a method of a service is called by messages; remove the ABI");
@@ -243,7 +267,10 @@ fn well_formed_generics(generics: &Generics, defects: &mut Defects) {
 
 fn well_formed_receiver(sig: &Signature, defects: &mut Defects) {
     let Some(receiver) = sig.receiver() else {
-        defects.add(&sig.ident, format!("`{}` has no receiver; a method of a service takes `&self` first", sig.ident));
+        defects.add(
+            &sig.ident,
+            format!("`{}` has no receiver; a method of a service takes `&self` first", sig.ident),
+        );
         return;
     };
     match &receiver.kind {
@@ -270,7 +297,7 @@ pub(crate) struct Arg {
 pub(crate) enum Role {
     /// Made by the server; does not travel.
     Context,
-    Sent(Passing),
+    Sent(Box<Passing>),
 }
 
 pub(crate) struct Passing {
@@ -290,7 +317,7 @@ pub(crate) enum Shape {
     Lent(Type),
     /// `Cow<'_, T>`
     Cow {
-        cow: Type,
+        cow: Box<Type>,
         target: Type,
     },
 }
@@ -319,7 +346,7 @@ impl Arg {
         let ident = arg_ident(&typed.pat, defects);
         let role = match &options.context {
             Some(word) => context(word, &options, &typed.ty, defects),
-            None => Role::Sent(Passing::from_syn(&typed.ty, &options, defects)),
+            None => Role::Sent(Box::new(Passing::from_syn(&typed.ty, &options, defects))),
         };
         let cfgs = typed.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect();
         Some(Self { cfgs, ident: ident?, ty: (*typed.ty).clone(), role })
@@ -328,6 +355,14 @@ impl Arg {
     /// As it is called in a message.
     pub(crate) fn name(&self) -> String {
         self.ident.unraw().to_string()
+    }
+
+    /// Where an error about its type belongs: at `T` in `&T`.
+    pub(crate) fn place(&self) -> Span {
+        match types::bare(&self.ty) {
+            Type::Reference(reference) => reference.elem.span(),
+            ty => ty.span(),
+        }
     }
 
     fn may_be_missing(&self) -> bool {
@@ -340,13 +375,17 @@ impl Arg {
 
 fn arg_ident(pat: &Pat, defects: &mut Defects) -> Option<Ident> {
     match pat {
-        Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(ident.clone()),
+        Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(names::argument(ident)),
         Pat::Wild(wild) => {
-            defects.add(wild, "an argument of a service needs a name: it is a field of the generated request");
+            defects
+                .add(wild, "an argument of a service needs a name: it is a field of the generated request");
             None
         }
         pattern => {
-            defects.add(pattern, "an argument of a service cannot be a pattern; name it, and take it apart inside");
+            defects.add(
+                pattern,
+                "an argument of a service cannot be a pattern; name it, and take it apart inside",
+            );
             None
         }
     }
@@ -358,7 +397,9 @@ fn context(word: &Ident, options: &ArgOptions, ty: &Type, defects: &mut Defects)
     }
     match types::bare(ty) {
         Type::Reference(reference) if reference.mutability.is_none() && reference.lifetime.is_none() => {}
-        _ => defects.add(ty, format!("a `{word}` argument is lent by the server; its type is `&mux::Context`")),
+        _ => {
+            defects.add(ty, format!("a `{word}` argument is lent by the server; its type is `&mux::Context`"))
+        }
     }
     Role::Context
 }
@@ -366,7 +407,7 @@ fn context(word: &Ident, options: &ArgOptions, ty: &Type, defects: &mut Defects)
 fn refuse_second_context(args: &[Arg], defects: &mut Defects) {
     let contexts = args.iter().filter(|arg| matches!(arg.role, Role::Context));
     for arg in contexts.skip(1) {
-        defects.add(&arg.ident, "a method has one context; remove this argument");
+        defects.add(&arg.ty, "a method has one context; remove this argument");
     }
 }
 
@@ -413,7 +454,8 @@ impl Shape {
             let in_place = types::is(&target, "str") || types::is_byte_slice(&target);
             return Some(if in_place { Self::InPlace(target) } else { Self::Lent(target) });
         }
-        types::inside_cow(ty).map(|target| Self::Cow { cow: ty.clone(), target: types::bare(target).clone() })
+        types::inside_cow(ty)
+            .map(|target| Self::Cow { cow: Box::new(ty.clone()), target: types::bare(target).clone() })
     }
 
     /// An optional argument travels as a value, so its bytes as a list of numbers, which cannot be borrowed.

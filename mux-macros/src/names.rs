@@ -41,6 +41,14 @@ pub(crate) fn generated(ident: &Ident) -> Ident {
     ident
 }
 
+/// An argument in generated code: as the user calls it, yet neither mistaken for a variable of the macro's own
+/// nor, by a lint, for code of the user's.
+pub(crate) fn argument(ident: &Ident) -> Ident {
+    let mut ident = ident.clone();
+    ident.set_span(Span::call_site().located_at(ident.span()));
+    ident
+}
+
 fn derived(from: &Ident, name: &str) -> Ident {
     Ident::new(name, Span::mixed_site().located_at(from.span()))
 }
@@ -179,7 +187,8 @@ mod tests {
     #[test]
     fn methods_that_differ_get_names_that_differ() {
         let mut names = Distinct::default();
-        let variants = ["foo_bar", "foo__bar", "foo_bar2", "FooBar"].map(|m| names.variant(&ident(m)).to_string());
+        let variants =
+            ["foo_bar", "foo__bar", "foo_bar2", "FooBar"].map(|m| names.variant(&ident(m)).to_string());
         assert_eq!(variants, ["FooBar", "FooBar2", "FooBar22", "FooBar3"]);
 
         let mut names = Distinct::default();
@@ -189,7 +198,11 @@ mod tests {
 
     #[test]
     fn a_name_the_trait_mentions_is_avoided() {
-        let tokens = quote::quote!(trait T { fn f(&self, s: Vec<S>); });
+        let tokens = quote::quote!(
+            trait T {
+                fn f(&self, s: Vec<S>);
+            }
+        );
         assert_eq!(unused("S", tokens.clone()), "__S");
         assert_eq!(unused("Q", tokens), "Q");
     }

@@ -18,5 +18,8 @@ fn the_expansion_is_the_checked_in_one() {
         std::fs::write(&path, &expanded).unwrap();
     }
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(expanded == checked_in, "the expansion has changed; review it with UPDATE_SNAPSHOT=1 and git diff");
+    assert!(
+        expanded == checked_in,
+        "the expansion has changed; review it with UPDATE_SNAPSHOT=1 and git diff"
+    );
 }

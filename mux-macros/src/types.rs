@@ -118,11 +118,15 @@ fn last_segment(ty: &Type) -> Option<&PathSegment> {
 }
 
 fn type_args(segment: &PathSegment) -> Vec<&Type> {
-    generic_args(segment).filter_map(|arg| if let GenericArgument::Type(ty) = arg { Some(ty) } else { None }).collect()
+    generic_args(segment)
+        .filter_map(|arg| if let GenericArgument::Type(ty) = arg { Some(ty) } else { None })
+        .collect()
 }
 
 fn lifetimes(segment: &PathSegment) -> Vec<&Lifetime> {
-    generic_args(segment).filter_map(|arg| if let GenericArgument::Lifetime(it) = arg { Some(it) } else { None }).collect()
+    generic_args(segment)
+        .filter_map(|arg| if let GenericArgument::Lifetime(it) = arg { Some(it) } else { None })
+        .collect()
 }
 
 fn generic_args(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
@@ -155,7 +159,9 @@ pub(crate) fn refuse_what_cannot_travel(ty: &Type, way: Way, defects: &mut Defec
         Type::Paren(paren) => refuse_what_cannot_travel(&paren.elem, way, defects),
         Type::Array(array) => refuse_what_cannot_travel(&array.elem, way, defects),
         Type::Slice(slice) => refuse_what_cannot_travel(&slice.elem, way, defects),
-        Type::Tuple(tuple) => tuple.elems.iter().for_each(|elem| refuse_what_cannot_travel(elem, way, defects)),
+        Type::Tuple(tuple) => {
+            tuple.elems.iter().for_each(|elem| refuse_what_cannot_travel(elem, way, defects))
+        }
         Type::Path(path) => refuse_in_path(path, way, defects),
         Type::Reference(reference) => defects.add(reference, way.refuses_reference()),
         Type::ImplTrait(opaque) => defects.add(opaque.impl_token, way.refuses_impl_trait(opaque)),
@@ -184,7 +190,8 @@ fn refuse_in_path(path: &TypePath, way: Way, defects: &mut Defects) {
 fn refuse_ambiguous_option(ty: &Type, defects: &mut Defects) {
     let Some(some) = inside(ty, "Option") else { return };
     if is(some, "Option") {
-        defects.add(some, "`Some(None)` cannot be told from `None` on the wire; use an enum of three variants");
+        defects
+            .add(some, "`Some(None)` cannot be told from `None` on the wire; use an enum of three variants");
     } else if is_unit(some) {
         defects.add(some, "`Some(())` cannot be told from `None` on the wire; use `bool`");
     }
@@ -246,7 +253,9 @@ mod tests {
 
     #[test]
     fn bytes_are_known_by_their_last_segment() {
-        for (written, bytes) in [("Vec<u8>", true), ("std::vec::Vec<u8>", true), ("bytes::Bytes", true), ("Vec<u16>", false)] {
+        for (written, bytes) in
+            [("Vec<u8>", true), ("std::vec::Vec<u8>", true), ("bytes::Bytes", true), ("Vec<u16>", false)]
+        {
             let ty: Type = syn::parse_str(written).unwrap();
             assert_eq!(is_owned_bytes(&ty), bytes, "{written}");
         }

@@ -1,8 +1,9 @@
 //! The client, and the object-safe twin of the trait behind a client of the same process.
 
 use proc_macro2::TokenStream;
+use syn::spanned::Spanned;
 
-use super::Scope;
+use super::{Scope, pointing_at};
 use crate::model::{Arg, Method, Passing, Reply};
 use crate::names;
 
@@ -22,13 +23,12 @@ fn client(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, client, local, generics, .. } = scope;
     let (attrs, vis) = (scope.attrs(), scope.service.vis());
     let (_, args, bounds) = generics.split_for_impl();
-    let doc = format!(
-        "Calls [`{}`], in another process or in this one.\n\nCheap to clone; clones share their connection.",
-        scope.service.ident()
-    );
+    let doc = format!(" Calls [`{}`], in another process or in this one.", scope.service.ident());
     tokens! {
         #attrs
         #[doc = #doc]
+        ///
+        /// Cheap to clone; clones share their connection.
         #vis struct #client #generics #bounds {
             stub: #private::Stub<dyn #local #args>,
         }
@@ -39,7 +39,8 @@ fn constructors(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, client, generics, .. } = scope;
     let (attrs, vis, service) = (scope.attrs(), scope.service.vis(), scope.trait_path());
     let (params, args, bounds) = generics.split_for_impl();
-    let address = tokens!(impl #private::TryInto<#private::Address, Error: #private::Into<#private::ConnectError>>);
+    let address =
+        tokens!(impl #private::TryInto<#private::Address, Error: #private::Into<#private::ConnectError>>);
     tokens! {
         #attrs
         impl #params #client #args #bounds {
@@ -77,14 +78,18 @@ fn constructors(scope: &Scope<'_>) -> TokenStream {
 }
 
 fn methods(scope: &Scope<'_>) -> TokenStream {
-    let Scope { client, generics, service, .. } = scope;
+    let methods = scope.service.methods.iter().map(|it| method(scope, it)).collect();
+    inherent(scope, &methods)
+}
+
+pub(super) fn inherent(scope: &Scope<'_>, methods: &TokenStream) -> TokenStream {
+    let Scope { client, generics, .. } = scope;
     let attrs = scope.attrs();
     let (params, args, bounds) = generics.split_for_impl();
-    let methods = service.methods.iter().map(|it| method(scope, it));
     tokens! {
         #attrs
         impl #params #client #args #bounds {
-            #(#methods)*
+            #methods
         }
     }
 }
@@ -99,7 +104,7 @@ fn methods(scope: &Scope<'_>) -> TokenStream {
 //                 args.value(sku)?;
 //                 Ok(())
 //             }),
-//             Stub::Local(local) => __InventoryLocal::__local_stock(Arc::clone(local), ToOwned::to_owned(sku)),
+//             Stub::Local(local) => __InventoryLocal::__local_stock(Clone::clone(local), ToOwned::to_owned(sku)),
 //         }
 //     }
 fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
@@ -109,8 +114,8 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (ident, twin) = (names::generated(&method.ident), names::local_method(&method.ident));
     let ask = match &method.reply {
         Reply::None => tokens!(notify),
-        Reply::Value(_) | Reply::Bytes(_) => tokens!(transaction),
-        Reply::Result(ty) => tokens!(transaction_result::<#ty>),
+        Reply::Value(ty) | Reply::Bytes(ty) => pointing_at(ty.span(), tokens!(transaction)),
+        Reply::Result(ty) => pointing_at(ty.span(), tokens!(transaction_result::<#ty>)),
     };
     let params = method.sent().map(|(arg, _)| {
         let Arg { cfgs, ident, ty, .. } = arg;
@@ -129,7 +134,7 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
                     #(#encode;)*
                     #private::Ok(())
                 }),
-                #private::Stub::Local(local) => #local::#twin(#private::Arc::clone(local), #(#keep),*),
+                #private::Stub::Local(local) => #local::#twin(#private::Clone::clone(local), #(#keep),*),
             }
         }
     }
@@ -137,7 +142,7 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
 
 /// A user may forbid undocumented items, and yet owe no documentation to a private trait.
 fn default_doc(scope: &Scope<'_>, method: &Method) -> Option<TokenStream> {
-    let doc = format!("Calls [`{0}::{1}`].", scope.service.ident(), method.ident);
+    let doc = format!(" Calls [`{0}::{1}`].", scope.service.ident(), method.ident);
     let documented = method.attrs.iter().any(|attr| attr.path().is_ident("doc"));
     (!documented).then(|| tokens!(#[doc = #doc]))
 }
@@ -215,7 +220,7 @@ fn traits(scope: &Scope<'_>) -> TokenStream {
 
 // Output:
 //     trait __InventoryLocal: Send + Sync + 'static {
-//         fn __local_stock(self: Arc<Self>, sku: <str as ToOwned>::Owned) -> Call<u32>;
+//         fn __local_stock(self: Arc<Self>, sku: String) -> Call<u32>;
 //     }
 fn twin(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, local, generics, service, .. } = scope;
@@ -225,8 +230,10 @@ fn twin(scope: &Scope<'_>) -> TokenStream {
         let (cfgs, sig) = (method.cfgs(), twin_signature(scope, method));
         tokens!(#(#cfgs)* #sig;)
     });
+    // The user's own method is where too many arguments are to be counted.
     tokens! {
         #attrs
+        #[allow(clippy::too_many_arguments)]
         trait #local #generics: #private::Send + #private::Sync + 'static #bounds {
             #(#methods)*
         }
@@ -245,7 +252,7 @@ fn twin_signature(scope: &Scope<'_>, method: &Method) -> TokenStream {
 
 // Output:
 //     impl<S: Inventory> __InventoryLocal for S {
-//         fn __local_stock(self: Arc<Self>, sku: <str as ToOwned>::Owned) -> Call<u32> {
+//         fn __local_stock(self: Arc<Self>, sku: String) -> Call<u32> {
 //             Call::local(__InventoryMethods::STOCK, None, async move {
 //                 Ok(Inventory::stock(&*self, Borrow::borrow(&sku)).await)
 //             })
@@ -272,26 +279,42 @@ fn bridge(scope: &Scope<'_>) -> TokenStream {
 fn bridge_body(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
     let (descriptor, reply) = (scope.descriptor(method), bridge_reply(scope, method));
-    let (declared, context) = if method.takes_context() {
-        let declared = tokens!(let context = #private::Context::local(#descriptor););
-        (Some(declared), tokens!(#private::Some(#private::Clone::clone(&context))))
-    } else {
-        (None, tokens!(#private::None))
-    };
+    let context = LocalContext::of(scope, method);
+    let LocalContext { declared, given, lent } = &context;
     let call = if method.is_async || method.inline {
-        tokens!(#private::Call::local(#descriptor, #context, async move { #reply }))
+        tokens!(#private::Call::local(#descriptor, #given, async move { #lent #reply }))
     } else {
-        tokens!(#private::Call::local_blocking(#descriptor, #context, move || { #reply }))
+        tokens!(#private::Call::local_blocking(#descriptor, #given, move || { #lent #reply }))
     };
     tokens!(#declared #call)
+}
+
+/// How a local call comes by its context, where the method asks for one.
+struct LocalContext {
+    declared: Option<TokenStream>,
+    given: TokenStream,
+    lent: Option<TokenStream>,
+}
+
+impl LocalContext {
+    fn of(scope: &Scope<'_>, method: &Method) -> Self {
+        let (private, descriptor) = (&scope.private, scope.descriptor(method));
+        if method.takes_context() {
+            Self {
+                declared: Some(tokens!(let context = #private::Context::local(#descriptor);)),
+                given: tokens!(#private::Some(#private::Clone::clone(&context))),
+                lent: Some(tokens!(let context = &context;)),
+            }
+        } else {
+            Self { declared: None, given: tokens!(#private::None), lent: None }
+        }
+    }
 }
 
 /// `Ok(Inventory::stock(&*self, Borrow::borrow(&sku)).await)`
 fn bridge_reply(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
-    let returned = scope.invoke(method, &tokens!(&*self), &tokens!(&context), |arg, passing| {
-        passing.lend_kept(arg, private)
-    });
+    let returned = scope.invoke(method, &tokens!(&*self), |arg, passing| passing.lend_kept(arg, private));
     match &method.reply {
         Reply::None => tokens!(#returned; #private::Ok(())),
         Reply::Value(_) | Reply::Bytes(_) => tokens!(#private::Ok(#returned)),

@@ -9,12 +9,11 @@ use crate::types;
 // Output:
 //     enum __InventoryMethods {}
 //     impl __InventoryMethods {
-//         const DESCRIPTOR: &'static ServiceDescriptor = &ServiceDescriptor { name: "inventory", … };
 //         const STOCK: &'static MethodDescriptor = &MethodDescriptor { name: "stock", … };
 //     }
-pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
+pub(super) fn methods(scope: &Scope<'_>) -> TokenStream {
     let Scope { methods, service, .. } = scope;
-    let (attrs, descriptor) = (scope.attrs(), service_descriptor(scope));
+    let attrs = scope.attrs();
     let descriptors = service.methods.iter().map(|method| method_descriptor(scope, method));
     tokens! {
         #attrs
@@ -22,26 +21,27 @@ pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
 
         #attrs
         impl #methods {
-            #descriptor
             #(#descriptors)*
         }
     }
 }
 
-fn service_descriptor(scope: &Scope<'_>) -> TokenStream {
+// Output:
+//     &ServiceDescriptor { name: "inventory", methods: &[__InventoryMethods::STOCK], … }
+pub(super) fn service(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, service, .. } = scope;
     let (name, docs, encoding) = (&service.name, &service.docs, scope.encoding());
     let methods = service.methods.iter().map(|method| {
-        let (cfgs, constant) = (method.cfgs(), &method.constant);
-        tokens!(#(#cfgs)* Self::#constant)
+        let (cfgs, descriptor) = (method.cfgs(), scope.descriptor(method));
+        tokens!(#(#cfgs)* #descriptor)
     });
     tokens! {
-        const DESCRIPTOR: &'static #private::ServiceDescriptor = &#private::ServiceDescriptor {
+        &#private::ServiceDescriptor {
             name: #name,
             docs: #docs,
             encoding: #encoding,
             methods: &[#(#methods),*],
-        };
+        }
     }
 }
 

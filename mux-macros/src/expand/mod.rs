@@ -1,16 +1,17 @@
 //! Model -> tokens. Nothing here can fail, and nothing here names a path outside `__private`.
 
+mod argument;
 mod client;
 mod descriptor;
 mod request;
 mod server;
 mod service;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Generics, Ident, Lifetime, WherePredicate, parse_quote};
 
-use crate::model::{Arg, Format, Method, Passing, Role, Service, Shape};
+use crate::model::{Arg, Method, Passing, Role, Service};
 use crate::names;
 
 pub(crate) use service::render as trait_item;
@@ -37,8 +38,13 @@ pub(crate) fn around_trait(service: &Service) -> TokenStream {
     let client = client::render(&scope);
     let server = server::render(&scope);
     let request = request::render(&scope);
-    let descriptors = descriptor::render(&scope);
+    let descriptors = descriptor::methods(&scope);
     tokens!(#client #server #request #descriptors)
+}
+
+/// More methods for the client.
+pub(crate) fn client_impl(service: &Service, methods: &TokenStream) -> TokenStream {
+    client::inherent(&Scope::new(service), methods)
 }
 
 /// The names and paths the renderers share.
@@ -137,14 +143,13 @@ impl<'s> Scope<'s> {
         &self,
         method: &Method,
         service: &TokenStream,
-        context: &TokenStream,
         lend: impl Fn(&Arg, &Passing) -> TokenStream,
     ) -> TokenStream {
         let path = self.trait_method(method);
         let args = method.args.iter().map(|arg| {
             let cfgs = &arg.cfgs;
             let value = match &arg.role {
-                Role::Context => context.clone(),
+                Role::Context => pointing_at(arg.place(), tokens!(context)),
                 Role::Sent(passing) => lend(arg, passing),
             };
             tokens!(#(#cfgs)* #value)
@@ -186,116 +191,18 @@ fn mentions_self(predicate: &WherePredicate) -> bool {
     names::mentions(predicate.to_token_stream(), "Self")
 }
 
-impl Passing {
-    /// The type of its field in the request.
-    fn field(&self, arg: &Arg, scope: &Scope<'_>) -> TokenStream {
-        let (private, frame, ty) = (&scope.private, &scope.frame, &arg.ty);
-        let field = match &self.shape {
-            Shape::Owned => return tokens!(#ty),
-            Shape::InPlace(target) => tokens!(&#frame #target),
-            Shape::Lent(target) => owned(target, private),
-            Shape::Cow { cow, .. } => crate::types::cow_with_lifetime(cow, frame).into_token_stream(),
-        };
-        self.optional_type(field, private)
-    }
-
-    /// Whether its field borrows from the message.
-    fn borrows_frame(&self) -> bool {
-        matches!(self.shape, Shape::InPlace(_) | Shape::Cow { .. })
-    }
-
-    /// `args.value("sku")?`
-    fn decode(&self, arg: &Arg) -> TokenStream {
-        let name = arg.name();
-        match self.format {
-            _ if self.default => tokens!(args.default(#name)?),
-            Format::Value => tokens!(args.value(#name)?),
-            Format::Bytes => tokens!(args.bytes(#name)?),
-            Format::Cow => tokens!(args.cow(#name)?),
-        }
-    }
-
-    /// `args.value(sku)?`
-    fn encode(&self, arg: &Arg) -> TokenStream {
-        let ident = &arg.ident;
-        let place = match &self.shape {
-            Shape::InPlace(_) | Shape::Lent(_) if !self.optional => tokens!(#ident),
-            _ => tokens!(&#ident),
-        };
-        match self.format {
-            Format::Bytes => tokens!(args.bytes(#place)?),
-            Format::Value | Format::Cow => tokens!(args.value(#place)?),
-        }
-    }
-
-    /// What the trait's method is given, from the field of the request.
-    fn lend_field(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
-        match &self.shape {
-            Shape::Lent(_) => self.lend(arg, private),
-            _ => arg.ident.to_token_stream(),
-        }
-    }
-
-    /// The type that a local call owns: `<str as ToOwned>::Owned`
-    fn kept(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
-        let ty = &arg.ty;
-        let kept = match &self.shape {
-            Shape::Owned => return tokens!(#ty),
-            Shape::InPlace(target) | Shape::Lent(target) | Shape::Cow { target, .. } => {
-                tokens!(<#target as #private::ToOwned>::Owned)
+/// The same tokens, so placed that an error about them points at `place`.
+fn pointing_at(place: Span, tokens: TokenStream) -> TokenStream {
+    let placed = tokens.into_iter().map(|token| {
+        let span = token.span().located_at(place);
+        let mut token = match token {
+            TokenTree::Group(group) => {
+                TokenTree::Group(Group::new(group.delimiter(), pointing_at(place, group.stream())))
             }
+            token => token,
         };
-        self.optional_type(kept, private)
-    }
-
-    /// From the argument of the client to what a local call owns.
-    fn keep(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
-        let ident = &arg.ident;
-        let keep = match &self.shape {
-            Shape::Owned => return tokens!(#ident),
-            Shape::InPlace(_) | Shape::Lent(_) => tokens!(#private::ToOwned::to_owned),
-            Shape::Cow { .. } => tokens!(#private::Cow::into_owned),
-        };
-        if self.optional { tokens!(#private::Option::map(#ident, #keep)) } else { tokens!(#keep(#ident)) }
-    }
-
-    /// What the trait's method is given, from what a local call owns.
-    fn lend_kept(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
-        let ident = &arg.ident;
-        match &self.shape {
-            Shape::Owned => tokens!(#ident),
-            Shape::InPlace(_) | Shape::Lent(_) => self.lend(arg, private),
-            Shape::Cow { .. } if self.optional => tokens!(#private::Option::map(#ident, #private::Cow::Owned)),
-            Shape::Cow { .. } => tokens!(#private::Cow::Owned(#ident)),
-        }
-    }
-
-    fn lend(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
-        let ident = &arg.ident;
-        let borrow = tokens!(#private::Borrow::borrow);
-        if self.optional {
-            tokens!(#private::Option::map(#private::Option::as_ref(&#ident), #borrow))
-        } else {
-            tokens!(#borrow(&#ident))
-        }
-    }
-
-    fn optional_type(&self, ty: TokenStream, private: &TokenStream) -> TokenStream {
-        if self.optional { tokens!(#private::Option<#ty>) } else { ty }
-    }
-}
-
-/// `[T]` -> `Vec<T>`; `Path` and the like by their own word; any other type is its own owned form.
-fn owned(target: &syn::Type, private: &TokenStream) -> TokenStream {
-    let unsized_names = ["Path", "OsStr", "CStr"];
-    match target {
-        syn::Type::Slice(slice) => {
-            let elem = &slice.elem;
-            tokens!(#private::Vec<#elem>)
-        }
-        target if unsized_names.iter().any(|name| crate::types::is(target, name)) => {
-            tokens!(<#target as #private::ToOwned>::Owned)
-        }
-        target => tokens!(#target),
-    }
+        token.set_span(span);
+        token
+    });
+    placed.collect()
 }

@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use syn::parse_quote;
+use syn::spanned::Spanned;
 
-use super::Scope;
+use super::{Scope, pointing_at};
 use crate::model::{Method, Reply};
 
 // Input:
@@ -25,7 +26,7 @@ fn request(scope: &Scope<'_>) -> TokenStream {
     let bounds = &generics.where_clause;
     let variants = service.methods.iter().map(|method| variant(scope, method));
     let marker = marker(scope);
-    let doc = format!("A request to an implementation of [`{}`], decoded.", service.ident());
+    let doc = format!(" A request to an implementation of [`{}`], decoded.", service.ident());
     tokens! {
         #attrs
         #[doc = #doc]
@@ -46,10 +47,10 @@ fn variant(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (cfgs, variant) = (method.cfgs(), &method.variant);
     let fields = method.sent().map(|(arg, passing)| {
         let (cfgs, ident, ty) = (&arg.cfgs, &arg.ident, passing.field(arg, scope));
-        let doc = format!("The argument `{}`.", arg.name());
+        let doc = format!(" The argument `{}`.", arg.name());
         tokens!(#(#cfgs)* #[doc = #doc] #ident: #ty)
     });
-    let doc = format!("Asks for [`{0}::{1}`].", scope.service.ident(), method.ident);
+    let doc = format!(" Asks for [`{0}::{1}`].", scope.service.ident(), method.ident);
     tokens!(#(#cfgs)* #[doc = #doc] #variant { #(#fields),* })
 }
 
@@ -142,15 +143,20 @@ fn run(scope: &Scope<'_>) -> TokenStream {
 fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
     let (cfgs, pattern) = (method.cfgs(), pattern(method));
-    let returned = scope.invoke(method, &tokens!(service), &tokens!(context), |arg, passing| {
-        passing.lend_field(arg, private)
-    });
+    let returned = scope.invoke(method, &tokens!(service), |arg, passing| passing.lend_field(arg, private));
     let encoding = scope.encoding();
     let outcome = match &method.reply {
         Reply::None => tokens!({ #returned; #private::Outcome::none() }),
-        Reply::Value(_) => tokens!(#private::Outcome::value(&#returned, #encoding)),
+        Reply::Value(ty) => {
+            let value = pointing_at(ty.span(), tokens!(#private::Outcome::value));
+            let returned = pointing_at(ty.span(), tokens!(&#returned));
+            tokens!(#value(#returned, #encoding))
+        }
         Reply::Bytes(_) => tokens!(#private::Outcome::bytes(&#returned)),
-        Reply::Result(_) => tokens!(#private::Outcome::result(#returned, #encoding)),
+        Reply::Result(ty) => {
+            let result = pointing_at(ty.span(), tokens!(#private::Outcome::result));
+            tokens!(#result(#returned, #encoding))
+        }
     };
     tokens!(#(#cfgs)* #pattern => #outcome)
 }

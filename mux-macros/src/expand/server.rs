@@ -22,7 +22,7 @@ fn server(scope: &Scope<'_>) -> TokenStream {
     let generics = server_generics(scope);
     let (params, args, bounds) = generics.split_for_impl();
     let inherited = scope.service.inherited_attrs();
-    let doc = format!("Serves an implementation of [`{}`].", scope.service.ident());
+    let doc = format!(" Serves an implementation of [`{}`].", scope.service.ident());
     let name = server.to_string();
     tokens! {
         #attrs
@@ -96,16 +96,16 @@ fn service(scope: &Scope<'_>) -> TokenStream {
     let (attrs, request) = (scope.attrs(), scope.request_path());
     let (bound, generics) = (scope.implementation_generics(), server_generics(scope));
     let ((params, _, _), (_, args, bounds)) = (bound.split_for_impl(), generics.split_for_impl());
-    let methods = &scope.methods;
+    let descriptor = super::descriptor::service(scope);
     tokens! {
         #attrs
         impl #params #private::Service for #server #args #bounds {
             fn descriptor(&self) -> &'static #private::ServiceDescriptor {
-                #methods::DESCRIPTOR
+                #descriptor
             }
 
             fn serve(&self, inbound: #private::Inbound, turn: #private::Turn<'_>) {
-                let service = #private::Arc::clone(&self.service);
+                let service = #private::Clone::clone(&self.service);
                 let inspect = #private::Clone::clone(&self.inspect);
                 turn.run(async move {
                     match #request::decode(inbound.method().name, inbound.body()) {

@@ -3,7 +3,9 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Block, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, parse_quote};
+use syn::{
+    Attribute, Block, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, parse_quote,
+};
 
 use crate::args;
 
@@ -44,7 +46,7 @@ fn render_method(method: &mut TraitItemFn, private: &TokenStream) {
 }
 
 fn remove_mux(attrs: &mut Vec<Attribute>) {
-    attrs.retain(|attr| !args::is_mux(attr));
+    attrs.retain(|attr| !args::is_mux(attr) && args::hidden_mux(attr).is_none());
 }
 
 // Input:
@@ -56,30 +58,32 @@ fn remove_mux(attrs: &mut Vec<Attribute>) {
 fn desugar_async(method: &mut TraitItemFn, private: &TokenStream) {
     // Errors about the future point at the word that asked for one.
     let place = Span::mixed_site().located_at(method.sig.asyncness.span());
+    // Only the fallback meets a method with generics, whose future may well not be `Send`.
     let send = method.sig.generics.params.is_empty().then(|| quote_spanned!(place=> + #private::Send));
     let output = match &method.sig.output {
         ReturnType::Default => tokens!(()),
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
     method.sig.asyncness = None;
-    method.sig.output = parse_quote!(-> impl #private::Future<Output = #output> #send);
+    let future = quote_spanned!(place=> impl #private::Future<Output = #output> #send);
+    method.sig.output = parse_quote!(-> #future);
     if let Some(body) = &mut method.default {
         *body = async_body(&mut method.sig, body, place);
     }
 }
 
 fn async_body(sig: &mut Signature, body: &Block, place: Span) -> Block {
-    let kept = sig.inputs.iter_mut().filter_map(keep_argument);
-    let (kept, statements) = (kept.collect::<Vec<_>>(), &body.stmts);
-    let block = quote_spanned!(place=> async move { #(#kept)* #(#statements)* });
+    let rebound = sig.inputs.iter_mut().filter_map(rebind_mutable);
+    let (rebound, statements) = (rebound.collect::<Vec<_>>(), &body.stmts);
+    let block = quote_spanned!(place=> async move { #(#rebound)* #(#statements)* });
     parse_quote!({ #block })
 }
 
-/// `let mut list = list;`: an argument lives as long as the future, also where the body does not name it.
-fn keep_argument(input: &mut FnArg) -> Option<TokenStream> {
+/// `let mut list = list;`: it is changed in the future, not in the function that makes the future.
+fn rebind_mutable(input: &mut FnArg) -> Option<TokenStream> {
     let FnArg::Typed(typed) = input else { return None };
     let Pat::Ident(pat) = &mut *typed.pat else { return None };
-    let (ident, mutability) = (&pat.ident, pat.mutability.take());
-    let cfgs = typed.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
-    Some(tokens!(#(#cfgs)* let #mutability #ident = #ident;))
+    let (ident, mutability) = (&pat.ident, pat.mutability.take()?);
+    let attrs = &typed.attrs;
+    Some(tokens!(#(#attrs)* let #mutability #ident = #ident;))
 }

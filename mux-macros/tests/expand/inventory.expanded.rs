@@ -23,9 +23,9 @@ pub trait Inventory: ::mux::__private::Send + ::mux::__private::Sync + 'static {
     ) -> impl ::mux::__private::Future<Output = String> + ::mux::__private::Send;
 }
 #[allow(dead_code)]
-/**Calls [`Inventory`], in another process or in this one.
-
-Cheap to clone; clones share their connection.*/
+/// Calls [`Inventory`], in another process or in this one.
+///
+/// Cheap to clone; clones share their connection.
 pub struct InventoryClient {
     stub: ::mux::__private::Stub<dyn __InventoryLocal>,
 }
@@ -97,13 +97,13 @@ impl InventoryClient {
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_stock(
-                    ::mux::__private::Arc::clone(local),
+                    ::mux::__private::Clone::clone(local),
                     ::mux::__private::ToOwned::to_owned(sku),
                 )
             }
         }
     }
-    ///Calls [`Inventory::take`].
+    /// Calls [`Inventory::take`].
     pub fn take(
         &self,
         sku: &str,
@@ -114,7 +114,9 @@ impl InventoryClient {
     > {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
+                mux.transaction_result::<
+                        Result<u32, Shortage>,
+                    >(
                     __InventoryMethods::TAKE,
                     |args| {
                         args.begin(2u32);
@@ -126,14 +128,14 @@ impl InventoryClient {
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_take(
-                    ::mux::__private::Arc::clone(local),
+                    ::mux::__private::Clone::clone(local),
                     ::mux::__private::ToOwned::to_owned(sku),
                     units,
                 )
             }
         }
     }
-    ///Calls [`Inventory::checksum`].
+    /// Calls [`Inventory::checksum`].
     pub fn checksum(&self, blob: &[u8]) -> ::mux::__private::Call<u64> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
@@ -148,13 +150,13 @@ impl InventoryClient {
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_checksum(
-                    ::mux::__private::Arc::clone(local),
+                    ::mux::__private::Clone::clone(local),
                     ::mux::__private::ToOwned::to_owned(blob),
                 )
             }
         }
     }
-    ///Calls [`Inventory::log`].
+    /// Calls [`Inventory::log`].
     pub fn log(&self, line: String) -> ::mux::__private::Call<()> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
@@ -168,11 +170,14 @@ impl InventoryClient {
                 )
             }
             ::mux::__private::Stub::Local(local) => {
-                __InventoryLocal::__local_log(::mux::__private::Arc::clone(local), line)
+                __InventoryLocal::__local_log(
+                    ::mux::__private::Clone::clone(local),
+                    line,
+                )
             }
         }
     }
-    ///Calls [`Inventory::who`].
+    /// Calls [`Inventory::who`].
     pub fn who(&self) -> ::mux::__private::Call<String> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
@@ -185,7 +190,7 @@ impl InventoryClient {
                 )
             }
             ::mux::__private::Stub::Local(local) => {
-                __InventoryLocal::__local_who(::mux::__private::Arc::clone(local))
+                __InventoryLocal::__local_who(::mux::__private::Clone::clone(local))
             }
         }
     }
@@ -216,14 +221,15 @@ impl ::mux::__private::Client for InventoryClient {
     }
 }
 #[allow(dead_code)]
+#[allow(clippy::too_many_arguments)]
 trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'static {
     fn __local_stock(
         self: ::mux::__private::Arc<Self>,
-        sku: <str as ::mux::__private::ToOwned>::Owned,
+        sku: ::mux::__private::String,
     ) -> ::mux::__private::Call<u32>;
     fn __local_take(
         self: ::mux::__private::Arc<Self>,
-        sku: <str as ::mux::__private::ToOwned>::Owned,
+        sku: ::mux::__private::String,
         units: u32,
     ) -> ::mux::__private::Call<
         <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
@@ -231,7 +237,7 @@ trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'stati
     >;
     fn __local_checksum(
         self: ::mux::__private::Arc<Self>,
-        blob: <[u8] as ::mux::__private::ToOwned>::Owned,
+        blob: ::mux::__private::Vec<u8>,
     ) -> ::mux::__private::Call<u64>;
     fn __local_log(
         self: ::mux::__private::Arc<Self>,
@@ -243,7 +249,7 @@ trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'stati
 impl<S: Inventory> __InventoryLocal for S {
     fn __local_stock(
         self: ::mux::__private::Arc<Self>,
-        sku: <str as ::mux::__private::ToOwned>::Owned,
+        sku: ::mux::__private::String,
     ) -> ::mux::__private::Call<u32> {
         ::mux::__private::Call::local(
             __InventoryMethods::STOCK,
@@ -258,7 +264,7 @@ impl<S: Inventory> __InventoryLocal for S {
     }
     fn __local_take(
         self: ::mux::__private::Arc<Self>,
-        sku: <str as ::mux::__private::ToOwned>::Owned,
+        sku: ::mux::__private::String,
         units: u32,
     ) -> ::mux::__private::Call<
         <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
@@ -281,7 +287,7 @@ impl<S: Inventory> __InventoryLocal for S {
     }
     fn __local_checksum(
         self: ::mux::__private::Arc<Self>,
-        blob: <[u8] as ::mux::__private::ToOwned>::Owned,
+        blob: ::mux::__private::Vec<u8>,
     ) -> ::mux::__private::Call<u64> {
         ::mux::__private::Call::local_blocking(
             __InventoryMethods::CHECKSUM,
@@ -311,12 +317,15 @@ impl<S: Inventory> __InventoryLocal for S {
         ::mux::__private::Call::local(
             __InventoryMethods::WHO,
             ::mux::__private::Some(::mux::__private::Clone::clone(&context)),
-            async move { ::mux::__private::Ok(Inventory::who(&*self, &context).await) },
+            async move {
+                let context = &context;
+                ::mux::__private::Ok(Inventory::who(&*self, context).await)
+            },
         )
     }
 }
 #[allow(dead_code)]
-///Serves an implementation of [`Inventory`].
+/// Serves an implementation of [`Inventory`].
 pub struct InventoryServer<S> {
     service: ::mux::__private::Arc<S>,
     inspect: ::mux::__private::Option<
@@ -368,14 +377,25 @@ impl<S: Inventory> InventoryServer<S> {
 #[allow(dead_code)]
 impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
     fn descriptor(&self) -> &'static ::mux::__private::ServiceDescriptor {
-        __InventoryMethods::DESCRIPTOR
+        &::mux::__private::ServiceDescriptor {
+            name: "inventory",
+            docs: "What is in stock.",
+            encoding: ::mux::__private::Encoding::Named,
+            methods: &[
+                __InventoryMethods::STOCK,
+                __InventoryMethods::TAKE,
+                __InventoryMethods::CHECKSUM,
+                __InventoryMethods::LOG,
+                __InventoryMethods::WHO,
+            ],
+        }
     }
     fn serve(
         &self,
         inbound: ::mux::__private::Inbound,
         turn: ::mux::__private::Turn<'_>,
     ) {
-        let service = ::mux::__private::Arc::clone(&self.service);
+        let service = ::mux::__private::Clone::clone(&self.service);
         let inspect = ::mux::__private::Clone::clone(&self.inspect);
         turn.run(async move {
             match InventoryRequest::decode(inbound.method().name, inbound.body()) {
@@ -391,31 +411,31 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
     }
 }
 #[allow(dead_code)]
-///A request to an implementation of [`Inventory`], decoded.
+/// A request to an implementation of [`Inventory`], decoded.
 pub enum InventoryRequest<'a> {
-    ///Asks for [`Inventory::stock`].
+    /// Asks for [`Inventory::stock`].
     Stock {
-        ///The argument `sku`.
+        /// The argument `sku`.
         sku: &'a str,
     },
-    ///Asks for [`Inventory::take`].
+    /// Asks for [`Inventory::take`].
     Take {
-        ///The argument `sku`.
+        /// The argument `sku`.
         sku: &'a str,
-        ///The argument `units`.
+        /// The argument `units`.
         units: u32,
     },
-    ///Asks for [`Inventory::checksum`].
+    /// Asks for [`Inventory::checksum`].
     Checksum {
-        ///The argument `blob`.
+        /// The argument `blob`.
         blob: &'a [u8],
     },
-    ///Asks for [`Inventory::log`].
+    /// Asks for [`Inventory::log`].
     Log {
-        ///The argument `line`.
+        /// The argument `line`.
         line: String,
     },
-    ///Asks for [`Inventory::who`].
+    /// Asks for [`Inventory::who`].
     Who {},
 }
 #[allow(dead_code)]
@@ -526,12 +546,6 @@ impl<'a> ::mux::__private::fmt::Debug for InventoryRequest<'a> {
 enum __InventoryMethods {}
 #[allow(dead_code)]
 impl __InventoryMethods {
-    const DESCRIPTOR: &'static ::mux::__private::ServiceDescriptor = &::mux::__private::ServiceDescriptor {
-        name: "inventory",
-        docs: "What is in stock.",
-        encoding: ::mux::__private::Encoding::Named,
-        methods: &[Self::STOCK, Self::TAKE, Self::CHECKSUM, Self::LOG, Self::WHO],
-    };
     const STOCK: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "stock",
         path: "inventory.stock",

@@ -45,13 +45,14 @@ pub trait Inventory {
     /// Lent ones.
     async fn lent(&self, one: &Shortage, many: &[Shortage], path: &Path) -> usize;
     /// Copied on write.
-    async fn cows(&self, text: Cow<'_, str>, bytes: Cow<'_, [u8]>, other: Cow<'_, Shortage>, bare: Cow<str>);
+    async fn cows(&self, text: Cow<'_, str>, bytes: Cow<'_, [u8]>, other: Cow<'_, Shortage>, owned: Cow<'static, str>);
     /// Bytes in, bytes out.
     async fn bytes(&self, list: Vec<u8>, shared: Bytes) -> Vec<u8>;
     /// Shared bytes out.
     #[mux(idempotent, detached)]
     async fn shared(&self) -> Bytes;
     /// Some or none.
+    #[allow(clippy::too_many_arguments)]
     async fn options(
         &self,
         owned: Option<u32>,
@@ -70,7 +71,7 @@ struct Shop;
 
 impl Inventory for Shop {
     async fn stock(&self, sku: &str) -> u32 {
-        sku.len() as u32
+        u32::try_from(sku.len()).unwrap_or(u32::MAX)
     }
     async fn take(&self, _sku: &str, units: u32) -> Result<u32, Shortage> {
         Err(Shortage { left: units })
@@ -93,7 +94,7 @@ impl Inventory for Shop {
     async fn lent(&self, _one: &Shortage, many: &[Shortage], _path: &Path) -> usize {
         many.len()
     }
-    async fn cows(&self, _: Cow<'_, str>, _: Cow<'_, [u8]>, _: Cow<'_, Shortage>, _: Cow<'_, str>) {}
+    async fn cows(&self, _: Cow<'_, str>, _: Cow<'_, [u8]>, _: Cow<'_, Shortage>, _: Cow<'static, str>) {}
     async fn bytes(&self, list: Vec<u8>, _shared: Bytes) -> Vec<u8> {
         list
     }
@@ -118,7 +119,7 @@ impl Inventory for Shop {
 fn generic<S: Inventory>(service: S) -> (InventoryClient, InventoryServer<S>) {
     let service = Arc::new(service);
     let server = InventoryServer::from_arc(service).inspect(|request| {
-        let _ = format!("{request:?}");
+        assert!(!format!("{request:?}").is_empty());
     });
     (InventoryClient::local(Shop), server)
 }
@@ -130,7 +131,7 @@ fn sendable<T: Send + 'static>(value: T) -> T {
 fn main() {
     let (client, server) = generic(Shop);
     let client = client.clone();
-    let _ = format!("{client:?} {server:?}");
+    assert_eq!(format!("{client:?} {server:?}"), "InventoryClient { .. } InventoryServer { .. }");
 
     let call: mux::Call<u32> = sendable(client.stock("apple"));
     drop(call);

@@ -1,0 +1,6 @@
+#[mux::service]
+pub trait Shop {
+    async fn list(&self) -> impl Iterator<Item = u8>;
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+#[mux::service]
+pub trait Shop {
+    #[mux(name "get")]
+    fn get(&self);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#[mux::service]
+pub trait Shop {
+    async fn put(&self)
+    where
+        Self: Sized;
+}
+
+fn main() {}

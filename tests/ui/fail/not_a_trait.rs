@@ -1,0 +1,6 @@
+#[mux::service]
+pub struct Shop;
+
+fn main() {
+    let _ = Shop;
+}

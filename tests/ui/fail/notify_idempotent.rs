@@ -1,0 +1,7 @@
+#[mux::service]
+pub trait Shop {
+    #[mux(notify, idempotent)]
+    async fn log(&self, line: String);
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[mux::service]
+pub trait Shop {
+    async fn close(self);
+}
+
+fn main() {}

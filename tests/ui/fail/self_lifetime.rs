@@ -1,0 +1,6 @@
+#[mux::service]
+pub trait Shop {
+    async fn get(&'static self) -> u8;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[mux::service]
+pub trait Shop {
+    async fn make() -> u8;
+}
+
+fn main() {}

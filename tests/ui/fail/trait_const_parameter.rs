@@ -1,0 +1,6 @@
+#[mux::service]
+pub trait Shop<const N: usize> {
+    async fn get(&self) -> [u8; N];
+}
+
+fn main() {}

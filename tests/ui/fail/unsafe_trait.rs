@@ -1,0 +1,6 @@
+#[mux::service]
+pub unsafe trait Shop {
+    async fn get(&self) -> u8;
+}
+
+fn main() {}
