@@ -6,7 +6,7 @@ use crate::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError,
 use crate::proto::fault::{Fault, FaultCode};
 use crate::proto::session::Answer;
 use bytes::Bytes;
-use rmp_serde::decode::ReadRefReader;
+use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -155,20 +155,25 @@ impl<'a> Values<'a> {
     }
 
     fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
-        T::deserialize(&mut self.input).map_err(|error| error.to_string())
+        T::deserialize(&mut self.input).map_err(|error| match error {
+            Undecodable::InvalidMarkerRead(cause) | Undecodable::InvalidDataRead(cause) if ends_early(&cause) => {
+                "the value ends early".to_owned()
+            }
+            error => error.to_string(),
+        })
     }
 
     fn finish(mut self) -> Result<(), String> {
         // The reader does not tell what is left of it; a further value can only fail by its absence.
         match IgnoredAny::deserialize(&mut self.input) {
-            Err(rmp_serde::decode::Error::InvalidMarkerRead(error))
-                if error.kind() == std::io::ErrorKind::UnexpectedEof =>
-            {
-                Ok(())
-            }
+            Err(Undecodable::InvalidMarkerRead(cause)) if ends_early(&cause) => Ok(()),
             _ => Err("bytes after the value".to_owned()),
         }
     }
+}
+
+fn ends_early(cause: &std::io::Error) -> bool {
+    cause.kind() == std::io::ErrorKind::UnexpectedEof
 }
 
 /// MessagePack bin, or an array of small integers as some peers send it.
@@ -632,7 +637,7 @@ mod tests {
     fn deep_nesting_is_refused_not_followed() {
         let mut deep = vec![0x91; 5000];
         deep.push(0xc0);
-        assert!(decode::<serde::de::IgnoredAny>(&deep).is_err());
+        assert!(decode::<IgnoredAny>(&deep).is_err());
     }
 
     #[test]

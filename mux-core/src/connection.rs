@@ -220,7 +220,8 @@ impl Shared {
     }
 
     pub(crate) fn abandon(&self, ticket: Ticket) {
-        let waker = self.act(|state| state.session.abandon(ticket, &mut state.outbox));
+        let now = self.now();
+        let waker = self.act(|state| state.session.abandon(ticket, now, &mut state.outbox));
         drop(waker);
     }
 
@@ -494,6 +495,11 @@ impl Connection {
     pub fn peer_services(&self) -> Vec<String> {
         let state = self.shared().lock();
         state.session.peer_services().iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Replies of the other end that nobody waits for any more, or ever did. Each was dropped.
+    pub fn stray_replies(&self) -> u64 {
+        self.shared().lock().session.stray_replies()
     }
 
     fn shared(&self) -> &Arc<Shared> {

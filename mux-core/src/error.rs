@@ -1,6 +1,8 @@
 //! What a caller is told: its method's own error, a break on the other side, or the fate of the call.
 
 use crate::proto::fault::{Fault, FaultCode};
+use crate::trace;
+use std::backtrace::Backtrace;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -429,7 +431,7 @@ struct FailureParts {
     error: Box<dyn StdError + Send + Sync>,
     type_name: Option<&'static str>,
     location: &'static Location<'static>,
-    backtrace: std::backtrace::Backtrace,
+    backtrace: Backtrace,
 }
 
 /// The result of a method that fails without a type of its own.
@@ -463,7 +465,7 @@ impl Failure {
         type_name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> Failure {
-        let backtrace = std::backtrace::Backtrace::capture();
+        let backtrace = Backtrace::capture();
         Failure(Box::new(FailureParts { error, type_name, location, backtrace }))
     }
 
@@ -474,7 +476,6 @@ impl Failure {
 
     /// As its caller sees it.
     pub(crate) fn to_remote(&self) -> RemoteError {
-        let captured = self.0.backtrace.status() == std::backtrace::BacktraceStatus::Captured;
         let sources = std::iter::successors(self.0.error.source(), |error| (*error).source());
         RemoteError::new(RemoteParts {
             panicked: false,
@@ -482,7 +483,7 @@ impl Failure {
             type_name: self.0.type_name.map(str::to_owned),
             source: RemoteCause::from_messages(sources.map(ToString::to_string).collect()),
             location: Some(self.0.location.to_string()),
-            trace: captured.then(|| self.0.backtrace.to_string()),
+            trace: trace::text(&self.0.backtrace),
         })
     }
 }
@@ -539,7 +540,7 @@ mod tests {
     #[test]
     fn errors_pass_through_question_marks() {
         whole::<Error>();
-        whole::<Error<std::fmt::Error>>();
+        whole::<Error<fmt::Error>>();
     }
 
     #[test]

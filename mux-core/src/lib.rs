@@ -22,6 +22,7 @@ mod proto;
 mod reader;
 mod server;
 mod stub;
+mod trace;
 mod transport;
 mod workers;
 mod writer;

@@ -2,8 +2,9 @@
 //! stays in place and is run as ever.
 
 use crate::error::{RemoteError, RemoteParts};
+use crate::trace;
 use std::any::Any;
-use std::backtrace::{Backtrace, BacktraceStatus};
+use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
@@ -39,11 +40,7 @@ pub(crate) fn install_hook() {
 
 impl Seen {
     fn of(info: &PanicHookInfo<'_>) -> Seen {
-        let backtrace = Backtrace::capture();
-        Seen {
-            location: info.location().map(ToString::to_string),
-            trace: (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string()),
-        }
+        Seen { location: info.location().map(ToString::to_string), trace: trace::text(&Backtrace::capture()) }
     }
 }
 

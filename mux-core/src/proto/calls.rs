@@ -238,6 +238,9 @@ impl<W> Calls<W> {
                 break;
             }
             self.notify_queue.pop_front();
+            if len.is_none() {
+                continue;
+            }
             let Some(row) = self.get_mut(ticket) else { continue };
             if let State::Queued(message) = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) {
                 wakers.extend(row.waker.take());
@@ -288,7 +291,11 @@ impl<W> Calls<W> {
             return None;
         };
         self.buffered -= unanswered.large;
-        let row = &mut self.rows[unanswered.row? as usize];
+        let Some(index) = unanswered.row else {
+            self.stray_replies += 1;
+            return None;
+        };
+        let row = &mut self.rows[index as usize];
         let State::Waiting { buffer, .. } = std::mem::replace(&mut row.state, State::Done(Terminal::Sent))
         else {
             return None;

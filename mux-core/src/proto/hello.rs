@@ -92,7 +92,8 @@ impl Settings {
     }
 
     pub(super) fn decode(input: &mut Input<'_>) -> Result<Settings, BadFrame> {
-        let mut settings = Settings::FLOOR;
+        // Its floor is another setting: a missing one is known when all are read.
+        let mut settings = Settings { max_buffered: 0, ..Settings::FLOOR };
         for _ in 0..input.map_len("settings")? {
             let name = input.str("setting")?;
             match settings.number_mut(name) {
@@ -100,6 +101,9 @@ impl Settings {
                 None if name == "services" => settings.services = decode_services(input)?,
                 None => input.skip("unknown setting")?,
             }
+        }
+        if settings.max_buffered == 0 {
+            settings.max_buffered = settings.max_message;
         }
         settings.check()?;
         Ok(settings)

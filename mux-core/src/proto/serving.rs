@@ -2,7 +2,9 @@
 //! the outbox, whatever becomes of the handler or of the asker's interest.
 
 use super::Millis;
+use super::hello::Settings;
 use super::xid::{Xid, XidMap};
+use crate::outbox::SMALL;
 use std::collections::hash_map::Entry;
 
 /// Why a handler is not to go on.
@@ -15,6 +17,8 @@ pub(crate) enum Stopped {
 #[derive(Debug)]
 struct Row<H> {
     deadline: Option<Millis>,
+    /// The length of its body, where it is a large one.
+    large: u64,
     stopped: Option<Stopped>,
     /// It waits for a thread, and has certainly not begun.
     parked: bool,
@@ -25,6 +29,8 @@ struct Row<H> {
 #[derive(Debug)]
 pub(crate) struct Serving<H> {
     rows: XidMap<Row<H>>,
+    /// Sum of the large bodies in the rows.
+    buffered: u64,
     /// Terminals that wait in the outbox.
     leaving: u32,
     highest: Xid,
@@ -35,19 +41,33 @@ pub(crate) struct Serving<H> {
 pub(crate) enum Misuse {
     Duplicate,
     TooMany,
+    TooMuch,
 }
 
 impl<H> Serving<H> {
     pub(crate) fn new() -> Serving<H> {
-        Serving { rows: XidMap::default(), leaving: 0, highest: 0 }
+        Serving { rows: XidMap::default(), buffered: 0, leaving: 0, highest: 0 }
     }
 
-    pub(crate) fn accept(&mut self, xid: Xid, deadline: Option<Millis>, limit: u64) -> Result<(), Misuse> {
-        if self.rows.len() as u64 + u64::from(self.leaving) >= limit {
+    /// Adds a row for a request with a body of `len` bytes, within what our settings allow.
+    pub(crate) fn accept(
+        &mut self,
+        xid: Xid,
+        deadline: Option<Millis>,
+        len: usize,
+        ours: &Settings,
+    ) -> Result<(), Misuse> {
+        if self.rows.len() as u64 + u64::from(self.leaving) >= ours.max_in_flight {
             return Err(Misuse::TooMany);
         }
+        let large = if len > SMALL { len as u64 } else { 0 };
+        // One large body may always come when there is none other.
+        if large > 0 && self.buffered > 0 && self.buffered + large > ours.max_buffered {
+            return Err(Misuse::TooMuch);
+        }
         let Entry::Vacant(place) = self.rows.entry(xid) else { return Err(Misuse::Duplicate) };
-        place.insert(Row { deadline, stopped: None, parked: false, handle: None });
+        place.insert(Row { deadline, large, stopped: None, parked: false, handle: None });
+        self.buffered += large;
         self.highest = self.highest.max(xid);
         Ok(())
     }
@@ -111,9 +131,10 @@ impl<H> Serving<H> {
 
     /// The handler's answer goes to the outbox; `false` if there is nobody to answer any more.
     pub(crate) fn finish(&mut self, xid: Xid) -> bool {
-        let known = self.rows.remove(&xid).is_some();
-        self.leaving += u32::from(known);
-        known
+        let Some(row) = self.rows.remove(&xid) else { return false };
+        self.buffered -= row.large;
+        self.leaving += 1;
+        true
     }
 
     /// Transactions that were accepted and have certainly not begun.
@@ -128,6 +149,7 @@ impl<H> Serving<H> {
     /// Forgets all rows; returns what stops their handlers.
     pub(crate) fn close(&mut self) -> Vec<H> {
         self.leaving = 0;
+        self.buffered = 0;
         self.rows.drain().filter_map(|(_, row)| row.handle).collect()
     }
 

@@ -10,7 +10,7 @@ use super::hello::{Hello, Settings, VERSION};
 use super::meta::MetaFacts;
 use super::serving::{Misuse, Serving, Stopped};
 use super::xid::{Side, Xid};
-use crate::codec::ENVELOPE;
+use crate::codec::{ENVELOPE, MAX_LEN};
 use crate::outbox::Outbox;
 use bytes::Bytes;
 
@@ -89,7 +89,8 @@ pub(crate) struct Closing<W, H> {
 impl<W, H> Session<W, H> {
     /// Queues our HELLO; requests may follow it at once, within the floors.
     pub(crate) fn new(side: Side, ours: Settings, out: &mut Outbox) -> Session<W, H> {
-        out.message(&Frame::Hello(Hello { version: VERSION, side, settings: ours.clone() }));
+        // Before whatever else is queued, a ping included. Nothing is owed yet that could be too much.
+        let _ = out.control(&Frame::Hello(Hello { version: VERSION, side, settings: ours.clone() }));
         Session {
             side,
             peer: Settings::FLOOR,
@@ -159,7 +160,7 @@ impl<W, H> Session<W, H> {
 
     /// The largest body the peer takes. Messages go whole, so it is bounded by what it takes inline.
     fn largest(&self) -> u64 {
-        self.peer.max_message.min(self.peer.max_inline)
+        self.peer.max_message.min(self.peer.max_inline).min((MAX_LEN - ENVELOPE) as u64)
     }
 
     pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<Terminal> {
@@ -175,8 +176,18 @@ impl<W, H> Session<W, H> {
     }
 
     /// The caller is gone. Returns its waker, to be dropped outside the lock.
-    pub(crate) fn abandon(&mut self, ticket: Ticket, out: &mut Outbox) -> Option<W> {
-        self.calls.abandon(ticket, out)
+    pub(crate) fn abandon(&mut self, ticket: Ticket, now: Millis, out: &mut Outbox) -> Option<W> {
+        let waker = self.calls.abandon(ticket, out);
+        self.pump(now, out);
+        waker
+    }
+
+    /// Sends what waits, where an answer or a caller that gave up made room. Afterwards a queue that
+    /// is not empty begins with a live call that has no room.
+    fn pump(&mut self, now: Millis, out: &mut Outbox) {
+        if self.calls.has_queued() {
+            self.calls.pump(&self.peer, now, out);
+        }
     }
 
     // Frames.
@@ -265,7 +276,7 @@ impl<W, H> Session<W, H> {
         let facts = MetaFacts::read(meta)?;
         let deadline = facts.timeout_ms.map(|timeout| now + timeout.min(MAX_TIMEOUT));
         self.serving
-            .accept(xid, deadline, self.ours.max_in_flight)
+            .accept(xid, deadline, args.len(), &self.ours)
             .map_err(|misuse| self.misuse(xid, &misuse))?;
         if let Some(fault) = self.refusal(&facts, args.len()) {
             self.finish(xid, Answer::Fault(fault), out);
@@ -277,6 +288,7 @@ impl<W, H> Session<W, H> {
     fn misuse(&self, xid: Xid, misuse: &Misuse) -> Breach {
         match misuse {
             Misuse::Duplicate => breach(format!("a second live request with xid {xid}")),
+            Misuse::TooMuch => breach(format!("more than {} bytes of requests buffered", self.ours.max_buffered)),
             Misuse::TooMany => breach(format!("more than {} requests in flight", self.ours.max_in_flight)),
         }
     }
@@ -300,9 +312,7 @@ impl<W, H> Session<W, H> {
         fill: impl FnOnce(Vec<u8>) -> Terminal,
     ) -> Action<W, H> {
         let waker = self.calls.answered(xid, fill);
-        if self.calls.has_queued() {
-            self.calls.pump(&self.peer, now, out);
-        }
+        self.pump(now, out);
         waker.map_or(Action::None, Action::Wake)
     }
 
@@ -425,6 +435,7 @@ impl<W, H> Session<W, H> {
     /// Times out calls and handlers. Returns whom to tell, and the next deadline.
     pub(crate) fn expire(&mut self, now: Millis, out: &mut Outbox) -> (Closing<W, H>, Option<Millis>) {
         let (wakers, call) = self.calls.expire(now, out);
+        self.pump(now, out);
         let (handles, handler) = self.serving.expire(now);
         let next = call.into_iter().chain(handler).min();
         (Closing { wakers, handles }, next)
@@ -486,6 +497,11 @@ impl<W, H> Session<W, H> {
     pub(crate) fn close_calls(&mut self) -> Vec<W> {
         self.peer_refuses = Some(Fault::new(FaultCode::Draining, "the peer has closed its sending half"));
         self.calls.close()
+    }
+
+    /// Replies that came late or were never asked for.
+    pub(crate) fn stray_replies(&self) -> u64 {
+        self.calls.stray_replies
     }
 
     /// Services the peer said it answers for, with their fingerprints.
