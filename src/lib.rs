@@ -50,7 +50,7 @@
 //! | serve it | [`Server`], for listeners; [`Builder`], for one stream |
 //! | reach it | the generated client's `connect`, `connect_blocking`, `local`; [`Connection`]; [`Address`] |
 //! | call it | [`Call`]: await, `timeout`, `meta`, `send`, `wait` |
-//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`Failure`] |
+//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`]; in a method, [`Failure`], [`OrFail`] |
 //! | know who asks, and whether they still wait | [`Context`] |
 //! | bound what a peer may do | [`Limits`], [`Times`], [`Workers`] |
 //!
@@ -60,9 +60,9 @@
 //! - `tracing`: an event for each connection that opens and closes.
 
 pub use mux_core::{
-    Address, AddressError, Builder, Bytes, Call, CallError, Client, CloseReason, Closed, ConnectError, Connection,
-    Context, Credentials, Error, Failure, Limits, Outcome, Peer, Refusal, Refused, RemoteError, Result, Server, Service, Times,
-    Workers, pair,
+    Address, AddressError, Builder, Bytes, Call, CallError, Client, CloseReason, Closed, ConnectError,
+    Connection, Context, Credentials, Error, Failure, Limits, OrFail, Outcome, Peer, Refusal, Refused,
+    RemoteError, Result, Server, Service, Times, Workers, pair,
 };
 #[cfg(unix)]
 pub use mux_core::{PipeStream, pipe_pair, stdio};

@@ -156,7 +156,9 @@ impl<'a> Values<'a> {
 
     fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
         T::deserialize(&mut self.input).map_err(|error| match error {
-            Undecodable::InvalidMarkerRead(cause) | Undecodable::InvalidDataRead(cause) if ends_early(&cause) => {
+            Undecodable::InvalidMarkerRead(cause) | Undecodable::InvalidDataRead(cause)
+                if ends_early(&cause) =>
+            {
                 "the value ends early".to_owned()
             }
             error => error.to_string(),
@@ -544,9 +546,37 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, E: Fallible> Returned for
 #[serde(default)]
 struct Detail {
     r#type: Option<String>,
+    #[serde(deserialize_with = "nearest")]
     chain: Vec<String>,
     location: Option<String>,
     trace: Option<String>,
+}
+
+/// The first sources of a chain. The peer's own count is not trusted: an error's sources are dropped
+/// one within the other, on the stack.
+fn nearest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Nearest;
+
+    impl<'de> Visitor<'de> for Nearest {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of messages")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut chain = Vec::new();
+            while chain.len() < MAX_CHAIN
+                && let Some(message) = items.next_element()?
+            {
+                chain.push(message);
+            }
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(chain)
+        }
+    }
+
+    deserializer.deserialize_seq(Nearest)
 }
 
 fn remote_fault(code: FaultCode, remote: &RemoteError) -> Fault {

@@ -9,7 +9,7 @@ use crate::outbox::Outbox;
 use crate::proto::Millis;
 use crate::proto::calls::{Request, Terminal, Ticket};
 use crate::proto::fault::GoawayCode;
-use crate::proto::session::{Answer, Closing, Session};
+use crate::proto::session::{Answer, Breach, Closing, Session};
 use crate::proto::xid::{Side, Xid};
 use crate::workers::WorkerThreads;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -277,7 +277,8 @@ impl Shared {
             spent
         });
         if floods {
-            self.close(CloseReason::Protocol("credit that is not read".into()), GoawayCode::Protocol);
+            let breach = Breach::unread_credit();
+            self.close(CloseReason::Protocol(breach.message), breach.code);
         }
         spent
     }
@@ -310,27 +311,31 @@ impl Shared {
     /// driver writes what is queued and leaves. Only the first reason counts.
     pub(crate) fn close(&self, reason: CloseReason, code: GoawayCode) {
         let message = reason.goodbye();
-        let closing = self.act(|state| {
-            if state.closed.is_some() {
-                return None;
-            }
-            let closing = state.session.close(code, message.as_ref(), &mut state.outbox);
-            state.closed = Some(reason);
-            state.wake_driver = true;
-            Some(closing)
-        });
-        if let Some(closing) = closing {
-            #[cfg(feature = "tracing")]
-            tracing::debug!(peer = ?self.peer, reason = %self.close_reason(), "connection closed");
-            closing.tell();
-            self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
-        }
+        self.end(reason, |session, outbox| session.close(code, &message, outbox));
     }
 
     /// As [`close`](Shared::close), and nothing more can be written.
     pub(crate) fn abort(&self, reason: CloseReason) {
-        self.close(reason, GoawayCode::Closed);
-        self.lock().outbox.clear();
+        self.end(reason, Session::abort);
+    }
+
+    fn end(
+        &self,
+        reason: CloseReason,
+        end: impl FnOnce(&mut Session<Waker, Running>, &mut Outbox) -> Closing<Waker, Running>,
+    ) {
+        let closing = self.act(|state| {
+            state.wake_driver = true;
+            let closing = end(&mut state.session, &mut state.outbox);
+            state.closed.get_or_insert(reason);
+            closing
+        });
+        #[cfg(feature = "tracing")]
+        if !self.is_closed() {
+            tracing::debug!(peer = ?self.peer, reason = %self.close_reason(), "connection closed");
+        }
+        closing.tell();
+        self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
     }
 
     pub(crate) fn drain(&self) {
@@ -430,6 +435,7 @@ impl Closing<Waker, Running> {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a connection closes when its last handle is dropped"]
 pub struct Connection {
     mux: Mux,
 }

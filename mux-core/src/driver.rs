@@ -245,7 +245,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         if let Some(reason) = self.lost_patience(now) {
             return self.shared.close(reason, GoawayCode::Timeout);
         }
-        if !self.pinged && now >= self.last_read + self.times.ping_after {
+        if self.phase == Phase::Open && !self.pinged && now >= self.last_read + self.times.ping_after {
             self.pinged = true;
             self.probe();
         }
@@ -253,7 +253,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 
     fn lost_patience(&self, now: Instant) -> Option<CloseReason> {
-        let silent = now >= self.last_read + self.times.ping_after + self.times.dead_after;
+        // Of a half-closed peer nothing can be heard; the probes watch it.
+        let silent = self.phase == Phase::Open
+            && now >= self.last_read + self.times.ping_after + self.times.dead_after;
         let stalled = self.blocked.is_some_and(|since| now >= since + self.times.write_stall);
         let late = now >= self.begun + self.times.handshake && !self.shared.is_greeted();
         match (late, silent, stalled) {
@@ -265,20 +267,17 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 
     fn next_alarm(&self, now: Instant) -> Instant {
-        let handshake = self.begun + self.times.handshake;
         let ping = self.last_read + self.times.ping_after;
-        let silent = if self.pinged { ping + self.times.dead_after } else { ping };
-        let (probe, until) = match self.phase {
-            Phase::Open => (None, None),
-            Phase::HalfClosed { probed } => (Some(probed + PROBE), None),
-            Phase::Closing { until } | Phase::Lingering { until } => (None, Some(until)),
+        let by_phase = match self.phase {
+            Phase::Open if self.pinged => ping + self.times.dead_after,
+            Phase::Open => ping,
+            Phase::HalfClosed { probed } => probed + PROBE,
+            Phase::Closing { until } | Phase::Lingering { until } => until,
         };
-        let stall = self.blocked.map(|since| since + self.times.write_stall);
+        let handshake = self.begun + self.times.handshake;
         let handshake = (now < handshake).then_some(handshake);
-        [handshake, probe, until, stall]
-            .into_iter()
-            .flatten()
-            .fold(silent.max(now + Duration::from_millis(1)), Instant::min)
+        let stall = self.blocked.map(|since| since + self.times.write_stall);
+        handshake.into_iter().chain(stall).fold(by_phase, Instant::min)
     }
 }
 

@@ -85,7 +85,9 @@ impl<E> From<RemoteError> for Error<E> {
 /// `{}` prints the message. `{:#}` prints all that the other side revealed: type, message, every
 /// source, the place it came from and the backtrace, where one was captured there
 /// (`RUST_BACKTRACE=1`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `{:?}` prints the same as `{:#}`, since that is what `unwrap` and a failing `main` show.
+#[derive(Clone, PartialEq, Eq)]
 pub struct RemoteError(Box<RemoteParts>);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -170,6 +172,12 @@ impl fmt::Display for RemoteError {
             Some(trace) => write!(f, "\n{trace}"),
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for RemoteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#}")
     }
 }
 
@@ -454,12 +462,6 @@ impl Failure {
         Failure::capture(message.into().into(), None, Location::caller())
     }
 
-    /// A failure from a boxed error, such as one of an `anyhow`-like crate.
-    #[track_caller]
-    pub fn from_boxed(error: Box<dyn StdError + Send + Sync>) -> Failure {
-        Failure::capture(error, None, Location::caller())
-    }
-
     fn capture(
         error: Box<dyn StdError + Send + Sync>,
         type_name: Option<&'static str>,
@@ -492,6 +494,43 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Failure {
         Failure::capture(Box::new(error), Some(std::any::type_name::<E>()), Location::caller())
+    }
+}
+
+/// Makes a failure of what is no `std::error::Error` itself, and so does not pass by a bare `?`:
+/// `Box<dyn Error + Send + Sync>`, the errors of `anyhow` and the like, or a text.
+///
+/// ```
+/// # use mux_core as mux;
+/// use mux::OrFail;
+///
+/// fn boxed() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
+///     Err("no luck")?
+/// }
+///
+/// fn method() -> mux::Result<u32> {
+///     let n = boxed().or_fail()?;
+///     u32::checked_sub(n, 1).ok_or("none left").or_fail()
+/// }
+/// # assert_eq!(method().unwrap_err().to_string(), "no luck");
+/// ```
+pub trait OrFail<T> {
+    /// The value, or a failure whose place is that of this call.
+    ///
+    /// # Errors
+    /// When `self` is an error.
+    #[track_caller]
+    fn or_fail(self) -> Result<T>;
+}
+
+impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrFail<T> for std::result::Result<T, E> {
+    #[track_caller]
+    fn or_fail(self) -> Result<T> {
+        // No closure: it would be the caller that is told.
+        match self {
+            Ok(value) => Ok(value),
+            Err(error) => Err(Failure::capture(error.into(), None, Location::caller())),
+        }
     }
 }
 

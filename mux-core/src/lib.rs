@@ -34,7 +34,9 @@ pub use connection::{Builder, Connection, Credentials, Peer};
 pub use context::Context;
 pub use demux::Service;
 pub use descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
-pub use error::{CallError, CloseReason, Closed, Error, Failure, Refusal, Refused, RemoteError, Result};
+pub use error::{
+    CallError, CloseReason, Closed, Error, Failure, OrFail, Refusal, Refused, RemoteError, Result,
+};
 pub use mux::{Call, Client, Mux};
 pub use server::Server;
 pub use transport::{Address, AddressError, ConnectError, pair};

@@ -287,18 +287,23 @@ fn serve(
             let meta = meta.map(|meta| keep(meta, owner));
             todo.parcels.push(Parcel::new(route, responder, deadline, meta, keep(args, owner)));
         }
-        Err(refused) => refuse(owed, refused, state),
+        Err(refused) => {
+            if !refuse(owed, refused, state) {
+                todo.over = Some(Over::Breach(Breach::unread_credit()));
+            }
+        }
     }
 }
 
-fn refuse(owed: Owed, refused: Refused, state: &mut State) {
+/// Answers for a handler that there is not. `false` where the peer reads nothing of what it is owed.
+fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
     match owed {
         Owed::Answer(xid) => {
             state.session.finish(xid, Answer::Fault(refused.into_fault()), &mut state.outbox);
+            true
         }
-        // A grant that is not read shows at the next one.
-        Owed::Credit(cost) => drop(state.session.finish_notify(cost, &mut state.outbox)),
-        Owed::Nothing => {}
+        Owed::Credit(cost) => state.session.finish_notify(cost, &mut state.outbox),
+        Owed::Nothing => true,
     }
 }
 

@@ -3,8 +3,14 @@
 use std::backtrace::{Backtrace, BacktraceStatus};
 
 /// Frames up to the last of these made the backtrace.
-const BEFORE: [&str; 6] =
-    ["mux_core::panic::", "mux_core::error::", "std::panicking", "core::panicking", "rust_begin_unwind", "from_residual"];
+const BEFORE: [&str; 6] = [
+    "mux_core::panic::",
+    "mux_core::error::",
+    "std::panicking",
+    "core::panicking",
+    "rust_begin_unwind",
+    "from_residual",
+];
 
 /// The frames from the first of these on ran the handler.
 const AFTER: [&str; 3] = [" as mux_core::demux::Service>::serve", "mux_core::demux::", "mux_core::local::"];
@@ -27,7 +33,8 @@ fn cut(whole: &str) -> String {
 fn frames(whole: &str) -> Vec<String> {
     let mut frames: Vec<String> = Vec::new();
     for line in whole.lines() {
-        let numbered = line.trim_start().split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let numbered =
+            line.trim_start().split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
         match frames.last_mut() {
             Some(frame) if !numbered => frame.extend([line, "\n"]),
             _ => frames.push(format!("{line}\n")),

@@ -209,7 +209,9 @@ impl<W, H> Session<W, H> {
         }
         match *frame {
             Frame::Hello(ref hello) => self.on_hello(hello, now, out),
-            Frame::Request { xid, method: _, meta, args } => self.on_request(xid, meta, args, now, out),
+            Frame::Request { xid, method, meta, args } => {
+                self.on_request(xid, within_envelope(method, meta)?, args, now, out)
+            }
             Frame::Reply { xid, value, .. } => Ok(self.on_answer(xid, now, out, |mut buffer| {
                 Terminal::Reply(match owner {
                     Some(owner) => Value::Shared(owner.slice_ref(value)),
@@ -220,10 +222,10 @@ impl<W, H> Session<W, H> {
                 })
             })),
             Frame::Fault { xid, code, message, detail, .. } => Ok(self.on_answer(xid, now, out, |_| {
-                Terminal::Fault(Fault { code, message: message.to_owned(), detail: detail.to_vec() })
+                Terminal::Fault(Fault { code, message: clip(message).to_owned(), detail: detail.to_vec() })
             })),
             Frame::Cancel { xid } => Ok(self.serving.cancel(xid).map_or(Action::None, Action::Stop)),
-            Frame::Notify { meta, args, .. } => self.on_notify(meta, args, out),
+            Frame::Notify { method, meta, args } => self.on_notify(within_envelope(method, meta)?, args, out),
             Frame::Credit { channel: credit::NOTIFIES, total } => {
                 self.purse.allow(total);
                 Ok(Action::WakeAll(self.calls.pump_notifies(&self.peer, &mut self.purse, out)))
@@ -288,7 +290,9 @@ impl<W, H> Session<W, H> {
     fn misuse(&self, xid: Xid, misuse: &Misuse) -> Breach {
         match misuse {
             Misuse::Duplicate => breach(format!("a second live request with xid {xid}")),
-            Misuse::TooMuch => breach(format!("more than {} bytes of requests buffered", self.ours.max_buffered)),
+            Misuse::TooMuch => {
+                breach(format!("more than {} bytes of requests buffered", self.ours.max_buffered))
+            }
             Misuse::TooMany => breach(format!("more than {} requests in flight", self.ours.max_in_flight)),
         }
     }
@@ -330,7 +334,7 @@ impl<W, H> Session<W, H> {
         if self.refusal(&facts, args.len()).is_none() {
             return Ok(Action::ServeNotify { cost });
         }
-        if self.finish_notify(cost, out) { Ok(Action::None) } else { Err(breach("credit that is not read")) }
+        if self.finish_notify(cost, out) { Ok(Action::None) } else { Err(Breach::unread_credit()) }
     }
 
     fn on_ping(&mut self, nonce: u64, out: &mut Outbox) -> Result<Action<W, H>, Breach> {
@@ -342,8 +346,10 @@ impl<W, H> Session<W, H> {
     }
 
     fn on_goaway(&mut self, last: Xid, code: GoawayCode, message: &str) -> Action<W, H> {
+        let message = clip(message);
         if code != GoawayCode::Draining {
-            let refused = self.calls.refuse_above(last, &Fault::new(FaultCode::Draining, message));
+            let why = format!("the other end closed the connection before the call ran: {message}");
+            let refused = self.calls.refuse_above(last, &Fault::new(FaultCode::Draining, why));
             return Action::Close { message: message.to_owned(), refused };
         }
         let fault = Fault::new(FaultCode::Draining, "the peer drains the connection");
@@ -488,6 +494,18 @@ impl<W, H> Session<W, H> {
         }
         let last = self.serving.highest();
         out.message(&Frame::Goaway { last, code, message: clip(message) });
+        // What is queued is still written, and may be run.
+        self.calls.left_outbox();
+        self.end()
+    }
+
+    /// Ends every row, and forgets what is queued: nobody will read it.
+    pub(crate) fn abort(&mut self, out: &mut Outbox) -> Closing<W, H> {
+        out.clear();
+        self.end()
+    }
+
+    fn end(&mut self) -> Closing<W, H> {
         self.phase = Phase::Closed;
         Closing { wakers: self.calls.close(), handles: self.serving.close() }
     }
@@ -496,6 +514,8 @@ impl<W, H> Session<W, H> {
     /// What it asked for goes on, as it may still read.
     pub(crate) fn close_calls(&mut self) -> Vec<W> {
         self.peer_refuses = Some(Fault::new(FaultCode::Draining, "the peer has closed its sending half"));
+        // What is queued is still written, and may be run.
+        self.calls.left_outbox();
         self.calls.close()
     }
 
@@ -515,6 +535,13 @@ impl<W, H> Session<W, H> {
     }
 }
 
+impl Breach {
+    /// The grants for notifies pile up.
+    pub(crate) fn unread_credit() -> Breach {
+        breach("credit that is not read")
+    }
+}
+
 impl From<BadFrame> for Breach {
     fn from(bad: BadFrame) -> Breach {
         breach(bad.0)
@@ -522,7 +549,17 @@ impl From<BadFrame> for Breach {
 }
 
 fn breach(message: impl Into<String>) -> Breach {
-    Breach { code: GoawayCode::Protocol, message: message.into() }
+    let message: String = message.into();
+    Breach { code: GoawayCode::Protocol, message: clip(&message).to_owned() }
+}
+
+/// The meta, where it and the method leave the envelope its size. The sender keeps to half of it.
+fn within_envelope<'a>(method: &str, meta: Option<&'a [u8]>) -> Result<Option<&'a [u8]>, Breach> {
+    let len = method.len() + meta.map_or(0, <[u8]>::len);
+    if len > ENVELOPE {
+        return Err(breach(format!("an envelope of {len} bytes exceeds the limit of {ENVELOPE}")));
+    }
+    Ok(meta)
 }
 
 fn side_name(side: Side) -> &'static str {
