@@ -5,7 +5,8 @@ use crate::proto::hello::Settings;
 use std::time::Duration;
 
 /// What this end allows its peer. The peer is told, and a peer that oversteps is closed, so these
-/// bound the memory that one connection can take.
+/// bound the memory that one connection can take. What methods return is theirs to bound: a peer that
+/// reads nothing can have twice `max_in_flight` replies wait for it.
 ///
 /// Values outside their range are moved to its border.
 ///
@@ -52,7 +53,7 @@ impl Limits {
     }
 }
 
-/// How long this end waits for its peer.
+/// How long this end waits for its peer. `Duration::MAX` is for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Times {
     /// For the peer's hello. Default 10 s.
@@ -72,6 +73,21 @@ impl Default for Times {
             ping_after: Duration::from_secs(15),
             dead_after: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
+        }
+    }
+}
+
+/// As good as for ever, and addable to any instant.
+const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+
+impl Times {
+    /// The same times, where the clock can tell them.
+    pub(crate) fn tellable(&self) -> Times {
+        Times {
+            handshake: self.handshake.min(ENDLESS),
+            ping_after: self.ping_after.min(ENDLESS),
+            dead_after: self.dead_after.min(ENDLESS),
+            write_stall: self.write_stall.min(ENDLESS),
         }
     }
 }

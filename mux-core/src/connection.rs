@@ -4,7 +4,7 @@ use crate::config::{Limits, Times, Workers};
 use crate::demux::{Owed, Router, Service};
 use crate::driver::Driver;
 use crate::error::CloseReason;
-use crate::mux::{Client, Handle, Mux};
+use crate::mux::{Client, Mux};
 use crate::outbox::Outbox;
 use crate::proto::Millis;
 use crate::proto::calls::{Request, Terminal, Ticket};
@@ -12,7 +12,7 @@ use crate::proto::fault::GoawayCode;
 use crate::proto::session::{Answer, Breach, Closing, Session};
 use crate::proto::xid::{Side, Xid};
 use crate::workers::WorkerThreads;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -79,7 +79,6 @@ pub(crate) struct Shared {
     reveal_traces: bool,
     epoch: Instant,
     stage: watch::Sender<Stage>,
-    handle: OnceLock<Weak<Handle>>,
 }
 
 /// All that the lock guards.
@@ -120,7 +119,6 @@ impl Shared {
             reveal_traces: true,
             epoch: Instant::now(),
             stage: watch::Sender::new(Stage::Open),
-            handle: OnceLock::new(),
         }
     }
 
@@ -171,10 +169,6 @@ impl Shared {
 
     pub(crate) fn instant(&self, at: Millis) -> Instant {
         self.epoch + std::time::Duration::from_millis(at)
-    }
-
-    pub(crate) fn handle(&self) -> Option<Arc<Handle>> {
-        self.handle.get()?.upgrade()
     }
 
     // For callers.
@@ -616,17 +610,9 @@ impl Builder {
         });
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer, "connection opened");
-        tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.times.clone(), &settings));
-        Connection { mux: connect_handle(shared) }
+        tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings));
+        Connection { mux: Mux::keeping(shared) }
     }
-}
-
-/// The handle whose last drop closes the connection.
-fn connect_handle(shared: Arc<Shared>) -> Mux {
-    let handle = Arc::new(Handle::new(Arc::clone(&shared)));
-    // Set here only, once.
-    let _ = shared.handle.set(Arc::downgrade(&handle));
-    Mux::new(handle)
 }
 
 /// A connection that was never there: closed, with nobody at its other end.
@@ -636,5 +622,5 @@ pub(crate) fn nowhere() -> Mux {
     let threads = Arc::new(WorkerThreads::new(Workers::OnDemand));
     let shared = Arc::new(Shared::new(session, outbox, Arc::default(), threads));
     shared.abort(CloseReason::Local);
-    connect_handle(shared)
+    Mux::keeping(shared)
 }

@@ -145,11 +145,11 @@ impl Context {
     ///
     /// Its calls never wait for room: where the peer is full they fail with
     /// [`Refusal::Overloaded`](crate::Refusal::Overloaded), as two ends that wait for each other's
-    /// room would wait for ever. In a local call there is no other end, and each call fails with
+    /// room would wait for ever. It does not keep the connection open. In a local call there is no other end, and each call fails with
     /// [`CallError::Closed`](crate::CallError::Closed).
     pub fn peer<C: Client>(&self) -> C {
         C::from_mux(match &self.origin {
-            Origin::Remote { shared, .. } => Mux::nested(shared),
+            Origin::Remote { shared, .. } => Mux::nested(Arc::clone(shared)),
             Origin::Local(_) => Mux::nowhere(),
         })
     }

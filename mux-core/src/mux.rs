@@ -22,28 +22,25 @@ use std::task::{self, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Keeps a connection open: the last one dropped closes it.
-pub(crate) struct Handle {
-    shared: Arc<Shared>,
-}
-
-impl Handle {
-    pub(crate) fn new(shared: Arc<Shared>) -> Handle {
-        Handle { shared }
-    }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.close(CloseReason::Local, GoawayCode::Closed);
-    }
-}
-
 /// The asking half of a connection: what a client holds. Cheap to clone.
 #[derive(Clone)]
-pub struct Mux {
-    handle: Arc<Handle>,
-    nested: bool,
+pub struct Mux(Hold);
+
+#[derive(Clone)]
+enum Hold {
+    /// Keeps the connection open.
+    Keeping(Arc<Keeper>),
+    /// Within a handler of the same connection: closes with it, and never waits for room.
+    Nested(Arc<Shared>),
+}
+
+/// Closes the connection when the last one is dropped.
+struct Keeper(Arc<Shared>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.close(CloseReason::Local, GoawayCode::Closed);
+    }
 }
 
 impl fmt::Debug for Mux {
@@ -59,16 +56,13 @@ pub trait Client: Sized {
 }
 
 impl Mux {
-    pub(crate) fn new(handle: Arc<Handle>) -> Mux {
-        Mux { handle, nested: false }
+    pub(crate) fn keeping(shared: Arc<Shared>) -> Mux {
+        Mux(Hold::Keeping(Arc::new(Keeper(shared))))
     }
 
-    /// For calls from within a handler of the same connection.
-    pub(crate) fn nested(shared: &Shared) -> Mux {
-        match shared.handle() {
-            Some(handle) => Mux { handle, nested: true },
-            None => Mux::nowhere(),
-        }
+    /// For calls from within a handler of the same connection, which do not keep it open.
+    pub(crate) fn nested(shared: Arc<Shared>) -> Mux {
+        Mux(Hold::Nested(shared))
     }
 
     /// Each call on it is told that the connection is closed.
@@ -77,7 +71,14 @@ impl Mux {
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.handle.shared
+        match &self.0 {
+            Hold::Keeping(keeper) => &keeper.0,
+            Hold::Nested(shared) => shared,
+        }
+    }
+
+    fn is_nested(&self) -> bool {
+        matches!(self.0, Hold::Nested(_))
     }
 
     /// A call of a method that returns a plain value.
@@ -326,7 +327,7 @@ impl<E> RemoteCall<E> {
             body: std::mem::take(body),
             deadline: self.deadline.map(|deadline| shared.deadline(deadline)),
             waker: &mut waker,
-            nested: self.mux.nested,
+            nested: self.mux.is_nested(),
         };
         let opened = if self.method.notify { shared.notify(request) } else { shared.open(request).map(Some) };
         self.progress = match opened {

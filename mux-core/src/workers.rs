@@ -15,6 +15,9 @@ pub(crate) type Job = Box<dyn FnOnce() + Send>;
 pub(crate) struct WorkerThreads {
     pool: Arc<Pool>,
     most: usize,
+    /// A stack that no system gives, so that threads fail to start.
+    #[cfg(test)]
+    stack: Option<usize>,
 }
 
 struct Pool {
@@ -44,7 +47,12 @@ impl WorkerThreads {
             Workers::Pool(threads) => threads.max(1),
         };
         let pool = Pool { queue: Mutex::default(), wake: Condvar::new() };
-        WorkerThreads { pool: Arc::new(pool), most }
+        WorkerThreads {
+            pool: Arc::new(pool),
+            most,
+            #[cfg(test)]
+            stack: None,
+        }
     }
 
     /// Those of local clients, for the whole program.
@@ -72,7 +80,13 @@ impl WorkerThreads {
 
     fn start_thread(&self) -> Result<(), NoThread> {
         let pool = Arc::clone(&self.pool);
-        let started = thread::Builder::new().name("mux-worker".into()).spawn(move || pool.work());
+        let builder = thread::Builder::new().name("mux-worker".into());
+        #[cfg(test)]
+        let builder = match self.stack {
+            Some(stack) => builder.stack_size(stack),
+            None => builder,
+        };
+        let started = builder.spawn(move || pool.work());
         let Err(error) = started else { return Ok(()) };
         let mut queue = self.pool.lock();
         queue.threads -= 1;
@@ -165,5 +179,15 @@ mod tests {
     #[test]
     fn on_demand_runs_jobs_that_wait_for_each_other() {
         assert!(run(&WorkerThreads::new(Workers::OnDemand), 3) == 3);
+    }
+
+    #[test]
+    fn a_job_that_gets_no_thread_is_given_back() {
+        for policy in [Workers::OnDemand, Workers::Pool(2)] {
+            let mut workers = WorkerThreads::new(policy);
+            workers.stack = Some(usize::MAX / 2);
+            assert!(workers.submit(Box::new(|| unreachable!("it was given back"))).is_err());
+            assert_eq!(workers.pool.lock().jobs.len(), 0);
+        }
     }
 }

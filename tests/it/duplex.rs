@@ -12,6 +12,9 @@ trait Ping {
     /// Makes so many calls at once at the other end, and tells how many of them it refused.
     async fn crowd(&self, calls: u32, #[mux(context)] cx: &Context) -> u32;
     async fn park(&self) -> ();
+    /// Parks at the other end.
+    #[mux(detached)]
+    async fn forward(&self, #[mux(context)] cx: &Context) -> ();
 }
 
 struct Either;
@@ -53,6 +56,11 @@ impl Ping for Either {
 
     async fn park(&self) {
         std::future::pending().await
+    }
+
+    async fn forward(&self, cx: &Context) {
+        let parked = cx.peer::<PingClient>().park().await;
+        assert!(parked.is_err());
     }
 }
 
@@ -99,4 +107,16 @@ async fn both_ends_ask_at_once_over_a_narrow_channel() {
         // Nested calls may find the peer full; they never hang.
         assert!(answer.is_ok() || matches!(answer, Err(Error::Remote(_))), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_handler_that_waits_for_its_peer_keeps_no_connection_open() {
+    let (asking, answering) = both();
+    // The other end's handler waits for a call back to this one that never ends.
+    let call = asking.client::<PingClient>().forward().send();
+    assert_eq!(asking.client::<PingClient>().down(0).await.unwrap(), 0);
+    drop((asking, answering.clone()));
+    drop(call);
+    let closed = tokio::time::timeout(Duration::from_secs(5), answering.closed()).await;
+    assert_eq!(closed.unwrap(), mux::CloseReason::Peer("closed".into()));
 }

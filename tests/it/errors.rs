@@ -218,3 +218,29 @@ trait Older {
 trait Newer {
     async fn echo(&self, text: &str) -> u64;
 }
+
+#[test]
+fn the_programs_own_panic_hook_stays_in_place() {
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    static SEEN: AtomicU32 = AtomicU32::new(0);
+    // Before the first connection of a program; here a process of its own is as good.
+    let child = std::env::var_os("MUX_TEST_HOOK").is_some();
+    if !child {
+        let this = std::env::current_exe().unwrap();
+        let name = "errors::the_programs_own_panic_hook_stays_in_place";
+        let child =
+            std::process::Command::new(this).args([name, "--exact"]).env("MUX_TEST_HOOK", "1").output();
+        let child = child.unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        return;
+    }
+    std::panic::set_hook(Box::new(|_| drop(SEEN.fetch_add(1, SeqCst))));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let reached = reach();
+        let error = reached.client.panics("luck").await.unwrap_err();
+        let Error::Remote(remote) = error else { panic!("no remote error: {error}") };
+        assert!(remote.location().is_some());
+    });
+    assert_eq!(SEEN.load(SeqCst), 1);
+}

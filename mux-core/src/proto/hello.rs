@@ -92,19 +92,19 @@ impl Settings {
     }
 
     pub(super) fn decode(input: &mut Input<'_>) -> Result<Settings, BadFrame> {
-        // Its floor is another setting: a missing one is known when all are read.
-        let mut settings = Settings { max_buffered: 0, ..Settings::FLOOR };
+        let mut settings = Settings::FLOOR;
+        let mut max_buffered = None;
         for _ in 0..input.map_len("settings")? {
             let name = input.str("setting")?;
             match settings.number_mut(name) {
+                Some(_) if name == "max_buffered" => max_buffered = Some(input.uint(name)?),
                 Some(number) => *number = input.uint(name)?,
                 None if name == "services" => settings.services = decode_services(input)?,
                 None => input.skip("unknown setting")?,
             }
         }
-        if settings.max_buffered == 0 {
-            settings.max_buffered = settings.max_message;
-        }
+        // Its floor is another setting, known when all are read.
+        settings.max_buffered = max_buffered.unwrap_or(settings.max_message);
         settings.check()?;
         Ok(settings)
     }
