@@ -1,10 +1,14 @@
 //! What users are promised, shown through the public interface.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 mod calls;
 mod cancel;
 mod demo;
 mod duplex;
 mod errors;
+mod hostile_peer;
+mod script;
 mod shutdown;
 mod skew;
 mod threads;
