@@ -1,0 +1,551 @@
+//! Two ends of one connection and the bytes between them, which move when a test says so.
+
+use crate::codec::{self, ENVELOPE, MAX_LEN, PREFIX};
+use crate::outbox::{Batch, Outbox, SMALL};
+use crate::proto::Millis;
+use crate::proto::calls::{Request, Terminal, Ticket, Value};
+use crate::proto::fault::{Fault, FaultCode, GoawayCode};
+use crate::proto::frame::Frame;
+use crate::proto::hello::{Hello, Settings, VERSION};
+use crate::proto::meta::MetaPairs;
+use crate::proto::session::{Action, Answer, Breach, Closing, Session};
+use crate::proto::xid::{Side, Xid};
+use bytes::Bytes;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::io::IoSlice;
+
+/// Frames longer than this arrive in a buffer of their own, as in the reader.
+const OWNED: usize = 32 << 10;
+
+/// What a call asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    method: &'static str,
+    len: usize,
+    within: Option<Millis>,
+    nested: bool,
+    meta: usize,
+}
+
+/// A small call.
+pub(super) const ADD: Ask = Ask { method: "calc.add", len: 3, within: None, nested: false, meta: 0 };
+/// Another one.
+pub(super) const MUL: Ask = Ask { method: "calc.multiply", len: 5, ..ADD };
+
+impl Ask {
+    /// With arguments of so many bytes.
+    pub(super) const fn of(self, len: usize) -> Ask {
+        Ask { len, ..self }
+    }
+
+    pub(super) const fn within(self, timeout: Millis) -> Ask {
+        Ask { within: Some(timeout), ..self }
+    }
+
+    /// From within a handler.
+    pub(super) const fn nested(self) -> Ask {
+        Ask { nested: true, ..self }
+    }
+
+    /// With a key of its own whose value has so many bytes.
+    pub(super) const fn with_meta(self, meta: usize) -> Ask {
+        Ask { meta, ..self }
+    }
+
+    /// Distinct at each place, so that a shifted or shared buffer shows.
+    pub(super) fn body(self) -> Vec<u8> {
+        (0..self.len).map(|at| (at * 7 + self.method.len()) as u8).collect()
+    }
+
+    fn request(self, now: Millis, waker: &mut Option<CallId>) -> Request<'_, CallId> {
+        let mut meta = MetaPairs::default();
+        if self.meta > 0 {
+            meta.push("key", &"v".repeat(self.meta));
+        }
+        Request {
+            method: self.method,
+            meta,
+            body: self.body(),
+            deadline: self.within.map(|timeout| now + timeout),
+            waker,
+            nested: self.nested,
+        }
+    }
+}
+
+/// Names a call for its test; its waker too.
+pub(super) type CallId = u32;
+
+/// A frame, as far as dialogues speak of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    Hello,
+    Request(Xid),
+    Reply(Xid),
+    Fault(Xid, FaultCode),
+    Cancel(Xid),
+    Notify,
+    Credit(u64),
+    Ping(u64),
+    Pong(u64),
+    Goaway(Xid, GoawayCode),
+    Other,
+}
+
+impl Spoken {
+    fn of(frame: &Frame<'_>) -> Spoken {
+        match *frame {
+            Frame::Hello(_) => Spoken::Hello,
+            Frame::Request { xid, .. } => Spoken::Request(xid),
+            Frame::Reply { xid, .. } => Spoken::Reply(xid),
+            Frame::Fault { xid, code, .. } => Spoken::Fault(xid, code),
+            Frame::Cancel { xid } => Spoken::Cancel(xid),
+            Frame::Notify { .. } => Spoken::Notify,
+            Frame::Credit { channel: 0, total } => Spoken::Credit(total),
+            Frame::Ping { nonce } => Spoken::Ping(nonce),
+            Frame::Pong { nonce } => Spoken::Pong(nonce),
+            Frame::Goaway { last, code, .. } => Spoken::Goaway(last, code),
+            _ => Spoken::Other,
+        }
+    }
+}
+
+/// A request that came.
+#[derive(Debug)]
+pub(super) struct Inquiry {
+    pub(super) xid: Xid,
+    pub(super) method: String,
+    pub(super) args: Vec<u8>,
+    pub(super) deadline: Option<Millis>,
+}
+
+/// A notify that came.
+#[derive(Debug)]
+pub(super) struct Note {
+    pub(super) method: String,
+    pub(super) len: usize,
+    pub(super) cost: u64,
+}
+
+/// One session and its driver's part, played by hand.
+pub(super) struct End {
+    pub(super) session: Session<CallId, Xid>,
+    pub(super) outbox: Outbox,
+    batch: Batch,
+    /// Longest frame that may come after the hello.
+    limit: usize,
+    pub(super) now: Millis,
+    /// Written, and not arrived.
+    pub(super) pipe: VecDeque<u8>,
+    /// Arrived, and not a whole frame yet.
+    inbound: Vec<u8>,
+    said: Vec<Spoken>,
+    heard: Vec<Spoken>,
+    pub(super) inquiries: VecDeque<Inquiry>,
+    pub(super) notes: VecDeque<Note>,
+    pub(super) woken: HashSet<CallId>,
+    /// Handlers that were told to stop.
+    pub(super) stopped: Vec<Xid>,
+    tickets: HashMap<CallId, Ticket>,
+    /// Calls that ended while they were made.
+    early: HashMap<CallId, Terminal>,
+    next_call: CallId,
+    pub(super) breach: Option<Breach>,
+    pub(super) goodbye: Option<String>,
+}
+
+impl End {
+    pub(super) fn new(side: Side, ours: Settings) -> End {
+        let mut outbox = Outbox::default();
+        let limit = ours.max_inline.max(ours.max_frame) as usize + ENVELOPE;
+        let session = Session::new(side, ours, &mut outbox);
+        End {
+            session,
+            outbox,
+            batch: Batch::default(),
+            limit,
+            now: 0,
+            pipe: VecDeque::new(),
+            inbound: Vec::new(),
+            said: Vec::new(),
+            heard: Vec::new(),
+            inquiries: VecDeque::new(),
+            notes: VecDeque::new(),
+            woken: HashSet::new(),
+            stopped: Vec::new(),
+            tickets: HashMap::new(),
+            early: HashMap::new(),
+            next_call: 0,
+            breach: None,
+            goodbye: None,
+        }
+    }
+
+    /// An accepting end that has said its hello and heard that of a scripted peer.
+    pub(super) fn scripted(ours: Settings) -> End {
+        let mut end = End::new(Side::Accepting, ours);
+        end.hear(&hello(Side::Connecting, Settings::FLOOR));
+        assert_eq!(end.said(), [Spoken::Hello]);
+        end
+    }
+
+    // Asking.
+
+    pub(super) fn call(&mut self, ask: Ask) -> CallId {
+        self.next_call += 1;
+        let mut waker = Some(self.next_call);
+        let request = ask.request(self.now, &mut waker);
+        let opened = self.session.open(request, self.now, &mut self.outbox).map(Some);
+        self.keep(opened)
+    }
+
+    pub(super) fn notify(&mut self, ask: Ask) -> CallId {
+        self.next_call += 1;
+        let mut waker = Some(self.next_call);
+        let request = ask.request(self.now, &mut waker);
+        let opened = self.session.notify(request, self.now, &mut self.outbox);
+        self.keep(opened)
+    }
+
+    pub(super) fn calls(&mut self, count: usize, ask: Ask) -> Vec<CallId> {
+        (0..count).map(|_| self.call(ask)).collect()
+    }
+
+    fn keep(&mut self, opened: Result<Option<Ticket>, Terminal>) -> CallId {
+        let call = self.next_call;
+        match opened {
+            Ok(Some(ticket)) => drop(self.tickets.insert(call, ticket)),
+            Ok(None) => drop(self.early.insert(call, Terminal::Sent)),
+            Err(terminal) => drop(self.early.insert(call, terminal)),
+        }
+        call
+    }
+
+    /// The call's end, if it has come. Who had to wait for it was woken.
+    pub(super) fn end_of(&mut self, call: CallId) -> Option<Terminal> {
+        if let Some(terminal) = self.early.remove(&call) {
+            return Some(terminal);
+        }
+        let terminal = self.session.take_done(*self.tickets.get(&call)?)?;
+        assert!(self.woken.contains(&call), "call {call} ended by {terminal:?}, and nobody was woken");
+        Some(terminal)
+    }
+
+    #[track_caller]
+    pub(super) fn expect_end(&mut self, call: CallId) -> Terminal {
+        self.end_of(call).expect("the call should be over")
+    }
+
+    #[track_caller]
+    pub(super) fn expect_waiting(&mut self, call: CallId) {
+        assert_eq!(self.end_of(call), None, "the call should wait");
+    }
+
+    #[track_caller]
+    pub(super) fn expect_value(&mut self, call: CallId, expected: &[u8]) {
+        match self.expect_end(call) {
+            Terminal::Reply(Value::Copied(value)) => assert_eq!(value, expected),
+            Terminal::Reply(Value::Shared(value)) => assert_eq!(value, expected),
+            other => panic!("not a reply: {other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn expect_fault(&mut self, call: CallId, code: FaultCode) -> Fault {
+        match self.expect_end(call) {
+            Terminal::Fault(fault) if fault.code == code => fault,
+            other => panic!("not a fault of {code:?}: {other:?}"),
+        }
+    }
+
+    /// The caller is gone.
+    pub(super) fn abandon(&mut self, call: CallId) {
+        self.early.remove(&call);
+        if let Some(ticket) = self.tickets.remove(&call) {
+            self.session.abandon(ticket, self.now, &mut self.outbox);
+        }
+    }
+
+    // Answering.
+
+    #[track_caller]
+    pub(super) fn next_inquiry(&mut self) -> Inquiry {
+        self.inquiries.pop_front().expect("a request should have come")
+    }
+
+    /// The next request, begun. It is the one that `ask` made.
+    #[track_caller]
+    pub(super) fn expect_request(&mut self, ask: Ask) -> Xid {
+        let inquiry = self.next_inquiry();
+        assert_eq!(inquiry.method, ask.method);
+        assert_eq!(inquiry.args, ask.body());
+        self.session.start(inquiry.xid);
+        inquiry.xid
+    }
+
+    #[track_caller]
+    pub(super) fn expect_no_request(&self) {
+        assert!(self.inquiries.is_empty(), "{:?}", self.inquiries);
+    }
+
+    pub(super) fn reply(&mut self, xid: Xid, value: &[u8]) {
+        self.session.finish(xid, Answer::Value(value.to_vec()), &mut self.outbox);
+    }
+
+    pub(super) fn fault(&mut self, xid: Xid, code: FaultCode) {
+        self.session.finish(xid, Answer::Fault(Fault::new(code, "so it goes")), &mut self.outbox);
+    }
+
+    /// The handler is dropped without an answer.
+    pub(super) fn drop_handler(&mut self, xid: Xid) {
+        self.session.finish_unanswered(xid, &mut self.outbox);
+    }
+
+    /// Gives the session what stops the handler; it is kept, or stops it at once.
+    pub(super) fn attach(&mut self, xid: Xid) {
+        let unwanted = self.session.attach(xid, |_| xid);
+        self.stopped.extend(unwanted);
+    }
+
+    /// The oldest notify's handler ends.
+    pub(super) fn finish_note(&mut self) -> Note {
+        let note = self.notes.pop_front().expect("a notify should have come");
+        assert!(self.session.finish_notify(note.cost, &mut self.outbox));
+        note
+    }
+
+    // Time and ends.
+
+    /// Returns the next deadline.
+    pub(super) fn expire(&mut self) -> Option<Millis> {
+        let (closing, next) = self.session.expire(self.now, &mut self.outbox);
+        self.tell(closing);
+        next
+    }
+
+    pub(super) fn drain(&mut self) {
+        let wakers = self.session.drain(&mut self.outbox);
+        self.woken.extend(wakers);
+    }
+
+    pub(super) fn close(&mut self) {
+        let closing = self.session.close(GoawayCode::Closed, "bye", &mut self.outbox);
+        self.tell(closing);
+    }
+
+    /// Nothing more can be written.
+    pub(super) fn abort(&mut self) {
+        let closing = self.session.abort(&mut self.outbox);
+        self.tell(closing);
+    }
+
+    fn tell(&mut self, closing: Closing<CallId, Xid>) {
+        self.woken.extend(closing.wakers);
+        self.stopped.extend(closing.handles);
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.breach.is_some() || self.goodbye.is_some()
+    }
+
+    // Bytes.
+
+    /// The writer takes everything queued.
+    pub(super) fn flush(&mut self) {
+        let terminals = self.outbox.take(&mut self.batch);
+        self.session.left_outbox(terminals);
+        let mut bytes = Vec::new();
+        while !self.batch.is_written() {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let count = self.batch.slices(&mut slices);
+            let part: Vec<u8> = slices[..count].iter().flat_map(|slice| slice.iter().copied()).collect();
+            self.batch.advance(part.len());
+            bytes.extend(part);
+        }
+        self.note_said(&bytes);
+        self.pipe.extend(bytes);
+    }
+
+    fn note_said(&mut self, mut bytes: &[u8]) {
+        while let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX>() {
+            let len =
+                codec::frame_len(*prefix, MAX_LEN).expect("no frame of ours exceeds the wire's own limit");
+            self.said.push(Spoken::of(&Frame::decode(&rest[..len]).expect("our own frame")));
+            bytes = &rest[len..];
+        }
+    }
+
+    /// What was written since it was last asked for.
+    pub(super) fn said(&mut self) -> Vec<Spoken> {
+        self.flush();
+        self.wrote()
+    }
+
+    /// As [`said`](End::said), and what is queued stays queued.
+    pub(super) fn wrote(&mut self) -> Vec<Spoken> {
+        std::mem::take(&mut self.said)
+    }
+
+    /// What has arrived since it was last asked for.
+    pub(super) fn heard(&mut self) -> Vec<Spoken> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// A frame comes from a scripted peer.
+    pub(super) fn hear(&mut self, frame: &Frame<'_>) {
+        let mut bytes = Vec::new();
+        codec::put(frame, &mut bytes);
+        self.hear_bytes(&bytes);
+    }
+
+    pub(super) fn hear_bytes(&mut self, bytes: &[u8]) {
+        self.inbound.extend_from_slice(bytes);
+        while let Some(&prefix) = self.inbound.first_chunk::<PREFIX>()
+            && !self.is_over()
+        {
+            let limit = if self.session.is_greeted() { self.limit } else { SMALL + ENVELOPE };
+            let whole = PREFIX + codec::frame_len(prefix, limit).expect("a length within the reader's limit");
+            if self.inbound.len() < whole {
+                return;
+            }
+            let rest = self.inbound.split_off(whole);
+            let frame = Bytes::from(std::mem::replace(&mut self.inbound, rest)).slice(PREFIX..);
+            self.on_frame(&frame);
+        }
+    }
+
+    fn on_frame(&mut self, bytes: &Bytes) {
+        let owner = (bytes.len() > OWNED).then_some(bytes);
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(bad) => return self.end_by(bad.into()),
+        };
+        self.heard.push(Spoken::of(&frame));
+        match self.session.on_frame(&frame, owner, self.now, &mut self.outbox) {
+            Ok(action) => self.perform(&frame, action),
+            Err(breach) => self.end_by(breach),
+        }
+    }
+
+    fn perform(&mut self, frame: &Frame<'_>, action: Action<CallId, Xid>) {
+        match action {
+            Action::None => {}
+            Action::Wake(call) => drop(self.woken.insert(call)),
+            Action::WakeAll(calls) => self.woken.extend(calls),
+            Action::Stop(handler) => self.stopped.push(handler),
+            Action::Serve { xid, deadline } => {
+                let Frame::Request { method, args, .. } = *frame else { panic!("{frame:?} is no request") };
+                self.inquiries.push_back(Inquiry { xid, method: method.into(), args: args.into(), deadline });
+            }
+            Action::ServeNotify { cost } => {
+                let Frame::Notify { method, args, .. } = *frame else { panic!("{frame:?} is no notify") };
+                self.notes.push_back(Note { method: method.into(), len: args.len(), cost });
+            }
+            Action::Close { message, refused } => {
+                self.woken.extend(refused);
+                self.abort();
+                self.goodbye = Some(message);
+            }
+        }
+    }
+
+    fn end_by(&mut self, breach: Breach) {
+        let closing = self.session.close(breach.code, &breach.message, &mut self.outbox);
+        self.tell(closing);
+        self.breach = Some(breach);
+    }
+
+    /// The session has ended because the peer broke the protocol, and says so.
+    #[track_caller]
+    pub(super) fn expect_breach(&mut self, message: &str) {
+        let breach = self.breach.as_ref().expect("the connection should have ended");
+        assert!(breach.message.contains(message), "{breach:?}");
+        let code = breach.code;
+        assert!(matches!(self.said().last(), Some(Spoken::Goaway(_, said)) if *said == code));
+    }
+
+    /// Nothing is queued, and nothing is on its way from here.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.outbox.is_empty() && self.pipe.is_empty()
+    }
+}
+
+pub(super) struct Pair {
+    pub(super) client: End,
+    pub(super) server: End,
+}
+
+impl Pair {
+    /// Two ends that have said nothing yet.
+    pub(super) fn new(client: Settings, server: Settings) -> Pair {
+        Pair { client: End::new(Side::Connecting, client), server: End::new(Side::Accepting, server) }
+    }
+
+    /// Two ends that have exchanged their hellos.
+    pub(super) fn greeted(client: Settings, server: Settings) -> Pair {
+        let mut pair = Pair::new(client, server);
+        pair.drive();
+        assert_eq!((pair.client.said(), pair.client.heard()), (vec![Spoken::Hello], vec![Spoken::Hello]));
+        assert_eq!((pair.server.said(), pair.server.heard()), (vec![Spoken::Hello], vec![Spoken::Hello]));
+        pair
+    }
+
+    /// Two ends that know each other's hello and allow each other the least.
+    pub(super) fn narrow() -> Pair {
+        Pair::greeted(Settings::FLOOR, Settings::FLOOR)
+    }
+
+    /// Moves all bytes until nobody says anything more.
+    pub(super) fn drive(&mut self) {
+        while !(self.client.is_quiet() && self.server.is_quiet()) {
+            self.client.flush();
+            self.server.flush();
+            self.carry(usize::MAX, usize::MAX);
+        }
+    }
+
+    /// Moves so many written bytes to the server and to the client, cutting frames where it falls.
+    pub(super) fn carry(&mut self, to_server: usize, to_client: usize) {
+        carry(&mut self.client, &mut self.server, to_server);
+        carry(&mut self.server, &mut self.client, to_client);
+    }
+
+    /// Time goes by at both ends.
+    pub(super) fn pass(&mut self, time: Millis) {
+        self.client.now += time;
+        self.server.now += time;
+        self.client.expire();
+        self.server.expire();
+    }
+
+    /// Nothing is left of any transaction.
+    #[track_caller]
+    pub(super) fn expect_no_rows(&self) {
+        assert_eq!((self.client.session.rows(), self.server.session.rows()), ((0, 0), (0, 0)));
+    }
+}
+
+fn carry(from: &mut End, to: &mut End, bytes: usize) {
+    let bytes: Vec<u8> = from.pipe.drain(..bytes.min(from.pipe.len())).collect();
+    to.hear_bytes(&bytes);
+}
+
+/// A hello of the version spoken here.
+pub(super) fn hello(side: Side, settings: Settings) -> Frame<'static> {
+    Frame::Hello(Hello { version: VERSION, side, settings })
+}
+
+/// A request as a scripted peer writes it.
+pub(super) fn request(xid: Xid, args: &[u8]) -> Frame<'_> {
+    Frame::Request { xid, method: "calc.add", meta: None, args }
+}
+
+/// The floors, with more room for large messages.
+pub(super) fn roomy(max_message: u64, max_buffered: u64) -> Settings {
+    Settings { max_inline: max_message, max_message, max_buffered, ..Settings::FLOOR }
+}
+
+/// The floors, with so many requests in flight.
+pub(super) fn wide(max_in_flight: u64) -> Settings {
+    Settings { max_in_flight, ..Settings::FLOOR }
+}
