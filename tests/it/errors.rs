@@ -234,7 +234,9 @@ fn the_programs_own_panic_hook_stays_in_place() {
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
         return;
     }
-    std::panic::set_hook(Box::new(|_| drop(SEEN.fetch_add(1, SeqCst))));
+    std::panic::set_hook(Box::new(|_| {
+        SEEN.fetch_add(1, SeqCst);
+    }));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let reached = reach();
