@@ -150,9 +150,12 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let mut state = self.shared.lock();
         state.half_closed = true;
         let wakers = state.session.close_calls();
+        let owing = !state.session.owes_nothing();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        self.probe();
+        if owing {
+            self.probe();
+        }
     }
 
     fn probe(&mut self) {
@@ -288,7 +291,9 @@ impl<S: AsyncRead + AsyncWrite> Future for Driver<S> {
         let this = &mut *self;
         ready!(this.breather.poll(cx));
         if let Err(error) = ready!(this.turn(cx)) {
-            this.shared.abort(CloseReason::Io(error.to_string()));
+            // Where the peer had stopped sending, the failed write shows only that it is gone.
+            let gone = matches!(this.phase, Phase::HalfClosed { .. });
+            this.shared.abort(if gone { CloseReason::Eof } else { CloseReason::Io(error.to_string()) });
         }
         Poll::Ready(())
     }
