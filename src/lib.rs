@@ -66,6 +66,65 @@ pub use mux_core::{
 };
 #[cfg(unix)]
 pub use mux_core::{PipeStream, pipe_pair, stdio};
+/// # Example
+///
+/// ```
+/// use mux::{Connection, Context, Error};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// pub struct Shortage {
+///     left: u32,
+/// }
+///
+/// #[mux::service(name = "inventory.v1")]
+/// pub trait Inventory {
+///     /// Units on hand.
+///     async fn stock(&self, sku: &str) -> u32;
+///     /// Fails with an error of its own.
+///     async fn take(&self, sku: &str, units: u32, #[mux(default)] reserve: bool) -> Result<u32, Shortage>;
+///     /// Blocks a worker thread.
+///     fn checksum(&self, blob: &[u8]) -> u64;
+///     #[mux(notify)]
+///     async fn log(&self, line: String);
+///     async fn who(&self, #[mux(context)] cx: &Context) -> Option<String>;
+/// }
+///
+/// struct Shop;
+///
+/// impl Inventory for Shop {
+///     async fn stock(&self, _sku: &str) -> u32 {
+///         3
+///     }
+///
+///     async fn take(&self, _sku: &str, units: u32, _reserve: bool) -> Result<u32, Shortage> {
+///         if units > 3 { Err(Shortage { left: 3 }) } else { Ok(3 - units) }
+///     }
+///
+///     fn checksum(&self, blob: &[u8]) -> u64 {
+///         blob.iter().map(|&byte| u64::from(byte)).sum()
+///     }
+///
+///     async fn log(&self, _line: String) {}
+///
+///     async fn who(&self, cx: &Context) -> Option<String> {
+///         cx.meta("user")
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (here, there) = mux::pair();
+/// let _answering = Connection::builder().service(InventoryServer::new(Shop)).accept(there);
+/// let shop = InventoryClient::new(&Connection::builder().open(here));
+///
+/// assert_eq!(shop.take("apple", 9, false).await, Err(Error::App(Shortage { left: 3 })));
+/// assert_eq!(shop.checksum(&[1, 2, 3]).await?, 6);
+/// assert_eq!(shop.who().meta("user", "ann").await?.as_deref(), Some("ann"));
+/// shop.log("one way".into()).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub use mux_macros::service;
 
 /// What a service is, as data: for programs that look at services instead of calling them.

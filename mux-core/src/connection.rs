@@ -535,9 +535,16 @@ impl Builder {
     /// Answers for a service at this end. May be called for several.
     ///
     /// # Panics
-    /// [`open`](Builder::open) and [`accept`](Builder::accept) panic where two have one name.
+    /// Where a service of that name is there already: one of the two would never be called.
     #[must_use]
+    #[track_caller]
     pub fn service(mut self, service: impl Service) -> Builder {
+        let name = service.descriptor().name;
+        let taken = self.services.iter().any(|other| other.descriptor().name == name);
+        assert!(
+            !taken,
+            "there is a service named `{name}` already; give one of them #[mux::service(name = \"…\")]"
+        );
         self.services.push(Arc::new(service));
         self.router = OnceLock::new();
         self
@@ -578,7 +585,7 @@ impl Builder {
     /// Returns at once; requests may be sent without waiting for the peer's hello.
     ///
     /// # Panics
-    /// Outside a tokio runtime, and where two services have one name.
+    /// Outside a tokio runtime.
     pub fn open<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) -> Connection {
         self.start(Side::Connecting, stream, Peer::default())
     }
@@ -586,7 +593,7 @@ impl Builder {
     /// Runs a connection over a stream that the peer opened.
     ///
     /// # Panics
-    /// Outside a tokio runtime, and where two services have one name.
+    /// Outside a tokio runtime.
     pub fn accept<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) -> Connection {
         self.start(Side::Accepting, stream, Peer::default())
     }

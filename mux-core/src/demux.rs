@@ -47,15 +47,11 @@ pub(crate) struct Route {
 }
 
 impl Router {
-    /// # Panics
-    /// When two services have one name: one of them would never be called.
+    /// Of services with different names.
     pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Router {
         let mut routes = HashMap::new();
         for (index, service) in services.iter().enumerate() {
-            let descriptor = service.descriptor();
-            let same = |other: &Arc<dyn Service>| other.descriptor().name == descriptor.name;
-            assert!(!services[..index].iter().any(same), "two services are named `{}`", descriptor.name);
-            for method in descriptor.methods {
+            for method in service.descriptor().methods {
                 routes.insert(method.path, Route { service: index, method });
             }
         }

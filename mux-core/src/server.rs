@@ -61,8 +61,9 @@ impl Server {
     /// Answers for a service. May be called for several.
     ///
     /// # Panics
-    /// [`run_until`](Server::run_until) panics at its first connection where two have one name.
+    /// Where a service of that name is there already: one of the two would never be called.
     #[must_use]
+    #[track_caller]
     pub fn service(mut self, service: impl Service) -> Server {
         self.builder = self.builder.service(service);
         self

@@ -53,6 +53,8 @@ use crate::model::Service;
 ///
 /// # Options of an argument: `#[mux(…)]`
 ///
+/// They are written in the trait, not in its implementations.
+///
 /// | option | meaning |
 /// | --- | --- |
 /// | `context` | a `&Context` of the call, made by the server; absent on the client |
@@ -71,19 +73,6 @@ use crate::model::Service;
 /// A return type whose last path segment is `Result` is a fallible method: the client gets its `Ok` type, and
 /// its `Err` type as the application's error. Any other type, an alias of `Result` under another name
 /// included, is a plain value.
-///
-/// # Example
-///
-/// ```ignore
-/// #[mux::service]
-/// pub trait Inventory {
-///     /// Units on hand.
-///     async fn stock(&self, sku: &str) -> u32;
-///     async fn take(&self, sku: &str, units: u32) -> Result<u32, Shortage>;
-///     #[mux(notify)]
-///     async fn log(&self, line: String);
-/// }
-/// ```
 #[proc_macro_attribute]
 pub fn service(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand_service(args.into(), item.into()).into()

@@ -179,6 +179,13 @@ async fn several_services_share_a_connection() {
     assert_eq!(services, ["demo", "other.v2"]);
 }
 
+#[test]
+#[should_panic = "there is a service named `demo` already"]
+fn two_services_of_one_name_are_refused_where_the_second_is_added() {
+    let desk = || DemoServer::new(Desk::default());
+    let _ = mux::Server::new().service(desk()).service(desk());
+}
+
 #[mux::service(name = "other.v2", encoding = "compact")]
 trait Other {
     async fn twice(&self, n: u32) -> u32;
