@@ -14,7 +14,7 @@ pub(crate) const SMALL: usize = 16 << 10;
 const MAX_CONTROL: usize = 64 << 10;
 
 /// A buffer that grew beyond this is not kept for reuse.
-const KEPT: usize = 64 << 10;
+const KEPT: usize = 16 << 10;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {

@@ -17,8 +17,11 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
 
-/// The connection's own buffer. A frame that does not fit is read into one of its own.
+/// The connection's own buffer while much comes. A frame that does not fit is read into one of its own.
 const BUFFER: usize = 64 << 10;
+
+/// The same while little comes, or nothing: what an idle connection holds.
+const LITTLE: usize = 4 << 10;
 
 /// Frames a pass takes at least and at most. Small passes let the two ends overlap instead of taking
 /// turns; more than 256 wake-ups in one poll overflow the runtime's local queue.
@@ -30,6 +33,8 @@ const HELLO_LIMIT: usize = SMALL + ENVELOPE;
 
 pub(crate) struct Reader {
     buffer: BytesMut,
+    /// Room for the next read: `LITTLE` or `BUFFER`.
+    room: usize,
     large: Option<LargeFrame>,
     /// Longest frame the peer may send.
     limit: usize,
@@ -72,6 +77,7 @@ impl Reader {
     pub(crate) fn new(ours: &Settings) -> Reader {
         Reader {
             buffer: BytesMut::new(),
+            room: LITTLE,
             large: None,
             limit: ours.max_inline.max(ours.max_frame) as usize + ENVELOPE,
             wakers: Vec::new(),
@@ -105,13 +111,30 @@ impl Reader {
         stream: Pin<&mut R>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let Some(large) = &mut self.large else {
-            self.buffer.reserve(BUFFER - self.buffer.len().min(BUFFER / 2));
-            return poll_read_buf(stream, cx, &mut self.buffer);
-        };
+        let Some(large) = &mut self.large else { return self.poll_fill_buffer(stream, cx) };
         let missing = large.len - large.bytes.len();
         large.bytes.reserve(missing.min(large.bytes.len().max(BUFFER)));
         let read = ready!(poll_read_buf(stream, cx, &mut (&mut large.bytes).limit(missing)))?;
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_fill_buffer<R: AsyncRead>(
+        &mut self,
+        stream: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(self.room);
+        let Poll::Ready(read) = poll_read_buf(stream, cx, &mut self.buffer)? else {
+            if self.buffer.is_empty() && self.room == LITTLE && self.buffer.capacity() > 2 * LITTLE {
+                self.buffer = BytesMut::new();
+            }
+            return Poll::Pending;
+        };
+        if self.buffer.len() == self.buffer.capacity() {
+            self.room = BUFFER;
+        } else if read < LITTLE {
+            self.room = LITTLE;
+        }
         Poll::Ready(Ok(read))
     }
 

@@ -114,6 +114,8 @@ impl Server {
 
     /// Listens at an address: `unix:path` or `tcp://host:port`. May be called for several.
     ///
+    /// Cancel safe: dropped, it leaves no listener behind.
+    ///
     /// # Errors
     /// When the address is none, is taken, or cannot be listened at.
     ///
@@ -246,6 +248,8 @@ impl Connection {
     /// Connects to an address, with the defaults. For limits, times, or services at this end take
     /// [`Builder::connect`].
     ///
+    /// Cancel safe: dropped, it leaves no connection behind.
+    ///
     /// # Errors
     /// When the address is none, or nobody answers there.
     ///
@@ -259,7 +263,10 @@ impl Connection {
 }
 
 impl Builder {
-    /// Connects to an address.
+    /// Connects to an address. The other end's hello is not waited for: what is wrong with it fails the
+    /// first call.
+    ///
+    /// Cancel safe: dropped, it leaves no connection behind.
     ///
     /// # Errors
     /// When the address is none, or nobody answers there.
