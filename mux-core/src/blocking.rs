@@ -5,6 +5,7 @@ use crate::panic;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -13,33 +14,52 @@ use tokio::runtime::{Builder, Handle, Runtime};
 thread_local! {
     /// A thread of ours, which may block although it knows a runtime.
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
-    static UNPARK: Waker = Waker::from(Arc::new(Unpark(thread::current())));
+    static UNPARK: Cell<Option<Arc<Unpark>>> = const { Cell::new(None) };
 }
 
-struct Unpark(Thread);
+/// Wakes a thread that parks. The token of `unpark` alone may be taken by anyone else who parks on it,
+/// such as a lock within the future that is polled.
+struct Unpark {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Unpark {
+    fn park(&self) {
+        while !self.woken.swap(false, Ordering::Acquire) {
+            thread::park();
+        }
+    }
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }
 
 /// Parks this thread until the future is ready.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    UNPARK.with(|waker| {
-        let mut context = Context::from_waker(waker);
-        loop {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
-                return output;
-            }
-            thread::park();
+    // One for each use of this function that is under way here, as they nest.
+    let unpark = UNPARK
+        .take()
+        .unwrap_or_else(|| Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) }));
+    let waker = Waker::from(Arc::clone(&unpark));
+    let mut context = Context::from_waker(&waker);
+    let output = loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => break output,
+            Poll::Pending => unpark.park(),
         }
-    })
+    };
+    UNPARK.set(Some(unpark));
+    output
 }
 
 /// Whether this thread may park: a plain one, one of ours, or one a runtime lends for blocking.

@@ -1,11 +1,12 @@
 //! What a handler may know of the call it answers.
 
-use crate::connection::{Peer, Shared};
 use crate::descriptor::MethodDescriptor;
 use crate::mux::{Client, Mux};
+use crate::peer::Peer;
 use crate::proto::Millis;
 use crate::proto::meta;
 use crate::proto::xid::Xid;
+use crate::shared::Shared;
 use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,12 +26,12 @@ pub struct Context {
 #[derive(Clone, Debug)]
 enum Origin {
     Remote { shared: Arc<Shared>, xid: Option<Xid>, meta: Option<Bytes>, deadline: Option<Millis> },
-    Local(Arc<LocalCall>),
+    Local(Arc<LocalContext>),
 }
 
 /// A call of a local client.
 #[derive(Debug, Default)]
-pub(crate) struct LocalCall {
+pub(crate) struct LocalContext {
     facts: Mutex<LocalFacts>,
     pub(crate) cancelled: CancellationToken,
 }
@@ -58,7 +59,7 @@ impl Context {
         Context { method, origin: Origin::Local(Arc::default()) }
     }
 
-    pub(crate) fn as_local(&self) -> Option<&Arc<LocalCall>> {
+    pub(crate) fn as_local(&self) -> Option<&Arc<LocalContext>> {
         match &self.origin {
             Origin::Local(call) => Some(call),
             Origin::Remote { .. } => None,
@@ -155,7 +156,7 @@ impl Context {
     }
 }
 
-impl LocalCall {
+impl LocalContext {
     pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, LocalFacts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,21 +3,21 @@
 use crate::blocking;
 use crate::body::Outcome;
 use crate::buffer;
-use crate::connection::{Running, Shared};
 use crate::context::Context;
 use crate::descriptor::{MethodDescriptor, Placement, ServiceDescriptor};
 use crate::error::{Refusal, Refused};
 use crate::panic;
-use crate::proto::session::Answer;
 use crate::proto::xid::Xid;
+use crate::shared::{Running, Shared};
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Handlers of one pass run one after another on one task for so long; the rest move to a new one,
 /// so that a busy handler holds up its neighbours for its own first poll at most.
@@ -38,6 +38,8 @@ pub trait Service: Send + Sync + 'static {
 pub(crate) struct Router {
     services: Vec<Arc<dyn Service>>,
     routes: HashMap<&'static str, Route>,
+    /// The services' names, as a text for those who ask for another.
+    served: String,
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +57,8 @@ impl Router {
                 routes.insert(method.path, Route { service: index, method });
             }
         }
-        Router { services, routes }
+        let served = served(&services);
+        Router { services, routes, served }
     }
 
     pub(crate) fn fingerprints(&self) -> Vec<(String, u64)> {
@@ -74,14 +77,18 @@ impl Router {
     }
 
     fn unknown(&self, path: &str, why: &str) -> Refused {
-        let mut names: Vec<_> = self.services.iter().map(|service| service.descriptor().name).collect();
-        names.sort_unstable();
-        let served = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+        let served = &self.served;
         Refused::new(
             Refusal::UnknownMethod,
             format!("unknown method `{path}`: {why} (served here: {served})"),
         )
     }
+}
+
+fn served(services: &[Arc<dyn Service>]) -> String {
+    let mut names: Vec<_> = services.iter().map(|service| service.descriptor().name).collect();
+    names.sort_unstable();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
 /// One request, decoded as far as its envelope.
@@ -124,12 +131,20 @@ impl Parcel {
         meta: Option<Bytes>,
         body: Bytes,
     ) -> Parcel {
-        let xid = match responder.owed {
-            Owed::Answer(xid) => Some(xid),
-            _ => None,
-        };
-        let context = Context::remote(route.method, Arc::clone(&responder.shared), xid, meta, deadline);
+        let context =
+            Context::remote(route.method, Arc::clone(&responder.shared), responder.xid(), meta, deadline);
         Parcel { route, inbound: Inbound { context, method: route.method, body }, responder }
+    }
+
+    /// The end of a handler that runs on a worker thread, of which no two may be about at once if
+    /// they are to begin in order.
+    fn ends_on_worker(&mut self) -> Option<oneshot::Receiver<Infallible>> {
+        let on_worker = self.route.method.placement == Placement::Worker;
+        on_worker.then(|| {
+            let (sender, receiver) = oneshot::channel();
+            self.responder.ended = Some(sender);
+            receiver
+        })
     }
 
     pub(crate) fn is_notify(&self) -> bool {
@@ -160,7 +175,7 @@ pub(crate) fn finish(shared: &Shared, finished: &mut Vec<Finished>) {
     let reveal = shared.reveals_traces();
     let answers: Vec<_> = finished
         .drain(..)
-        .map(|(responder, outcome)| (responder.settle(), outcome.into_answer(reveal)))
+        .filter_map(|(mut responder, outcome)| Some((responder.owed.take()?, outcome.into_answer(reveal))))
         .collect();
     let spent = shared.answer(answers);
     spent.into_iter().for_each(buffer::give);
@@ -195,7 +210,8 @@ impl Future for Dispatch {
     }
 }
 
-/// The notifies of one connection, on one task: their handlers begin in the order they were sent.
+/// The notifies of one connection, on one task: their handlers begin in the order they were sent. One
+/// that waits goes on beside the next; a plain `fn` ends before the next begins.
 #[derive(Default)]
 pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
 
@@ -214,10 +230,15 @@ impl NotifyLane {
 
 async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut finished = Vec::new();
-    while let Some(parcel) = parcels.recv().await {
+    while let Some(mut parcel) = parcels.recv().await {
+        let ended = parcel.ends_on_worker();
         parcel.run(&mut finished);
-        if parcels.is_empty() {
+        if parcels.is_empty() || ended.is_some() {
             finish(&shared, &mut finished);
+        }
+        if let Some(ended) = ended {
+            // Nothing is ever sent: it ends with its responder.
+            let _ = ended.await;
         }
     }
 }
@@ -253,10 +274,9 @@ impl Turn<'_> {
 }
 
 fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Responder, handler: F) {
-    let shared = Arc::clone(&responder.shared);
+    let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
     let runtime = tokio::runtime::Handle::current();
-    let owed = responder.owed;
-    if let Owed::Answer(xid) = owed {
+    if let Some(xid) = xid {
         shared.park(xid);
     }
     let job = move || {
@@ -268,10 +288,10 @@ fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Respon
         let outcome = blocking::while_blocking(|| blocking::block_on(guarded));
         responder.finish(outcome);
     };
-    if let Err(no_thread) = shared.workers().submit(Box::new(job)) {
+    if let (Err(no_thread), Some(xid)) = (shared.workers().submit(Box::new(job)), xid) {
         let message = format!("no worker thread could be started: {}", no_thread.error);
         // Before the job is dropped, whose own responder would tell less.
-        Responder { shared, owed }.finish(Refused::new(Refusal::Overloaded, message).into());
+        Responder::new(&shared, Owed::Answer(xid)).finish(Refused::new(Refusal::Overloaded, message).into());
     }
 }
 
@@ -281,9 +301,9 @@ fn spawn<F: Future<Output = Outcome> + Send + 'static>(
     responder: Responder,
     detached: bool,
 ) {
-    let (shared, owed) = (Arc::clone(&responder.shared), responder.owed);
-    let task = tokio::spawn(Waiting { guarded, responder: Some(responder) });
-    if let Owed::Answer(xid) = owed {
+    let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
+    let task = tokio::spawn(Pending { guarded, responder: Some(responder) });
+    if let Some(xid) = xid {
         let abort = (!detached).then(|| task.abort_handle());
         let unwanted =
             shared.attach(xid, |known: Option<Running>| Running { abort, ..known.unwrap_or_default() });
@@ -292,12 +312,12 @@ fn spawn<F: Future<Output = Outcome> + Send + 'static>(
 }
 
 /// A handler on a task of its own.
-struct Waiting<F> {
+struct Pending<F> {
     guarded: Guarded<F>,
     responder: Option<Responder>,
 }
 
-impl<F: Future<Output = Outcome>> Future for Waiting<F> {
+impl<F: Future<Output = Outcome>> Future for Pending<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
@@ -326,7 +346,10 @@ impl<F: Future<Output = Outcome>> Future for Guarded<F> {
 /// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
 pub(crate) struct Responder {
     shared: Arc<Shared>,
-    owed: Owed,
+    /// Nothing, once it is paid.
+    owed: Option<Owed>,
+    /// Never sent on: who waits for the end learns of it as this is dropped.
+    ended: Option<oneshot::Sender<Infallible>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -334,41 +357,39 @@ pub(crate) enum Owed {
     Answer(Xid),
     /// The credit that a notify spent.
     Credit(u64),
-    Nothing,
 }
 
 impl Responder {
     pub(crate) fn new(shared: &Arc<Shared>, owed: Owed) -> Responder {
-        Responder { shared: Arc::clone(shared), owed }
+        Responder { shared: Arc::clone(shared), owed: Some(owed), ended: None }
     }
 
-    /// A parked handler begins; `false` when nobody wants it any more.
-    fn start(&self) -> bool {
+    fn xid(&self) -> Option<Xid> {
         match self.owed {
-            Owed::Answer(xid) => self.shared.start(xid),
-            _ => !self.shared.is_closed(),
+            Some(Owed::Answer(xid)) => Some(xid),
+            _ => None,
         }
     }
 
-    fn finish(self, outcome: Outcome) {
-        let answer = outcome.into_answer(self.shared.reveals_traces());
-        let shared = Arc::clone(&self.shared);
-        let spent = shared.answer(vec![(self.settle(), answer)]);
-        spent.into_iter().for_each(buffer::give);
+    /// A parked handler begins; `false` when its asker has gone. A notify has none.
+    fn start(&self) -> bool {
+        self.xid().is_none_or(|xid| self.shared.start(xid))
     }
 
-    /// Hands the debt to who pays it now.
-    fn settle(mut self) -> Owed {
-        std::mem::replace(&mut self.owed, Owed::Nothing)
+    fn finish(mut self, outcome: Outcome) {
+        let answer = outcome.into_answer(self.shared.reveals_traces());
+        let answers = self.owed.take().map(|owed| (owed, answer));
+        let spent = self.shared.answer(answers.into_iter().collect());
+        spent.into_iter().for_each(buffer::give);
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
         match self.owed {
-            Owed::Answer(xid) => self.shared.answer_dropped(xid),
-            Owed::Credit(_) => drop(self.shared.answer(vec![(self.owed, Answer::Value(Vec::new()))])),
-            Owed::Nothing => {}
+            Some(Owed::Answer(xid)) => self.shared.answer_dropped(xid),
+            Some(Owed::Credit(cost)) => self.shared.pay_back(cost),
+            None => {}
         }
     }
 }

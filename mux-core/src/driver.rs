@@ -5,11 +5,11 @@
 //! their messages share the next write.
 
 use crate::config::Times;
-use crate::connection::Shared;
 use crate::error::CloseReason;
 use crate::proto::fault::GoawayCode;
 use crate::proto::hello::Settings;
 use crate::reader::{Pass, Reader};
+use crate::shared::Shared;
 use crate::writer::{Flush, Writer};
 use std::future::Future;
 use std::io;
@@ -31,6 +31,9 @@ const PROBE: Duration = Duration::from_secs(1);
 /// wakes itself starves the I/O driver.
 const BULK: usize = 64 << 10;
 
+/// Passes read from a peer that takes no more, at most.
+const LAST_PASSES: usize = 256;
+
 pub(crate) struct Driver<S> {
     stream: Pin<Box<S>>,
     shared: Arc<Shared>,
@@ -47,6 +50,17 @@ pub(crate) struct Driver<S> {
     pinged: bool,
     alarm: Alarm,
     breather: Breather,
+    /// Dropped last, after the stream.
+    _gone: Gone,
+}
+
+/// Tells that the stream is dropped.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.gone();
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -70,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     pub(crate) fn new(stream: S, shared: Arc<Shared>, times: Times, ours: &Settings) -> Driver<S> {
         let now = Instant::now();
         Driver {
+            _gone: Gone(Arc::clone(&shared)),
             stream: Box::pin(stream),
             shared,
             times,
@@ -89,8 +104,10 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     /// `Ready` when the connection is over.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let now = Instant::now();
-        if self.flush_next || self.blocked.is_some() {
-            self.write(now, cx)?;
+        let writing = self.flush_next || self.blocked.is_some();
+        if let Err(error) = if writing { self.write(now, cx) } else { Ok(()) } {
+            self.read_last(now, cx);
+            return Poll::Ready(Err(error));
         }
         match self.phase {
             Phase::Open => self.read(now, cx)?,
@@ -145,6 +162,17 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         Ok(())
     }
 
+    /// The peer is gone. What it answered before may still be there to be read.
+    fn read_last(&mut self, now: Instant, cx: &mut Context<'_>) {
+        let time = self.shared.at(now);
+        for _ in 0..LAST_PASSES {
+            let pass = self.reader.poll_pass(self.stream.as_mut(), &self.shared, time, cx);
+            if self.phase != Phase::Open || !matches!(pass, Ok((Pass::Some, _))) {
+                return;
+            }
+        }
+    }
+
     /// Nothing more comes: who waits for an answer is told. Who is owed one may still read it.
     fn end_reading(&mut self) {
         let mut state = self.shared.lock();
@@ -182,7 +210,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         drop(state);
 
         self.flush_next |= queued && self.blocked.is_none();
-        if let Some(timer) = timer {
+        if let Some(timer) = timer.filter(|_| !closed) {
             self.alarm.no_later(self.shared.instant(timer), cx);
         }
         if closed {
@@ -303,7 +331,6 @@ impl<S> Drop for Driver<S> {
     fn drop(&mut self) {
         // Says nothing where there is a reason already.
         self.shared.abort(CloseReason::RuntimeGone);
-        self.shared.gone();
     }
 }
 

@@ -205,7 +205,7 @@ impl StdError for RemoteCause {
 pub enum CallError {
     /// Refused before it ran.
     Refused(Refused),
-    /// Its time ran out. `sent` tells whether the request had left this end.
+    /// Its time ran out.
     TimedOut {
         /// False where the call still waited for room, so that it cannot have run.
         sent: bool,

@@ -16,21 +16,23 @@ mod local;
 mod mux;
 mod outbox;
 mod panic;
+mod peer;
 #[doc(hidden)]
 pub mod private;
 mod proto;
 mod reader;
 mod server;
+mod shared;
 mod stub;
 mod trace;
 mod transport;
 mod workers;
 mod writer;
 
-pub use body::{ArgsDecoder, ArgsEncoder, EncodeError, Fallible, FromBin, Outcome, Returned};
+pub use body::{Fallible, Outcome, Returned};
 pub use bytes::Bytes;
 pub use config::{Limits, Times, Workers};
-pub use connection::{Builder, Connection, Credentials, Peer};
+pub use connection::{Builder, Connection};
 pub use context::Context;
 pub use demux::Service;
 pub use descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
@@ -38,6 +40,7 @@ pub use error::{
     CallError, CloseReason, Closed, Error, Failure, OrFail, Refusal, Refused, RemoteError, Result,
 };
 pub use mux::{Call, Client, Mux};
+pub use peer::{Credentials, Peer};
 pub use server::Server;
 pub use transport::{Address, AddressError, ConnectError, pair};
 #[cfg(unix)]

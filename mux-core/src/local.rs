@@ -1,7 +1,7 @@
 //! Calls that stay in the process: the same client and the same `Call`, and nothing is serialised.
 
 use crate::blocking;
-use crate::context::{Context, LocalCall as LocalContext};
+use crate::context::{Context, LocalContext};
 use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, Error, Refusal, Refused};
 use crate::panic;
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
-type Outcome<T, E> = Result<T, Error<E>>;
+type Ending<T, E> = Result<T, Error<E>>;
 
 /// A call of a local client.
 pub(crate) struct LocalCall<T, E> {
@@ -27,28 +27,30 @@ pub(crate) struct LocalCall<T, E> {
     meta: MetaPairs,
     deadline: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// The context knows of meta and deadline.
+    briefed: bool,
     job: Job<T, E>,
     /// Moves the job off the caller's task; kept here since only the constructors know `T: Send`.
-    start: fn(Job<T, E>) -> Job<T, E>,
+    start: fn(Job<T, E>, &'static MethodDescriptor) -> Job<T, E>,
 }
 
 enum Job<T, E> {
     /// Runs where it is awaited.
-    Here(Pin<Box<dyn Future<Output = Outcome<T, E>> + Send>>),
+    Here(Pin<Box<dyn Future<Output = Ending<T, E>> + Send>>),
     /// To be run on a thread that it may block.
-    Blocking(Box<dyn FnOnce() -> Outcome<T, E> + Send>),
+    Blocking(Box<dyn FnOnce() -> Ending<T, E> + Send>),
     Elsewhere {
-        outcome: oneshot::Receiver<Outcome<T, E>>,
+        outcome: oneshot::Receiver<Ending<T, E>>,
         abort: Option<AbortHandle>,
     },
-    Ended(Option<Outcome<T, E>>),
+    Ended(Option<Ending<T, E>>),
 }
 
 impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
     pub(crate) fn future(
         method: &'static MethodDescriptor,
         context: Option<Context>,
-        job: impl Future<Output = Outcome<T, E>> + Send + 'static,
+        job: impl Future<Output = Ending<T, E>> + Send + 'static,
     ) -> LocalCall<T, E> {
         LocalCall::new(method, context, Job::Here(Box::pin(job)))
     }
@@ -56,7 +58,7 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
     pub(crate) fn blocking(
         method: &'static MethodDescriptor,
         context: Option<Context>,
-        job: impl FnOnce() -> Outcome<T, E> + Send + 'static,
+        job: impl FnOnce() -> Ending<T, E> + Send + 'static,
     ) -> LocalCall<T, E> {
         LocalCall::new(method, context, Job::Blocking(Box::new(job)))
     }
@@ -70,6 +72,7 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
             meta: MetaPairs::default(),
             deadline: None,
             alarm: None,
+            briefed: false,
             job,
             start: start::<T, E>,
         }
@@ -77,8 +80,10 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
 }
 
 impl<T: 'static, E> LocalCall<T, E> {
-    pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Outcome<T, E>> {
-        self.brief();
+    pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Ending<T, E>> {
+        if !self.briefed {
+            self.brief();
+        }
         if self.method.notify {
             return Poll::Ready(self.notify());
         }
@@ -95,7 +100,7 @@ impl<T: 'static, E> LocalCall<T, E> {
     }
 
     /// A notify's handler runs on when its caller goes.
-    fn notify(&mut self) -> Outcome<T, E> {
+    fn notify(&mut self) -> Ending<T, E> {
         self.start();
         if let Job::Elsewhere { abort, .. } = &mut self.job {
             *abort = None;
@@ -128,9 +133,8 @@ impl<T, E> LocalCall<T, E> {
 
     /// Tells the handler's context what the call was given.
     fn brief(&mut self) {
-        if let Some(context) = &self.context
-            && matches!(self.job, Job::Here(_) | Job::Blocking(_))
-        {
+        self.briefed = true;
+        if let Some(context) = &self.context {
             let mut facts = context.lock();
             facts.deadline = self.deadline;
             facts.meta = self.meta.encode(None);
@@ -139,7 +143,7 @@ impl<T, E> LocalCall<T, E> {
 
     fn start(&mut self) {
         let job = std::mem::replace(&mut self.job, Job::Ended(None));
-        self.job = (self.start)(job);
+        self.job = (self.start)(job, self.method);
     }
 
     fn poll_alarm(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
@@ -181,7 +185,7 @@ impl<T, E> Drop for LocalCall<T, E> {
 }
 
 impl<T, E> Job<T, E> {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Outcome<T, E>> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Ending<T, E>> {
         match self {
             Job::Here(future) => match panic::catch(|| future.as_mut().poll(cx)) {
                 Ok(poll) => poll,
@@ -200,7 +204,8 @@ impl<T, E> Job<T, E> {
     }
 }
 
-fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>) -> Job<T, E> {
+fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDescriptor) -> Job<T, E> {
+    let notify = method.notify;
     let (sender, outcome) = oneshot::channel();
     let abort = match job {
         Job::Here(future) => match runtime() {
@@ -209,6 +214,10 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>) -> Job<T, E> {
         },
         Job::Blocking(job) => {
             let job = move || {
+                // Whoever gave up before a thread was free had it never begin.
+                if sender.is_closed() && !notify {
+                    return;
+                }
                 let outcome = panic::catch(|| blocking::while_blocking(job));
                 // Fails where the caller has gone.
                 let _ = sender.send(outcome.unwrap_or_else(|panicked| Err(panicked.into())));
@@ -223,7 +232,7 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>) -> Job<T, E> {
     Job::Elsewhere { outcome, abort }
 }
 
-async fn run<T, E>(mut job: Job<T, E>, sender: oneshot::Sender<Outcome<T, E>>) {
+async fn run<T, E>(mut job: Job<T, E>, sender: oneshot::Sender<Ending<T, E>>) {
     let outcome = std::future::poll_fn(|cx| job.poll(cx)).await;
     // Fails where the caller has gone.
     let _ = sender.send(outcome);

@@ -3,7 +3,7 @@
 use crate::blocking;
 use crate::body::{self, ArgsEncoder, EncodeError, Returned};
 use crate::buffer;
-use crate::connection::{self, Shared};
+use crate::connection;
 use crate::context::Context;
 use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, CloseReason, Closed, Error, Refused};
@@ -11,6 +11,7 @@ use crate::local::LocalCall;
 use crate::proto::calls::{Request, Terminal, Ticket, Value};
 use crate::proto::fault::GoawayCode;
 use crate::proto::meta::{MetaPairs, RESERVED};
+use crate::shared::Shared;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt;
@@ -99,16 +100,6 @@ impl Mux {
         encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
     ) -> Call<R::Ok, R::App> {
         self.call(method, R::decode_app, encode)
-    }
-
-    /// A call that nothing comes back from.
-    #[doc(hidden)]
-    pub fn notify(
-        &self,
-        method: &'static MethodDescriptor,
-        encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
-    ) -> Call<()> {
-        self.call(method, body::no_app, encode)
     }
 
     fn call<T, E>(
@@ -329,8 +320,7 @@ impl<E> RemoteCall<E> {
             waker: &mut waker,
             nested: self.mux.is_nested(),
         };
-        let opened = if self.method.notify { shared.notify(request) } else { shared.open(request).map(Some) };
-        self.progress = match opened {
+        self.progress = match shared.open(request, self.method.notify) {
             Ok(Some(ticket)) => Progress::Sent(ticket),
             Ok(None) => Progress::Ended(Some(Terminal::Sent)),
             Err(terminal) => Progress::Ended(Some(terminal)),

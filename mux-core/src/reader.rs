@@ -1,7 +1,6 @@
 //! Bytes -> frames -> session -> what is to be done. Never waits for a writer, a handler or a caller.
 
 use crate::codec::{self, ENVELOPE, PREFIX};
-use crate::connection::{Running, Shared, State};
 use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder};
 use crate::error::{CloseReason, Refused};
 use crate::outbox::SMALL;
@@ -9,6 +8,7 @@ use crate::proto::Millis;
 use crate::proto::frame::Frame;
 use crate::proto::hello::Settings;
 use crate::proto::session::{Action, Answer, Breach};
+use crate::shared::{Running, Shared, State};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io;
 use std::pin::Pin;
@@ -326,7 +326,6 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
             true
         }
         Owed::Credit(cost) => state.session.finish_notify(cost, &mut state.outbox),
-        Owed::Nothing => true,
     }
 }
 

@@ -140,41 +140,25 @@ impl Server {
     ///
     /// Dropping the future closes every connection at once.
     pub async fn run_until<S: Future>(self, stop: S) -> S::Output {
-        let mut serving = Serving::start(self);
+        let Server { builder, listeners, max_connections, drain } = self;
+        let stopping = watch::Sender::new(false);
+        let hall = Hall {
+            builder: Arc::new(builder),
+            room: Arc::new(Semaphore::new(max_connections.unwrap_or(MAX_CONNECTIONS))),
+            stop: stopping.subscribe(),
+            drain: drain.unwrap_or(DRAIN),
+        };
+        let mut halls: JoinSet<()> =
+            listeners.into_iter().map(|listener| hall.clone().welcome(listener)).collect();
         let output = stop.await;
-        serving.drain().await;
+        stopping.send_replace(true);
+        while halls.join_next().await.is_some() {}
         output
     }
 
     /// Serves for ever.
     pub async fn run(self) -> Infallible {
         self.run_until(std::future::pending()).await
-    }
-}
-
-/// A server at work.
-struct Serving {
-    accepting: JoinSet<()>,
-    stop: watch::Sender<bool>,
-}
-
-impl Serving {
-    fn start(server: Server) -> Serving {
-        let Server { builder, listeners, max_connections, drain } = server;
-        let stop = watch::Sender::new(false);
-        let hall = Hall {
-            builder: Arc::new(builder),
-            room: Arc::new(Semaphore::new(max_connections.unwrap_or(MAX_CONNECTIONS))),
-            stop: stop.subscribe(),
-            drain: drain.unwrap_or(DRAIN),
-        };
-        let accepting = listeners.into_iter().map(|listener| hall.clone().welcome(listener)).collect();
-        Serving { accepting, stop }
-    }
-
-    async fn drain(&mut self) {
-        self.stop.send_replace(true);
-        while self.accepting.join_next().await.is_some() {}
     }
 }
 
@@ -297,11 +281,11 @@ impl Builder {
             "`connect_blocking` would block an async task; write `connect(…).await` there"
         );
         let address = address.try_into().map_err(Into::into)?;
-        let runtime = blocking::background().map_err(ConnectError::no_runtime)?;
+        let runtime = blocking::background().map_err(ConnectError::Runtime)?;
         let builder = self.clone();
         let connecting = runtime.spawn(async move { transport::connect(&builder, &address).await });
         blocking::block_on(connecting)
-            .unwrap_or_else(|error| Err(ConnectError::no_runtime(io::Error::other(error))))
+            .unwrap_or_else(|error| Err(ConnectError::Runtime(io::Error::other(error))))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::Workers;
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -73,27 +74,25 @@ impl WorkerThreads {
         if queue.threads >= self.most {
             return Ok(());
         }
-        queue.threads += 1;
-        drop(queue);
-        self.start_thread()
+        self.start_thread(&mut queue)
     }
 
-    fn start_thread(&self) -> Result<(), NoThread> {
-        let pool = Arc::clone(&self.pool);
+    /// The queue stays locked, so that its last job is the one that wanted the thread.
+    fn start_thread(&self, queue: &mut Queue) -> Result<(), NoThread> {
         let builder = thread::Builder::new().name("mux-worker".into());
         #[cfg(test)]
         let builder = match self.stack {
             Some(stack) => builder.stack_size(stack),
             None => builder,
         };
-        let started = builder.spawn(move || pool.work());
-        let Err(error) = started else { return Ok(()) };
-        let mut queue = self.pool.lock();
-        queue.threads -= 1;
-        if self.most != usize::MAX && queue.threads > 0 {
-            return Ok(());
+        let pool = Arc::clone(&self.pool);
+        match builder.spawn(move || pool.work()) {
+            Ok(_) => queue.threads += 1,
+            // A pool's other threads come to it.
+            Err(_) if self.most != usize::MAX && queue.threads > 0 => {}
+            Err(error) => return Err(NoThread { error, _job: queue.jobs.pop_back() }),
         }
-        Err(NoThread { error, _job: queue.jobs.pop_back() })
+        Ok(())
     }
 }
 
@@ -103,8 +102,9 @@ impl Pool {
     }
 
     fn work(&self) {
+        // Jobs catch the panics of what they run; one of their own must not cost the pool a thread.
         while let Some(job) = self.next_job() {
-            job();
+            let _ = panic::catch_unwind(AssertUnwindSafe(job));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Outbox -> bytes, in batches. Holds what is taken until the stream has taken it.
 
-use crate::connection::Shared;
 use crate::outbox::Batch;
+use crate::shared::Shared;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};

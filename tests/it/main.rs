@@ -8,6 +8,7 @@ mod demo;
 mod duplex;
 mod errors;
 mod hostile_peer;
+mod notifies;
 mod script;
 mod shutdown;
 mod skew;

@@ -2,8 +2,13 @@
 
 use crate::demo::{DemoClient, DemoServer, Desk, reach, until};
 use mux::{CallError, CloseReason, Connection, Error, Refusal, Server, Workers};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 #[tokio::test]
 async fn close_tells_both_ends_why() {
@@ -112,4 +117,49 @@ fn a_runtime_that_ends_tells_waiting_threads() {
     }
     runtime.shutdown_background();
     assert!(matches!(waiting.join().unwrap(), Err(Error::Call(CallError::Closed(_)))));
+}
+
+/// Counts how often it is read.
+struct Counted(DuplexStream, Arc<AtomicUsize>);
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        self.1.fetch_add(1, SeqCst);
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_peer_to_hang_up_takes_no_turns() {
+    let (here, _silent) = tokio::io::duplex(65536);
+    let reads = Arc::new(AtomicUsize::new(0));
+    let asking = Connection::builder().open(Counted(here, Arc::clone(&reads)));
+    // Its deadline comes while the closed connection lingers.
+    let call = asking.client::<DemoClient>().echo("x").timeout(Duration::from_millis(100)).send();
+    asking.close();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(call.await.is_err());
+    assert!(reads.load(SeqCst) < 20, "{reads:?}");
 }

@@ -20,6 +20,13 @@ pub(crate) struct Ticket {
     generation: u32,
 }
 
+impl Ticket {
+    /// Generations count up, and wrap round.
+    fn is_older(self, other: Ticket) -> bool {
+        (self.generation.wrapping_sub(other.generation) as i32) < 0
+    }
+}
+
 /// A transaction to be made.
 #[derive(Debug)]
 pub(crate) struct Request<'w, W> {
@@ -219,29 +226,36 @@ impl<W> Calls<W> {
         self.unanswered.insert(xid, Unanswered { row: Some(index), large });
     }
 
-    /// Sends what waited, as far as there is room now.
+    /// Sends what waited, as far as there is room now: of the two queues' fronts the older first, so
+    /// that neither starves the other of slots.
     pub(crate) fn pump(&mut self, peer: &Settings, now: Millis, out: &mut Outbox) {
-        while let Some(index) = self.next_queued(true, peer) {
-            self.send(index, now, out);
+        while let Some(ticket) = self.next_queued(peer) {
+            self.send(ticket.index, now, out);
         }
-        while let Some(index) = self.next_queued(false, peer) {
-            self.send(index, now, out);
-        }
+    }
+
+    fn next_queued(&mut self, peer: &Settings) -> Option<Ticket> {
+        let small = live_front(&mut self.small_queue, &self.rows);
+        let large = live_front(&mut self.large_queue, &self.rows);
+        let [small, large] = [small, large].map(|front| front.filter(|&(_, len)| self.has_room(len, peer)));
+        let queue = match (small, large) {
+            (Some((small, _)), Some((large, _))) if small.is_older(large) => &mut self.small_queue,
+            (_, Some(_)) => &mut self.large_queue,
+            (Some(_), None) => &mut self.small_queue,
+            (None, None) => return None,
+        };
+        queue.pop_front()
     }
 
     /// Sends the notifies that waited, as far as there is credit now. Returns whom to wake.
     pub(crate) fn pump_notifies(&mut self, peer: &Settings, purse: &mut Purse, out: &mut Outbox) -> Vec<W> {
         let mut wakers = Vec::new();
-        while let Some(&ticket) = self.notify_queue.front() {
-            let len = queued_len(&self.rows, ticket);
-            if len.is_some_and(|len| !may_notify(len, peer, purse)) {
+        while let Some((ticket, len)) = live_front(&mut self.notify_queue, &self.rows) {
+            if !may_notify(len, peer, purse) {
                 break;
             }
             self.notify_queue.pop_front();
-            if len.is_none() {
-                continue;
-            }
-            let Some(row) = self.get_mut(ticket) else { continue };
+            let row = &mut self.rows[ticket.index as usize];
             if let State::Queued(message) = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) {
                 wakers.extend(row.waker.take());
                 send_notify(message, purse, out);
@@ -262,22 +276,6 @@ impl<W> Calls<W> {
             }
         }
         wakers
-    }
-
-    fn next_queued(&mut self, large: bool, peer: &Settings) -> Option<u32> {
-        loop {
-            let queue = if large { &mut self.large_queue } else { &mut self.small_queue };
-            let ticket = *queue.front()?;
-            let len = queued_len(&self.rows, ticket);
-            if len.is_some_and(|len| !self.has_room(len, peer)) {
-                return None;
-            }
-            let queue = if large { &mut self.large_queue } else { &mut self.small_queue };
-            queue.pop_front();
-            if len.is_some() {
-                return Some(ticket.index);
-            }
-        }
     }
 
     pub(crate) fn has_queued(&self) -> bool {
@@ -459,6 +457,17 @@ fn leave_tombstone(unanswered: &mut XidMap<Unanswered>, xid: Xid, out: &mut Outb
         entry.row = None;
         out.message(&Frame::Cancel { xid });
     }
+}
+
+/// The first of a queue that still waits, and the length of its body.
+fn live_front<W>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W>>) -> Option<(Ticket, usize)> {
+    while let Some(&ticket) = queue.front() {
+        if let Some(len) = queued_len(rows, ticket) {
+            return Some((ticket, len));
+        }
+        queue.pop_front();
+    }
+    None
 }
 
 fn queued_len<W>(rows: &Slab<Row<W>>, ticket: Ticket) -> Option<usize> {

@@ -60,10 +60,15 @@ impl Granter {
         within
     }
 
+    /// All that arrived was consumed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.arrived == self.consumed
+    }
+
     /// Counts what was consumed; the new total once half a window can be granted.
     pub(crate) fn consume(&mut self, cost: u64) -> Option<u64> {
         self.consumed += cost;
-        let total = self.consumed + self.window;
+        let total = self.consumed.saturating_add(self.window);
         let worthwhile = total - self.granted >= self.window / 2;
         worthwhile.then(|| {
             self.granted = total;

@@ -88,6 +88,9 @@ pub(crate) struct End<'a> {
     pub(crate) detail: &'a [u8],
 }
 
+/// Longest HELLO, in bytes.
+const MAX_HELLO: usize = 64 << 10;
+
 /// Kinds from here up may be skipped by who does not know them.
 const FIRST_SKIPPABLE: u64 = 64;
 
@@ -112,6 +115,10 @@ impl<'a> Frame<'a> {
         let kind = input.uint("kind")?;
         if kind >= FIRST_SKIPPABLE {
             return Ok(Frame::Skipped { kind });
+        }
+        // The one frame that is not borrowed: what it names is kept.
+        if kind == 0 && bytes.len() > MAX_HELLO {
+            return Err(BadFrame(format!("hello of {} bytes exceeds the limit of {MAX_HELLO}", bytes.len())));
         }
         let frame = input.fields(kind, len - 1)?;
         if !input.rest.is_empty() {

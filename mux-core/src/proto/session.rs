@@ -381,9 +381,9 @@ impl<W, H> Session<W, H> {
         self.serving.is_live(xid)
     }
 
-    /// The request is answered, or its asker or its time gave it up.
+    /// The request's asker, its time or the connection gave it up before it was answered.
     pub(crate) fn is_stopped(&self, xid: Xid) -> bool {
-        !self.serving.is_live(xid) || self.serving.stopped(xid).is_some()
+        self.phase == Phase::Closed || self.serving.stopped(xid).is_some()
     }
 
     /// The request's one answer. Returns the value's buffer where it was not kept.
@@ -471,7 +471,12 @@ impl<W, H> Session<W, H> {
 
     /// Draining, and nothing is left to wait for.
     pub(crate) fn is_drained(&self) -> bool {
-        self.phase == Phase::Draining && self.serving.is_empty() && self.calls.unanswered() == 0
+        let idle = self.serving.is_empty() && self.granter.is_settled() && self.calls.unanswered() == 0;
+        self.phase == Phase::Draining && idle
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.phase == Phase::Draining
     }
 
     pub(crate) fn is_greeted(&self) -> bool {

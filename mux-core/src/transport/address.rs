@@ -182,15 +182,13 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
+    /// The background thread of a program without a runtime could not be started.
+    Runtime(io::Error),
 }
 
 impl ConnectError {
     pub(crate) fn failed(address: &Address, source: io::Error) -> ConnectError {
         ConnectError::Io { address: address.clone(), source }
-    }
-
-    pub(crate) fn no_runtime(source: io::Error) -> ConnectError {
-        ConnectError::Io { address: Address::Exec(vec!["background runtime".into()]), source }
     }
 }
 
@@ -199,6 +197,7 @@ impl fmt::Display for ConnectError {
         match self {
             ConnectError::Address(error) => error.fmt(f),
             ConnectError::Io { address, source } => write!(f, "{address}: {source}"),
+            ConnectError::Runtime(source) => write!(f, "no background runtime: {source}"),
         }
     }
 }
@@ -207,7 +206,7 @@ impl StdError for ConnectError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             ConnectError::Address(_) => None,
-            ConnectError::Io { source, .. } => Some(source),
+            ConnectError::Io { source, .. } | ConnectError::Runtime(source) => Some(source),
         }
     }
 }

@@ -15,9 +15,9 @@ pub use memory::pair;
 #[cfg(unix)]
 pub use pipe::{PipeStream, pipe_pair, stdio};
 
-#[cfg(feature = "process")]
-use crate::connection::Peer;
 use crate::connection::{Builder, Connection};
+#[cfg(feature = "process")]
+use crate::peer::Peer;
 use crate::proto::xid::Side;
 use std::io;
 

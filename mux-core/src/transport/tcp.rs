@@ -1,6 +1,6 @@
 //! TCP, without Nagle's delay: a frame is a whole message, and nothing follows it soon.
 
-use crate::connection::Peer;
+use crate::peer::Peer;
 use std::io;
 pub(super) use tokio::net::TcpListener;
 use tokio::net::TcpStream;

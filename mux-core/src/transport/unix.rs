@@ -1,10 +1,11 @@
 //! Unix sockets: for their owner only, and never a live one replaced.
 
-use crate::connection::{Credentials, Peer};
+use crate::peer::{Credentials, Peer};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::{UnixListener, UnixStream};
 
 pub(super) async fn connect(path: &Path) -> io::Result<(UnixStream, Peer)> {
@@ -77,11 +78,11 @@ async fn refuse_live(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A name of our own beside the final one: a rename within a folder is atomic.
+/// A short name of our own in the same folder: a rename within a folder is atomic.
 fn draft_path(path: &Path) -> PathBuf {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(format!(".{}", std::process::id()));
-    draft.into()
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!(".{:x}.{count:x}", std::process::id()))
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -113,7 +113,7 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (attrs, doc) = (method.client_attrs(), default_doc(scope, method));
     let (ident, twin) = (names::generated(&method.ident), names::local_method(&method.ident));
     let ask = match &method.reply {
-        Reply::None => tokens!(notify),
+        Reply::None => tokens!(transaction),
         Reply::Value(ty) | Reply::Bytes(ty) => pointing_at(ty.span(), tokens!(transaction)),
         Reply::Result(ty) => pointing_at(ty.span(), tokens!(transaction_result::<#ty>)),
     };

@@ -160,7 +160,7 @@ impl InventoryClient {
     pub fn log(&self, line: String) -> ::mux::__private::Call<()> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.notify(
+                mux.transaction(
                     __InventoryMethods::LOG,
                     |args| {
                         args.begin(1u32);

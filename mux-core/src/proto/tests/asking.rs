@@ -420,3 +420,25 @@ fn a_version_that_is_not_spoken_is_told_to_those_who_wait() {
     assert_eq!(client.expect_end(call), Terminal::Closed { sent: true });
     assert_eq!(client.said().last(), Some(&Goaway(0, GoawayCode::Version)));
 }
+
+#[test]
+fn small_calls_are_not_starved_of_slots_by_large_ones() {
+    let mut pair = Pair::greeted(Settings::FLOOR, roomy(64 << 10, 8 << 20));
+    pair.client.calls(16, ADD.of(LARGE));
+    let before = pair.client.call(ADD.of(LARGE));
+    let small = pair.client.call(ADD);
+    for _ in 0..2 {
+        pair.client.call(ADD.of(LARGE));
+        pair.drive();
+        let xid = pair.server.expect_request(ADD.of(LARGE));
+        pair.server.reply(xid, &[1]);
+        pair.drive();
+    }
+    pair.client.expect_waiting(before);
+    pair.client.expect_waiting(small);
+    for _ in 0..15 {
+        pair.server.expect_request(ADD.of(LARGE));
+    }
+    // The large one was first, and the small one came before all that followed.
+    pair.server.expect_request(ADD);
+}

@@ -137,3 +137,15 @@ fn a_ping_does_not_overtake_the_hello() {
     pair.drive();
     assert_eq!(pair.server.breach, None);
 }
+
+#[test]
+fn a_hello_is_not_read_beyond_64_kib() {
+    let mut bytes = vec![0x95, 0, 0xa3, b'm', b'u', b'x', 1, 0, 0x81, 0xa8];
+    bytes.extend_from_slice(b"services");
+    let count: u32 = 40_000;
+    bytes.push(0xdf);
+    bytes.extend_from_slice(&count.to_be_bytes());
+    (0..count).for_each(|_| bytes.extend_from_slice(&[0xa0, 0]));
+    let refused = Frame::decode(&bytes).unwrap_err();
+    assert_eq!(refused.0, "hello of 80023 bytes exceeds the limit of 65536");
+}

@@ -1,0 +1,413 @@
+//! What a connection's driver, callers and handlers share: the one lock, and the one close path.
+
+use crate::demux::{Owed, Router};
+use crate::error::CloseReason;
+use crate::outbox::Outbox;
+use crate::peer::Peer;
+use crate::proto::Millis;
+use crate::proto::calls::{Request, Terminal, Ticket};
+use crate::proto::fault::GoawayCode;
+use crate::proto::session::{Answer, Breach, Closing, Session};
+use crate::proto::xid::Xid;
+use crate::workers::WorkerThreads;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// As good as for ever, in milliseconds: thirty years. It can be added to any instant.
+const FAR: Millis = 30 * 365 * 24 * 60 * 60 * 1000;
+
+/// What stops a running handler.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    /// Absent where a cancel must not stop it.
+    pub(crate) abort: Option<AbortHandle>,
+    /// Made when the handler asks for it.
+    pub(crate) token: Option<CancellationToken>,
+}
+
+impl Running {
+    pub(crate) fn stop(self) {
+        if let Some(token) = self.token {
+            token.cancel();
+        }
+        if let Some(abort) = self.abort {
+            abort.abort();
+        }
+    }
+}
+
+/// How far a connection is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    Closed,
+    /// Its last byte is written, its stream dropped.
+    Gone,
+}
+
+/// What a connection's driver, callers and handlers share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    router: Arc<Router>,
+    workers: Arc<WorkerThreads>,
+    peer: Peer,
+    reveal_traces: bool,
+    epoch: Instant,
+    stage: watch::Sender<Stage>,
+}
+
+/// All that the lock guards.
+pub(crate) struct State {
+    pub(crate) session: Session<Waker, Running>,
+    pub(crate) outbox: Outbox,
+    /// Wakes the driver.
+    pub(crate) driver: Option<Waker>,
+    /// The driver has taken up the duty to write what is in the outbox.
+    pub(crate) flushing: bool,
+    /// When the driver is to look at deadlines.
+    pub(crate) timer: Option<Millis>,
+    /// The driver is to look at what changed here, written or not.
+    wake_driver: bool,
+    pub(crate) closed: Option<CloseReason>,
+    /// The peer sends no more.
+    pub(crate) half_closed: bool,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        (session, outbox): (Session<Waker, Running>, Outbox),
+        router: Arc<Router>,
+        workers: Arc<WorkerThreads>,
+        peer: Peer,
+        reveal_traces: bool,
+    ) -> Shared {
+        Shared {
+            state: Mutex::new(State::new(session, outbox)),
+            router,
+            workers,
+            peer,
+            reveal_traces,
+            epoch: Instant::now(),
+            stage: watch::Sender::new(Stage::Open),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // No code of a user runs under the lock, and no code of ours leaves it half-changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the state, then sees to it that the driver writes what was queued.
+    fn act<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let driver = state.claim_flush();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    pub(crate) fn router(&self) -> &Router {
+        &self.router
+    }
+
+    pub(crate) fn workers(&self) -> &WorkerThreads {
+        &self.workers
+    }
+
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn reveals_traces(&self) -> bool {
+        self.reveal_traces
+    }
+
+    /// Now, in the session's time.
+    pub(crate) fn now(&self) -> Millis {
+        self.at(Instant::now())
+    }
+
+    pub(crate) fn at(&self, instant: Instant) -> Millis {
+        millis(instant.saturating_duration_since(self.epoch).as_millis())
+    }
+
+    /// The first millisecond that is not before `deadline`.
+    pub(crate) fn deadline(&self, deadline: Instant) -> Millis {
+        millis(deadline.saturating_duration_since(self.epoch).as_nanos().div_ceil(1_000_000))
+    }
+
+    pub(crate) fn instant(&self, at: Millis) -> Instant {
+        self.epoch + Duration::from_millis(at.min(FAR))
+    }
+
+    // For callers.
+
+    /// Hands a request over to the session. `None` for a notify that has left already.
+    pub(crate) fn open(&self, request: Request<'_, Waker>, notify: bool) -> Result<Option<Ticket>, Terminal> {
+        let deadline = request.deadline;
+        let now = deadline.map_or(0, |_| self.deadline(Instant::now()));
+        self.act(|state| {
+            let ticket = if notify {
+                state.session.notify(request, now, &mut state.outbox)?
+            } else {
+                Some(state.session.open(request, now, &mut state.outbox)?)
+            };
+            state.look_at(deadline);
+            Ok(ticket)
+        })
+    }
+
+    /// The call's end, or a promise to wake.
+    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Terminal> {
+        let mut state = self.lock();
+        if let Some(terminal) = state.session.take_done(ticket) {
+            return Poll::Ready(terminal);
+        }
+        if state.session.waker(ticket).is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return Poll::Pending;
+        }
+        drop(state);
+        // Cloning and dropping a waker may run anyone's code.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if let Some(terminal) = state.session.take_done(ticket) {
+            return Poll::Ready(terminal);
+        }
+        let before = state.session.set_waker(ticket, waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    pub(crate) fn abandon(&self, ticket: Ticket) {
+        let now = self.now();
+        let waker = self.act(|state| state.session.abandon(ticket, now, &mut state.outbox));
+        drop(waker);
+    }
+
+    // For handlers.
+
+    pub(crate) fn park(&self, xid: Xid) {
+        self.lock().session.park(xid);
+    }
+
+    pub(crate) fn start(&self, xid: Xid) -> bool {
+        self.lock().session.start(xid)
+    }
+
+    pub(crate) fn attach(&self, xid: Xid, merge: impl FnOnce(Option<Running>) -> Running) -> Option<Running> {
+        self.lock().session.attach(xid, merge)
+    }
+
+    /// What fires when nobody wants the answer any more; `None` once it was given.
+    pub(crate) fn cancellation(&self, xid: Xid) -> Option<CancellationToken> {
+        let mut state = self.lock();
+        if state.closed.is_none() && !state.session.is_serving(xid) {
+            return None;
+        }
+        let token = CancellationToken::new();
+        let mut kept = token.clone();
+        let unwanted = state.session.attach(xid, |known| {
+            let known: Running = known.unwrap_or_default();
+            kept = known.token.clone().unwrap_or(token);
+            Running { token: Some(kept.clone()), ..known }
+        });
+        drop(state);
+        unwanted.into_iter().for_each(Running::stop);
+        Some(kept)
+    }
+
+    pub(crate) fn is_unwanted(&self, xid: Xid) -> bool {
+        self.lock().session.is_stopped(xid)
+    }
+
+    /// Sends answers, and pays credit back; one lock for all. Returns buffers for reuse.
+    pub(crate) fn answer(&self, answers: Vec<(Owed, Answer)>) -> Vec<Vec<u8>> {
+        let mut unread = false;
+        let spent = self.act(|state| {
+            let mut spent = Vec::with_capacity(answers.len());
+            for (owed, answer) in answers {
+                match owed {
+                    Owed::Answer(xid) => spent.push(state.session.finish(xid, answer, &mut state.outbox)),
+                    Owed::Credit(cost) => unread |= !state.pay_back(cost),
+                }
+            }
+            spent
+        });
+        if unread {
+            self.close_unread();
+        }
+        spent
+    }
+
+    /// A notify ended without a word.
+    pub(crate) fn pay_back(&self, cost: u64) {
+        if !self.act(|state| state.pay_back(cost)) {
+            self.close_unread();
+        }
+    }
+
+    fn close_unread(&self) {
+        let breach = Breach::unread_credit();
+        self.close(CloseReason::Protocol(breach.message), breach.code);
+    }
+
+    pub(crate) fn answer_dropped(&self, xid: Xid) {
+        self.act(|state| state.session.finish_unanswered(xid, &mut state.outbox));
+    }
+
+    // The end.
+
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.lock().session.is_greeted()
+    }
+
+    /// Times out the calls and handlers whose deadline has come.
+    pub(crate) fn expire(&self, now: Instant) {
+        let time = self.at(now);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.timer.is_none_or(|timer| timer > time) {
+            return;
+        }
+        let (expired, next) = state.session.expire(time, &mut state.outbox);
+        state.timer = next;
+        drop(guard);
+        expired.tell();
+    }
+
+    /// Ends the connection: every waiting call is told at once, every handler stopped, and the
+    /// driver writes what is queued and leaves. Only the first reason counts.
+    pub(crate) fn close(&self, reason: CloseReason, code: GoawayCode) {
+        let message = reason.goodbye();
+        self.end(reason, |session, outbox| session.close(code, &message, outbox));
+    }
+
+    /// As [`close`](Shared::close), and nothing more can be written.
+    pub(crate) fn abort(&self, reason: CloseReason) {
+        self.end(reason, Session::abort);
+    }
+
+    fn end(
+        &self,
+        reason: CloseReason,
+        end: impl FnOnce(&mut Session<Waker, Running>, &mut Outbox) -> Closing<Waker, Running>,
+    ) {
+        let closing = self.act(|state| {
+            state.wake_driver = true;
+            let closing = end(&mut state.session, &mut state.outbox);
+            state.closed.get_or_insert(reason);
+            closing
+        });
+        #[cfg(feature = "tracing")]
+        if !self.is_closed() {
+            tracing::debug!(peer = ?self.peer, reason = %self.close_reason(), "connection closed");
+        }
+        // Before anyone is told, who may ask.
+        self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
+        closing.tell();
+    }
+
+    pub(crate) fn drain(&self) {
+        let wakers = self.act(|state| {
+            state.wake_driver = true;
+            state.session.drain(&mut state.outbox)
+        });
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.stage.borrow() >= Stage::Closed
+    }
+
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        let state = self.lock();
+        let half_closed = if state.half_closed { CloseReason::Eof } else { CloseReason::Local };
+        state.closed.clone().unwrap_or(half_closed)
+    }
+
+    pub(crate) async fn until_closed(&self) {
+        // The sender lives in `self`: waiting cannot fail.
+        let _ = self.stage.subscribe().wait_for(|stage| *stage >= Stage::Closed).await;
+    }
+
+    pub(crate) async fn until_gone(&self) {
+        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::Gone).await;
+    }
+
+    pub(crate) fn gone(&self) {
+        self.stage.send_if_modified(|stage| advance(stage, Stage::Gone));
+    }
+}
+
+fn millis(count: u128) -> Millis {
+    count.try_into().unwrap_or(Millis::MAX)
+}
+
+fn advance(stage: &mut Stage, to: Stage) -> bool {
+    let changes = *stage < to;
+    *stage = to.max(*stage);
+    changes
+}
+
+impl State {
+    fn new(session: Session<Waker, Running>, outbox: Outbox) -> State {
+        State {
+            session,
+            outbox,
+            driver: None,
+            // The driver's first poll writes the hello.
+            flushing: true,
+            timer: None,
+            wake_driver: false,
+            closed: None,
+            half_closed: false,
+        }
+    }
+
+    /// Takes up the duty to flush for the driver, where there is something to write and nobody has
+    /// the duty yet. Returns the driver's waker if it is to be woken.
+    fn claim_flush(&mut self) -> Option<Waker> {
+        let unclaimed = !self.flushing && !self.outbox.is_empty();
+        self.flushing |= unclaimed;
+        let wake = std::mem::take(&mut self.wake_driver) || unclaimed;
+        wake.then(|| self.driver.clone()).flatten()
+    }
+
+    /// `false` where the peer reads none of its credit.
+    fn pay_back(&mut self, cost: u64) -> bool {
+        // There may be nothing to write, and a drain to end.
+        self.wake_driver |= self.session.is_draining();
+        self.session.finish_notify(cost, &mut self.outbox)
+    }
+
+    /// Has the driver look at deadlines no later than at `deadline`.
+    pub(crate) fn look_at(&mut self, deadline: Option<Millis>) {
+        if let Some(deadline) = deadline
+            && self.timer.is_none_or(|timer| deadline < timer)
+        {
+            self.timer = Some(deadline);
+            self.wake_driver = true;
+        }
+    }
+}
+
+impl Closing<Waker, Running> {
+    /// Wakes and stops them, outside the lock.
+    pub(crate) fn tell(self) {
+        self.wakers.into_iter().for_each(Waker::wake);
+        self.handles.into_iter().for_each(Running::stop);
+    }
+}
