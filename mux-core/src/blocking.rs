@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 thread_local! {
@@ -25,10 +26,20 @@ struct Unpark {
 }
 
 impl Unpark {
-    fn park(&self) {
+    fn here() -> Arc<Unpark> {
+        Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) })
+    }
+
+    /// Parks until woken, or until then: `false`.
+    fn park(&self, until: Option<Instant>) -> bool {
         while !self.woken.swap(false, Ordering::Acquire) {
-            thread::park();
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                Some(Duration::ZERO) => return false,
+                Some(left) => thread::park_timeout(left),
+                None => thread::park(),
+            }
         }
+        true
     }
 }
 
@@ -45,17 +56,24 @@ impl Wake for Unpark {
 
 /// Parks this thread until the future is ready.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    match block_on_until(future, None) {
+        Some(output) => output,
+        None => unreachable!("there is no time to run out"),
+    }
+}
+
+/// Parks this thread until the future is ready, or until then: `None`.
+pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
     let mut future = pin!(future);
     // One for each use of this function that is under way here, as they nest.
-    let unpark = UNPARK
-        .take()
-        .unwrap_or_else(|| Arc::new(Unpark { thread: thread::current(), woken: AtomicBool::new(false) }));
+    let unpark = UNPARK.take().unwrap_or_else(Unpark::here);
     let waker = Waker::from(Arc::clone(&unpark));
     let mut context = Context::from_waker(&waker);
     let output = loop {
         match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => break output,
-            Poll::Pending => unpark.park(),
+            Poll::Ready(output) => break Some(output),
+            Poll::Pending if unpark.park(until) => {}
+            Poll::Pending => break None,
         }
     };
     UNPARK.set(Some(unpark));

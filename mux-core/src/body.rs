@@ -4,6 +4,7 @@ use crate::buffer;
 use crate::descriptor::Encoding;
 use crate::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
 use crate::proto::fault::{Fault, FaultCode};
+use crate::proto::frame::nests_within;
 use crate::proto::session::Answer;
 use bytes::Bytes;
 use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
@@ -114,7 +115,7 @@ fn encode_result<T: Serialize + 'static>(value: &T, encoding: Encoding) -> Resul
 /// Decodes one whole value, `Vec<u8>` and `Bytes` from bin.
 pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, String> {
     let mut value: Option<T> = None;
-    let mut values = Values::new(bytes);
+    let mut values = Values::new(bytes)?;
     let slot = &mut value as &mut dyn Any;
     if let Some(slot) = slot.downcast_mut::<Option<Vec<u8>>>() {
         *slot = Some(values.next::<Bin<'_>>()?.0.into_owned());
@@ -133,7 +134,7 @@ pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(bytes: &Bytes) -> Res
     let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<Bytes>>() else {
         return decode(bytes);
     };
-    let mut values = Values::new(bytes);
+    let mut values = Values::new(bytes)?;
     *slot = Some(match values.next::<Bin<'_>>()?.0 {
         Cow::Borrowed(part) => bytes.slice_ref(part),
         Cow::Owned(copied) => copied.into(),
@@ -148,10 +149,14 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn new(bytes: &'a [u8]) -> Values<'a> {
+    /// Refuses what nests too deep, before any of it is decoded.
+    fn new(bytes: &'a [u8]) -> Result<Values<'a>, String> {
+        if !nests_within(bytes, MAX_DEPTH) {
+            return Err(format!("it nests deeper than {MAX_DEPTH} levels"));
+        }
         let mut input = rmp_serde::Deserializer::from_read_ref(bytes);
         input.set_max_depth(MAX_DEPTH);
-        Values { input }
+        Ok(Values { input })
     }
 
     fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
@@ -272,7 +277,9 @@ impl<'a> ArgsDecoder<'a> {
         let mut rest: &'a [u8] = frame;
         let left = rmp::decode::read_array_len(&mut rest)
             .map_err(|_| Refused::invalid_args("the arguments are not an array"))?;
-        Ok(ArgsDecoder { frame, values: Values::new(rest), left })
+        let values =
+            Values::new(rest).map_err(|why| Refused::invalid_args(format!("the arguments: {why}")))?;
+        Ok(ArgsDecoder { frame, values, left })
     }
 
     /// The next argument. A missing one is `None` where `T` is an `Option`.
@@ -479,6 +486,7 @@ pub trait Fallible: Sized {
 #[derive(Debug)]
 pub struct FaultParts(Fault);
 
+#[diagnostic::do_not_recommend]
 impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     type App = E;
 
@@ -668,6 +676,33 @@ mod tests {
         let mut deep = vec![0x91; 5000];
         deep.push(0xc0);
         assert!(decode::<IgnoredAny>(&deep).is_err());
+    }
+
+    #[test]
+    fn nested_variants_are_refused_not_followed() {
+        #[derive(Debug, Serialize, Deserialize)]
+        enum Tree {
+            Leaf,
+            Node(Box<Tree>),
+        }
+        let deep = |levels: usize| {
+            let mut bytes = b"\x81\xa4Node".repeat(levels);
+            bytes.extend_from_slice(b"\xa4Leaf");
+            bytes
+        };
+        assert!(decode::<Tree>(&deep(100)).is_ok());
+        let error = decode::<Tree>(&deep(100_000)).unwrap_err();
+        assert_eq!(error, "it nests deeper than 128 levels");
+        let mut args = vec![0x91];
+        args.extend(deep(100_000));
+        assert!(ArgsDecoder::new(&Bytes::from(args)).is_err());
+    }
+
+    #[test]
+    fn a_long_flat_body_does_not_nest() {
+        let rows: Vec<(u32, Vec<u32>)> = (0..1000).map(|n| (n, vec![n; 10])).collect();
+        let encoded = encode_result(&rows, Encoding::Named).unwrap();
+        assert_eq!(decode::<Vec<(u32, Vec<u32>)>>(&encoded).unwrap(), rows);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Limits {
 /// How long this end waits for its peer. `Duration::MAX` is for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// For the peer's hello. Default 10 s.
+    /// To connect, and again for the peer's hello. Default 10 s.
     pub handshake: Duration,
     /// Silence after which the peer is pinged. Default 15 s.
     pub ping_after: Duration,

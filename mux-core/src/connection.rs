@@ -15,6 +15,7 @@ use crate::shared::{Running, Shared};
 use crate::workers::WorkerThreads;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A connection to another program: both of its ends may ask, and both may answer.
@@ -166,6 +167,10 @@ impl Builder {
     pub fn times(mut self, times: Times) -> Builder {
         self.times = times;
         self
+    }
+
+    pub(crate) fn time_to_connect(&self) -> Duration {
+        self.times.tellable().handshake
     }
 
     /// Where plain `fn` methods run.

@@ -117,6 +117,10 @@ impl<T, E> LocalCall<T, E> {
         self.method
     }
 
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     pub(crate) fn deadline_mut(&mut self) -> &mut Option<Instant> {
         &mut self.deadline
     }

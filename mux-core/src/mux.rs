@@ -23,6 +23,9 @@ use std::task::{self, Poll, ready};
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// How long a plain thread waits, after its deadline, to be told of it.
+const WAIT_GRACE: Duration = Duration::from_millis(100);
+
 /// The asking half of a connection: what a client holds. Cheap to clone.
 #[derive(Clone)]
 pub struct Mux(Hold);
@@ -208,6 +211,14 @@ impl<T, E> Call<T, E> {
         Call { way: Way::Local(LocalCall::blocking(method, context, job)), value: PhantomData }
     }
 
+    fn deadline(&self) -> Option<Instant> {
+        match &self.way {
+            Way::Remote(remote) => remote.deadline,
+            Way::Local(local) => local.deadline(),
+            Way::Failed(_) => None,
+        }
+    }
+
     /// Gives the call so much time, from now. The other side is told and stops its handler then;
     /// this side fails with [`CallError::TimedOut`] whatever the other does. Times are kept in
     /// milliseconds.
@@ -245,7 +256,8 @@ impl<T, E> Call<T, E> {
 
 impl<T: DeserializeOwned + 'static, E> Call<T, E> {
     /// Sends the call now, or as soon as the other side has room, without being polled. Await it or
-    /// wait for it later. Dropped, it cancels the transaction.
+    /// wait for it later. Dropped, it cancels the transaction. A notify that was sent goes its way,
+    /// whoever drops it; await it to be held back where the other side takes no more now.
     ///
     /// Neither blocks nor needs a runtime.
     pub fn send(mut self) -> Call<T, E> {
@@ -266,12 +278,16 @@ impl<T: DeserializeOwned + 'static, E> Call<T, E> {
     ///
     /// # Panics
     /// In an async task, which it would block: await the call there.
-    pub fn wait(self) -> Result<T, Error<E>> {
+    #[track_caller]
+    pub fn wait(mut self) -> Result<T, Error<E>> {
         assert!(
             blocking::may_block(),
             "`Call::wait` would block an async task; write `.await` instead, or call it from `spawn_blocking` or a plain `fn` method"
         );
-        blocking::block_on(self)
+        // The connection tells when the time is over; this is for one whose runtime does not run.
+        let until = self.deadline().map(|deadline| deadline.into_std() + WAIT_GRACE);
+        let waited = blocking::block_on_until(&mut self, until);
+        waited.unwrap_or_else(|| Err(CallError::TimedOut { sent: true }.into()))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder
 use crate::error::{CloseReason, Refused};
 use crate::outbox::SMALL;
 use crate::proto::Millis;
-use crate::proto::frame::Frame;
+use crate::proto::frame::{BadFrame, Frame};
 use crate::proto::hello::Settings;
 use crate::proto::session::{Action, Answer, Breach};
 use crate::shared::{Running, Shared, State};
@@ -186,7 +186,7 @@ impl Reader {
             let len = match codec::frame_len(prefix, limit) {
                 Ok(len) => len,
                 Err(bad) => {
-                    todo.over = Some(Over::Breach(bad.into()));
+                    todo.over = Some(Over::Breach(too_long(bad, state)));
                     break;
                 }
             };
@@ -275,6 +275,13 @@ impl Reader {
             Dispatch::spawn(others, shared);
         }
     }
+}
+
+fn too_long(bad: BadFrame, state: &State) -> Breach {
+    if state.session.is_greeted() {
+        return bad.into();
+    }
+    BadFrame(format!("{bad}, before any hello: this may be no mux peer")).into()
 }
 
 /// How many frames this pass takes: a quarter of what is buffered, within bounds.

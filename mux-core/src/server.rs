@@ -98,7 +98,8 @@ impl Server {
         self
     }
 
-    /// Connections held at once; further ones wait in the listener's queue. Default 1024.
+    /// Connections held at once. Further ones wait in the listener's queue, and give up after their
+    /// own time for the handshake. Default 1024.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.max_connections = Some(connections.max(1));
@@ -156,7 +157,7 @@ impl Server {
         output
     }
 
-    /// Serves for ever.
+    /// Serves for ever, or until the future is dropped.
     pub async fn run(self) -> Infallible {
         self.run_until(std::future::pending()).await
     }
@@ -261,7 +262,12 @@ impl Builder {
         &self,
         address: impl TryInto<Address, Error: Into<ConnectError>>,
     ) -> Result<Connection, ConnectError> {
-        transport::connect(self, &address.try_into().map_err(Into::into)?).await
+        let address = address.try_into().map_err(Into::into)?;
+        let connecting = transport::connect(self, &address);
+        match tokio::time::timeout(self.time_to_connect(), connecting).await {
+            Ok(connected) => connected,
+            Err(_) => Err(ConnectError::failed(&address, io::ErrorKind::TimedOut.into())),
+        }
     }
 
     /// As [`connect`](Builder::connect), on a plain thread of a program without a runtime: one
@@ -283,7 +289,7 @@ impl Builder {
         let address = address.try_into().map_err(Into::into)?;
         let runtime = blocking::background().map_err(ConnectError::Runtime)?;
         let builder = self.clone();
-        let connecting = runtime.spawn(async move { transport::connect(&builder, &address).await });
+        let connecting = runtime.spawn(async move { builder.connect(address).await });
         blocking::block_on(connecting)
             .unwrap_or_else(|error| Err(ConnectError::Runtime(io::Error::other(error))))
     }

@@ -147,3 +147,16 @@ async fn plain_methods_run_on_threads_of_our_own() {
     let asking = Connection::builder().open(here);
     assert_eq!(asking.client::<RunsClient>().on().await.unwrap(), "mux-worker");
 }
+
+#[test]
+fn a_wait_ends_in_time_though_its_runtime_stands_still() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (asking, answering) = runtime.block_on(async {
+        let reached = crate::demo::reach();
+        (reached.asking, reached.answering)
+    });
+    // Nobody drives the runtime now.
+    let call = asking.client::<DemoClient>().echo("x").timeout(Duration::from_millis(20));
+    assert!(matches!(call.wait(), Err(Error::Call(CallError::TimedOut { .. }))));
+    drop(answering);
+}

@@ -76,6 +76,8 @@ struct Row<W> {
 #[derive(Debug)]
 enum State {
     Queued(Message),
+    /// A notify that waits for credit. It lies in its queue, and goes even if its caller does.
+    Posted,
     /// The buffer held the arguments and will hold the value.
     Waiting {
         xid: Xid,
@@ -108,7 +110,7 @@ pub(crate) struct Calls<W> {
     small_queue: VecDeque<Ticket>,
     large_queue: VecDeque<Ticket>,
     /// Notifies waiting for credit.
-    notify_queue: VecDeque<Ticket>,
+    notify_queue: VecDeque<(Ticket, Message)>,
     next_xid: Xid,
     next_generation: u32,
     /// Sum of the large bodies the peer has not answered.
@@ -187,9 +189,8 @@ impl<W> Calls<W> {
             send_notify(message, purse, out);
             return Ok(None);
         }
-        let ticket =
-            self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Queued(message) });
-        enqueue(&mut self.notify_queue, &self.rows, ticket);
+        let ticket = self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Posted });
+        self.notify_queue.push_back((ticket, message));
         Ok(Some(ticket))
     }
 
@@ -250,18 +251,20 @@ impl<W> Calls<W> {
     /// Sends the notifies that waited, as far as there is credit now. Returns whom to wake.
     pub(crate) fn pump_notifies(&mut self, peer: &Settings, purse: &mut Purse, out: &mut Outbox) -> Vec<W> {
         let mut wakers = Vec::new();
-        while let Some((ticket, len)) = live_front(&mut self.notify_queue, &self.rows) {
-            if !may_notify(len, peer, purse) {
-                break;
-            }
-            self.notify_queue.pop_front();
-            let row = &mut self.rows[ticket.index as usize];
-            if let State::Queued(message) = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) {
-                wakers.extend(row.waker.take());
-                send_notify(message, purse, out);
-            }
+        while let Some((ticket, message)) =
+            self.notify_queue.pop_front_if(|(_, message)| may_notify(message.body.len(), peer, purse))
+        {
+            send_notify(message, purse, out);
+            // Whoever sent it may have gone: it has nothing to wait for.
+            wakers.extend(self.end_posted(ticket, Terminal::Sent));
         }
         wakers
+    }
+
+    fn end_posted(&mut self, ticket: Ticket, terminal: Terminal) -> Option<W> {
+        let row = self.get_mut(ticket)?;
+        row.state = State::Done(terminal);
+        row.waker.take()
     }
 
     /// Refuses what waits and will never fit; for when the peer's limits become known.
@@ -273,6 +276,12 @@ impl<W> Calls<W> {
             {
                 row.state = State::Done(Terminal::Fault(fault));
                 wakers.extend(row.waker.take());
+            }
+        }
+        for (ticket, message) in std::mem::take(&mut self.notify_queue) {
+            match too_large(message.body.len(), limit) {
+                Some(fault) => wakers.extend(self.end_posted(ticket, Terminal::Fault(fault))),
+                None => self.notify_queue.push_back((ticket, message)),
             }
         }
         wakers
@@ -316,8 +325,14 @@ impl<W> Calls<W> {
                 true
             }
             State::Queued(_) => false,
+            State::Posted => {
+                let generation = row.generation;
+                self.notify_queue.retain(|(ticket, _)| *ticket != Ticket { index, generation });
+                false
+            }
             State::Done(_) => return None,
         };
+        let row = &mut self.rows[index as usize];
         row.state = State::Done(terminal(sent));
         row.waker.take()
     }
@@ -347,8 +362,8 @@ impl<W> Calls<W> {
         self.rows.get_mut(ticket.index as usize).filter(|row| row.generation == ticket.generation)
     }
 
-    /// The caller is gone. What was not sent is never sent; what was is cancelled. Returns what must
-    /// be dropped outside the lock.
+    /// The caller is gone. A request that was not sent is never sent; one that was is cancelled; a
+    /// notify goes its way. Returns what must be dropped outside the lock.
     pub(crate) fn abandon(&mut self, ticket: Ticket, out: &mut Outbox) -> Option<W> {
         self.get_mut(ticket)?;
         let row = self.rows.remove(ticket.index as usize);
@@ -383,9 +398,12 @@ impl<W> Calls<W> {
 
     /// Refuses everything that still waits for room.
     pub(crate) fn refuse_queued(&mut self, fault: &Fault) -> Vec<W> {
-        let queues = [&mut self.small_queue, &mut self.large_queue, &mut self.notify_queue];
+        let queues = [&mut self.small_queue, &mut self.large_queue];
         let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
         let mut wakers = Vec::new();
+        for (ticket, _) in std::mem::take(&mut self.notify_queue) {
+            wakers.extend(self.end_posted(ticket, Terminal::Fault(fault.clone())));
+        }
         for ticket in queued {
             if let Some(row) = self.get_mut(ticket)
                 && matches!(row.state, State::Queued(_))
@@ -413,7 +431,7 @@ impl<W> Calls<W> {
         for (_, row) in &mut self.rows {
             let sent = match row.state {
                 State::Waiting { xid, .. } => xid <= self.last_sent,
-                State::Queued(_) => false,
+                State::Queued(_) | State::Posted => false,
                 State::Done(_) => continue,
             };
             row.state = State::Done(Terminal::Closed { sent });

@@ -412,6 +412,39 @@ impl<'a> Input<'a> {
     }
 }
 
+/// Whether a body nests no deeper than `most`. What is malformed is for its decoder to refuse.
+///
+/// The decoder has a limit of its own, which does not count the variants of an enum.
+pub(crate) fn nests_within(body: &[u8], most: usize) -> bool {
+    // A level takes a byte at least.
+    if body.len() <= most {
+        return true;
+    }
+    let mut input = Input { rest: body };
+    let mut open: Vec<u64> = Vec::with_capacity(most);
+    while let Ok(values) = input.skip_one("body") {
+        if values == 0 {
+            close_full(&mut open);
+        } else if open.len() == most {
+            return false;
+        } else {
+            open.push(values);
+        }
+    }
+    true
+}
+
+/// Counts a value off the innermost container, and containers that are full off those around them.
+fn close_full(open: &mut Vec<u64>) {
+    while let Some(left) = open.last_mut() {
+        *left -= 1;
+        if *left > 0 {
+            return;
+        }
+        open.pop();
+    }
+}
+
 fn bad(what: &str, expected: &str) -> BadFrame {
     BadFrame(format!("{what} is not {expected}"))
 }

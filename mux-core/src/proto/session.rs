@@ -250,7 +250,10 @@ impl<W, H> Session<W, H> {
             return Err(Breach { code: GoawayCode::Version, message });
         }
         if hello.side == self.side {
-            return Err(breach(format!("both ends claim to be the {} one", side_name(self.side))));
+            return Err(breach(format!(
+                "both ends claim to be the {} one: one has to open, the other to accept",
+                side_name(self.side)
+            )));
         }
         self.greeted = true;
         self.peer = hello.settings.clone();
