@@ -181,7 +181,8 @@ fn call(scope: &Scope<'_>, method: &Method) -> TokenStream {
         Reply::None => tokens!(#private::Call<()>),
         Reply::Value(ty) | Reply::Bytes(ty) => tokens!(#private::Call<#ty>),
         Reply::Result(ty) => {
-            tokens!(#private::Call<<#ty as #private::Returned>::Ok, <#ty as #private::Returned>::App>)
+            let returned = pointing_at(ty.span(), tokens!(<#ty as #private::Returned>));
+            tokens!(#private::Call<#returned::Ok, #returned::App>)
         }
     }
 }
@@ -318,6 +319,6 @@ fn bridge_reply(scope: &Scope<'_>, method: &Method) -> TokenStream {
     match &method.reply {
         Reply::None => tokens!(#returned; #private::Ok(())),
         Reply::Value(_) | Reply::Bytes(_) => tokens!(#private::Ok(#returned)),
-        Reply::Result(_) => tokens!(#private::Returned::into_result(#returned)),
+        Reply::Result(ty) => pointing_at(ty.span(), tokens!(#private::Returned::into_result(#returned))),
     }
 }

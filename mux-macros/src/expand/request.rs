@@ -155,6 +155,7 @@ fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
         Reply::Bytes(_) => tokens!(#private::Outcome::bytes(&#returned)),
         Reply::Result(ty) => {
             let result = pointing_at(ty.span(), tokens!(#private::Outcome::result));
+            let returned = pointing_at(ty.span(), returned);
             tokens!(#result(#returned, #encoding))
         }
     };
