@@ -113,6 +113,21 @@ impl Connection {
 }
 
 /// Sets up a connection. One builder may open many.
+///
+/// ```
+/// # use mux_core as mux;
+/// use mux::{Builder, Limits, Times, Workers};
+/// use std::time::Duration;
+///
+/// # async fn open(stream: tokio::io::DuplexStream) {
+/// let builder = mux::Connection::builder()
+///     .limits(Limits { max_in_flight: 64, ..Limits::default() })
+///     .times(Times { ping_after: Duration::from_secs(60), ..Times::default() })
+///     .workers(Workers::Pool(8));
+/// let connection = builder.open(stream);
+/// # drop(connection);
+/// # }
+/// ```
 #[derive(Clone, Default)]
 pub struct Builder {
     services: Vec<Arc<dyn Service>>,

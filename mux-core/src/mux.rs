@@ -134,7 +134,22 @@ impl Mux {
 /// Its arguments are encoded already; it borrows nothing. It is sent when it is first polled. Dropped
 /// before that, it sends nothing; dropped later, it cancels the transaction on the other side.
 ///
-/// Cancel safe in the sense that dropping it loses nothing but its own answer.
+/// While it is held it keeps its connection open. Cancel safe in the sense that dropping it loses nothing
+/// but its own answer.
+///
+/// ```
+/// # use mux_core as mux;
+/// # use std::time::Duration;
+/// # async fn calls(call: impl Fn() -> mux::Call<u32>) -> Result<(), mux::Error> {
+/// let n = call().await?;
+/// let n = call().timeout(Duration::from_millis(200)).meta("tenant", "eu").await?;
+/// let sent = call().send(); // on its way
+/// let n = sent.await?;
+/// # let thread = std::thread::spawn({ let call = call(); move ||
+/// call.wait() // on a plain thread
+/// # });
+/// # drop((n, thread)); Ok(()) }
+/// ```
 #[must_use = "a call does nothing until it is awaited, sent or waited for"]
 pub struct Call<T, E = Infallible> {
     way: Way<T, E>,

@@ -38,9 +38,11 @@ impl ServiceOptions {
 }
 
 fn service_name(name: &LitStr, defects: &mut Defects) -> bool {
-    let well_formed = name.value().split('.').all(|part| !part.is_empty());
+    let is_word =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+    let well_formed = name.value().split('.').all(is_word);
     if !well_formed {
-        defects.add(name, "a service name is one or more words joined by dots, such as \"inventory.v1\"");
+        defects.add(name, "a service name is one or more words of letters, digits, `_` and `-`, joined by dots, such as \"inventory.v1\"");
     }
     well_formed
 }

@@ -60,6 +60,12 @@ use crate::model::Service;
 /// | `context` | a `&Context` of the call, made by the server; absent on the client |
 /// | `default` | `Default::default()` when an older client does not send it |
 ///
+/// # Notifies
+///
+/// The call of a `notify` is over when the message is queued here: it does not tell that it arrived, was known
+/// there, or ran. It waits while the other side takes no more. The handlers of one connection's notifies begin
+/// in the order in which they were sent; other calls keep no order with them.
+///
 /// # Arguments
 ///
 /// An argument is an owned type, `&str`, `&[T]`, `&T`, `Cow<'_, T>`, or an `Option` of one of these. `&str`,
@@ -67,6 +73,11 @@ use crate::model::Service;
 /// an implementation in the same process clones what is borrowed, so `T` in `&T` must be `Clone`.
 ///
 /// `#[cfg]` works on methods, and on the last arguments when these are an `Option` or have `#[mux(default)]`.
+///
+/// # Generics, and what a trait may have beside
+///
+/// A trait may have type parameters (each has to be `Serialize + DeserializeOwned + Send + Sync`, and `Clone`
+/// where it is borrowed as an argument), where clauses, supertraits, and provided methods.
 ///
 /// # Results
 ///

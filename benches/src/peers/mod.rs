@@ -3,7 +3,6 @@
 mod by_hand;
 mod frame;
 mod handmade;
-#[cfg(feature = "mux")]
 mod mux;
 mod outbox;
 mod tarpc;
@@ -80,9 +79,7 @@ pub trait Job {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerName {
-    #[cfg(feature = "mux")]
     MuxNamed,
-    #[cfg(feature = "mux")]
     MuxCompact,
     TarpcMessagePack,
     TarpcBincode,
@@ -92,9 +89,7 @@ pub enum PeerName {
 
 impl PeerName {
     pub const ALL: &[Self] = &[
-        #[cfg(feature = "mux")]
         Self::MuxNamed,
-        #[cfg(feature = "mux")]
         Self::MuxCompact,
         Self::TarpcMessagePack,
         Self::TarpcBincode,
@@ -104,9 +99,7 @@ impl PeerName {
 
     pub fn run<J: Job>(self, job: J) -> J::Output {
         match self {
-            #[cfg(feature = "mux")]
             Self::MuxNamed => job.run::<mux::Named>(),
-            #[cfg(feature = "mux")]
             Self::MuxCompact => job.run::<mux::Compact>(),
             Self::TarpcMessagePack => job.run::<tarpc::Tarpc<tarpc::MessagePack>>(),
             Self::TarpcBincode => job.run::<tarpc::Tarpc<tarpc::Bincode>>(),
@@ -117,9 +110,7 @@ impl PeerName {
 
     fn as_str(self) -> &'static str {
         match self {
-            #[cfg(feature = "mux")]
             Self::MuxNamed => "mux",
-            #[cfg(feature = "mux")]
             Self::MuxCompact => "mux-compact",
             Self::TarpcMessagePack => "tarpc-messagepack",
             Self::TarpcBincode => "tarpc-bincode",

@@ -16,7 +16,8 @@ use std::str::FromStr;
 /// | `unix:path` | a Unix socket; relative paths start at the working directory |
 /// | `exec:program arguments` | a child process, over its standard input and output |
 ///
-/// The words after `exec:` are split at white space, and no shell sees them: for a word with a space
+/// A child is expected to end when its standard input does, as [`stdio`](crate::stdio) has it; five
+/// seconds later it is killed. The words after `exec:` are split at white space, and no shell sees them: for a word with a space
 /// in it build [`Address::Exec`] directly.
 ///
 /// ```
