@@ -80,6 +80,18 @@ pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Op
     output
 }
 
+/// The runtime of this thread.
+///
+/// # Panics
+/// Where there is none.
+#[track_caller]
+pub(crate) fn here() -> Handle {
+    match Handle::try_current() {
+        Ok(handle) => handle,
+        Err(_) => panic!("mux needs a tokio runtime here; on a plain thread connect by `connect_blocking`"),
+    }
+}
+
 /// Whether this thread may park: a plain one, one of ours, or one a runtime lends for blocking.
 pub(crate) fn may_block() -> bool {
     if MAY_BLOCK.get() {

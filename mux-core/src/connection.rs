@@ -1,5 +1,6 @@
 //! A connection as its user holds it, and how one is set up.
 
+use crate::blocking;
 use crate::config::{Limits, Times, Workers};
 use crate::demux::{Router, Service};
 use crate::driver::Driver;
@@ -210,6 +211,7 @@ impl Builder {
     ///
     /// # Panics
     /// Outside a tokio runtime.
+    #[track_caller]
     pub fn open<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) -> Connection {
         self.start(Side::Connecting, stream, Peer::default())
     }
@@ -218,10 +220,12 @@ impl Builder {
     ///
     /// # Panics
     /// Outside a tokio runtime.
+    #[track_caller]
     pub fn accept<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) -> Connection {
         self.start(Side::Accepting, stream, Peer::default())
     }
 
+    #[track_caller]
     pub(crate) fn start<S: AsyncRead + AsyncWrite + Send + 'static>(
         &self,
         side: Side,
@@ -237,7 +241,7 @@ impl Builder {
         let shared = Arc::new(Shared::new(session, Arc::clone(router), Arc::clone(threads), peer, reveal));
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
-        tokio::spawn(Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings));
+        blocking::here().spawn(Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings));
         Connection { mux: Mux::keeping(shared) }
     }
 }

@@ -24,6 +24,10 @@ use tokio::sync::{mpsc, oneshot};
 const TURN: Duration = Duration::from_micros(20);
 
 /// An implementation made servable; made by `#[service]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be served as it is",
+    note = "wrap the implementation in its generated server, as in `InventoryServer::new(shop)`"
+)]
 pub trait Service: Send + Sync + 'static {
     /// What the service is.
     fn descriptor(&self) -> &'static ServiceDescriptor;

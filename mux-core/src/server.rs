@@ -126,6 +126,7 @@ impl Server {
         mut self,
         address: impl TryInto<Address, Error: Into<ConnectError>>,
     ) -> Result<Server, ConnectError> {
+        blocking::here();
         let address = address.try_into().map_err(Into::into)?;
         self.listeners.push(Listener::bind(&address).await?);
         Ok(self)
@@ -262,6 +263,7 @@ impl Builder {
         &self,
         address: impl TryInto<Address, Error: Into<ConnectError>>,
     ) -> Result<Connection, ConnectError> {
+        blocking::here();
         let address = address.try_into().map_err(Into::into)?;
         let connecting = transport::connect(self, &address);
         match tokio::time::timeout(self.time_to_connect(), connecting).await {

@@ -10,8 +10,8 @@ use syn::ext::IdentExt;
 use crate::model::Method;
 use crate::names;
 
-/// What the generated client is made by; see `expand/client.rs`.
-pub(crate) const CONSTRUCTORS: [&str; 4] = ["new", "local", "connect", "connect_blocking"];
+/// What the generated client has of its own; see `expand/client.rs`.
+pub(crate) const TAKEN: [&str; 5] = ["new", "local", "connect", "connect_blocking", "clone"];
 
 /// The errors so far. All are shown at once, each at its own token.
 #[derive(Default)]
@@ -49,7 +49,7 @@ pub(crate) fn distinct(trait_name: &Ident, methods: Vec<Method>, defects: &mut D
     let mut wires: HashMap<String, Vec<Seen>> = HashMap::new();
     let mut kept = Vec::new();
     for mut method in methods {
-        if collides_with_constructor(trait_name, &method, defects) {
+        if collides_with_generated(trait_name, &method, defects) {
             continue;
         }
         let seen = wires.entry(method.wire.clone()).or_default();
@@ -71,9 +71,9 @@ pub(crate) fn distinct(trait_name: &Ident, methods: Vec<Method>, defects: &mut D
     kept
 }
 
-fn collides_with_constructor(trait_name: &Ident, method: &Method, defects: &mut Defects) -> bool {
+fn collides_with_generated(trait_name: &Ident, method: &Method, defects: &mut Defects) -> bool {
     let name = method.ident.unraw().to_string();
-    let collides = CONSTRUCTORS.contains(&name.as_str());
+    let collides = TAKEN.contains(&name.as_str());
     if collides {
         let client = names::client(trait_name);
         defects.add(

@@ -6,7 +6,7 @@ use proc_macro2::TokenStream;
 use syn::{FnArg, ItemTrait, Pat, PatType, ReturnType, Signature, TraitItem, TraitItemFn, Type, parse_quote};
 
 use crate::args::{self, ServiceOptions};
-use crate::check::CONSTRUCTORS;
+use crate::check::TAKEN;
 use crate::expand;
 use crate::model::Service;
 use crate::{names, types};
@@ -103,7 +103,7 @@ fn nameable(method: &TraitItemFn, private: &TokenStream) -> Option<TokenStream> 
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    let unnameable = CONSTRUCTORS.iter().any(|taken| ident == taken) || matches!(output, Type::ImplTrait(_));
+    let unnameable = TAKEN.iter().any(|taken| ident == taken) || matches!(output, Type::ImplTrait(_));
     let result = types::is(&output, "Result");
     let output = if result {
         tokens!(<#output as #private::Returned>::Ok, <#output as #private::Returned>::App)

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where another program is to be found.
@@ -146,6 +146,20 @@ impl TryFrom<String> for Address {
 
     fn try_from(text: String) -> Result<Address, AddressError> {
         text.parse()
+    }
+}
+
+/// A Unix socket.
+impl From<PathBuf> for Address {
+    fn from(path: PathBuf) -> Address {
+        Address::Unix(path)
+    }
+}
+
+/// A Unix socket.
+impl From<&Path> for Address {
+    fn from(path: &Path) -> Address {
+        Address::Unix(path.to_owned())
     }
 }
 

@@ -15,7 +15,6 @@ pub trait Alike {
     async fn descriptor(&self);
     async fn decode(&self, run: u8);
     async fn run(&self);
-    async fn clone(&self);
     async fn from_mux(&self);
     async fn local_ok(&self);
     #[mux(name = "new")]
@@ -42,7 +41,6 @@ impl Alike for Here {
     async fn descriptor(&self) {}
     async fn decode(&self, _: u8) {}
     async fn run(&self) {}
-    async fn clone(&self) {}
     async fn from_mux(&self) {}
     async fn local_ok(&self) {}
     async fn make(&self) {}
