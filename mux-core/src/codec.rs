@@ -5,12 +5,6 @@ use crate::proto::frame::{BadFrame, Frame};
 /// Bytes of the big-endian length before each frame.
 pub(crate) const PREFIX: usize = 4;
 
-/// What a frame may hold beside its body: kind, ids, method, meta, message.
-pub(crate) const ENVELOPE: usize = 64 << 10;
-
-/// Lengths stay below 2^24, so the first byte of a connection is always zero.
-pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
-
 /// Appends the whole frame.
 pub(crate) fn put(frame: &Frame<'_>, out: &mut Vec<u8>) {
     put_head(frame, frame.body().len(), out);

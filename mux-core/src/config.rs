@@ -1,6 +1,6 @@
 //! What a user may set: limits, times, and where blocking methods run.
 
-use crate::codec::{ENVELOPE, MAX_LEN};
+use crate::proto::frame::{ENVELOPE, MAX_LEN};
 use crate::proto::hello::Settings;
 use std::time::Duration;
 

@@ -313,19 +313,26 @@ impl Refused {
     }
 
     pub(crate) fn into_fault(self) -> Fault {
-        let code = match self.reason {
-            Refusal::UnknownMethod => FaultCode::UnknownMethod,
-            Refusal::InvalidArgs => FaultCode::InvalidArgs,
-            Refusal::Overloaded => FaultCode::Overloaded,
-            Refusal::Draining => FaultCode::Draining,
-            Refusal::TooLarge => FaultCode::TooLarge,
-            Refusal::Unsupported => FaultCode::Unsupported,
-            Refusal::Unauthenticated => FaultCode::Unauthenticated,
-            Refusal::Other(code) => FaultCode::Other(code),
+        let known = REFUSALS.iter().find(|(reason, _)| *reason == self.reason).map(|(_, code)| *code);
+        let code = match (known, self.reason) {
+            (Some(code), _) => code,
+            (None, Refusal::Other(number)) => FaultCode::Other(number),
+            (None, _) => FaultCode::Unsupported,
         };
         Fault::new(code, self.message)
     }
 }
+
+/// Refusals as they travel.
+const REFUSALS: [(Refusal, FaultCode); 7] = [
+    (Refusal::UnknownMethod, FaultCode::UnknownMethod),
+    (Refusal::InvalidArgs, FaultCode::InvalidArgs),
+    (Refusal::Overloaded, FaultCode::Overloaded),
+    (Refusal::Draining, FaultCode::Draining),
+    (Refusal::TooLarge, FaultCode::TooLarge),
+    (Refusal::Unsupported, FaultCode::Unsupported),
+    (Refusal::Unauthenticated, FaultCode::Unauthenticated),
+];
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -549,24 +556,18 @@ impl fmt::Debug for Failure {
 impl From<Fault> for CallError {
     fn from(fault: Fault) -> CallError {
         let Fault { code, message, .. } = fault;
-        let reason = match code {
-            FaultCode::UnknownMethod => Refusal::UnknownMethod,
-            FaultCode::InvalidArgs => Refusal::InvalidArgs,
-            FaultCode::Overloaded => Refusal::Overloaded,
-            FaultCode::Draining => Refusal::Draining,
-            FaultCode::TooLarge => Refusal::TooLarge,
-            FaultCode::Unsupported => Refusal::Unsupported,
-            FaultCode::Unauthenticated => Refusal::Unauthenticated,
-            FaultCode::Other(number) if code.did_not_run() => Refusal::Other(number),
-            FaultCode::Cancelled => return CallError::Cancelled(message),
-            FaultCode::TimedOut => return CallError::TimedOut { sent: true },
-            FaultCode::Unencodable => return CallError::ReplyUnencodable(message),
-            FaultCode::ReplyTooLarge => return CallError::ReplyTooLarge(message),
-            FaultCode::App | FaultCode::Failed | FaultCode::Panicked | FaultCode::Other(_) => {
-                return CallError::Unknown { code: code.to_wire(), message };
-            }
-        };
-        CallError::Refused(Refused { reason, message })
+        if code.did_not_run() {
+            let known = REFUSALS.iter().find(|(_, refusal)| *refusal == code);
+            let reason = known.map_or(Refusal::Other(code.to_wire()), |(reason, _)| *reason);
+            return CallError::Refused(Refused { reason, message });
+        }
+        match code {
+            FaultCode::Cancelled => CallError::Cancelled(message),
+            FaultCode::TimedOut => CallError::TimedOut { sent: true },
+            FaultCode::Unencodable => CallError::ReplyUnencodable(message),
+            FaultCode::ReplyTooLarge => CallError::ReplyTooLarge(message),
+            _ => CallError::Unknown { code: code.to_wire(), message },
+        }
     }
 }
 

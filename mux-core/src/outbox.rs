@@ -3,12 +3,9 @@
 
 use crate::codec;
 use crate::proto::frame::Frame;
+use crate::proto::hello::SMALL;
 use std::collections::VecDeque;
 use std::io::IoSlice;
-
-/// Bodies up to this are copied behind their heads; longer ones are written from where they lie.
-/// The floor of `max_inline`: every peer takes a message of this size whole.
-pub(crate) const SMALL: usize = 16 << 10;
 
 /// Control frames owed to a peer that does not read them, in bytes. Beyond it the peer is closed.
 const MAX_CONTROL: usize = 64 << 10;
@@ -46,7 +43,8 @@ impl Outbox {
         codec::put(frame, self.tail());
     }
 
-    /// Queues a message whose body is given apart, and returns the buffer where it was not kept.
+    /// Queues a message whose body is given apart: a small one is copied behind its head, a longer one
+    /// is written from where it lies. Returns the buffer where it was not kept.
     pub(crate) fn message_with(&mut self, frame: &Frame<'_>, mut body: Vec<u8>) -> Vec<u8> {
         self.count(frame);
         codec::put_head(frame, body.len(), self.tail());

@@ -1,13 +1,12 @@
 //! Bytes -> frames -> session -> what is to be done. Never waits for a writer, a handler or a caller.
 
-use crate::codec::{self, ENVELOPE, PREFIX};
+use crate::codec::{self, PREFIX};
 use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder};
 use crate::error::{CloseReason, Refused};
-use crate::outbox::SMALL;
 use crate::proto::Millis;
-use crate::proto::frame::{BadFrame, Frame};
-use crate::proto::hello::Settings;
-use crate::proto::session::{Action, Answer, Breach};
+use crate::proto::frame::{BadFrame, ENVELOPE, Frame};
+use crate::proto::hello::{SMALL, Settings};
+use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::shared::{Running, Shared, State};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io;
@@ -214,12 +213,10 @@ impl Reader {
         now: Millis,
         todo: &mut Todo,
     ) {
-        let decided = Frame::decode(bytes).map_err(Breach::from).and_then(|frame| {
-            let action = state.session.on_frame(&frame, owner, now, &mut state.outbox)?;
-            Ok((frame, action))
-        });
-        let (frame, action) = match decided {
-            Ok(decided) => decided,
+        let frame = Frame::decode(bytes).map_err(Breach::from);
+        let action = frame.and_then(|frame| state.session.on_frame(&frame, owner, now, &mut state.outbox));
+        let action = match action {
+            Ok(action) => action,
             Err(breach) => return todo.over = Some(Over::Breach(breach)),
         };
         match action {
@@ -227,12 +224,12 @@ impl Reader {
             Action::Wake(waker) => self.wakers.push(waker),
             Action::WakeAll(wakers) => self.wakers.extend(wakers),
             Action::Stop(running) => todo.stops.push(running),
-            Action::Serve { xid, deadline } => {
+            Action::Serve { xid, deadline, inquiry } => {
                 state.look_at(deadline);
-                serve(&frame, owner, Owed::Answer(xid), deadline, state, shared, todo);
+                serve(inquiry, owner, Owed::Answer(xid), deadline, state, shared, todo);
             }
-            Action::ServeNotify { cost } => {
-                serve(&frame, owner, Owed::Credit(cost), None, state, shared, todo)
+            Action::ServeNotify { cost, inquiry } => {
+                serve(inquiry, owner, Owed::Credit(cost), None, state, shared, todo);
             }
             Action::Close { message, refused } => {
                 self.wakers.extend(refused);
@@ -300,7 +297,7 @@ fn pass_size(mut buffer: &[u8]) -> usize {
 
 /// Finds the handler of a request or notify, or answers that there is none.
 fn serve(
-    frame: &Frame<'_>,
+    inquiry: Inquiry<'_>,
     owner: Option<&Bytes>,
     owed: Owed,
     deadline: Option<Millis>,
@@ -308,9 +305,7 @@ fn serve(
     shared: &Arc<Shared>,
     todo: &mut Todo,
 ) {
-    let (Frame::Request { method, meta, args, .. } | Frame::Notify { method, meta, args }) = *frame else {
-        return;
-    };
+    let Inquiry { method, meta, args } = inquiry;
     match shared.router().route(method, matches!(owed, Owed::Credit(_))) {
         Ok(route) => {
             let responder = Responder::new(shared, owed);

@@ -88,6 +88,13 @@ pub(crate) struct End<'a> {
     pub(crate) detail: &'a [u8],
 }
 
+/// What a frame may hold beside its body: kind, ids, method, meta, message. In bytes.
+pub(crate) const ENVELOPE: usize = 64 << 10;
+
+/// Longest frame, in bytes: lengths stay below 2^24, so that the first byte of a connection is always
+/// zero.
+pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
+
 /// Longest HELLO, in bytes.
 const MAX_HELLO: usize = 64 << 10;
 

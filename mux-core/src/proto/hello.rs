@@ -4,6 +4,10 @@ use super::frame::{BadFrame, Input};
 use super::xid::Side;
 use rmp::encode as write;
 
+/// The floor of `max_inline`: every peer takes a body of so many bytes whole. Longer ones are large, and
+/// count towards `max_buffered`.
+pub(crate) const SMALL: usize = 16 << 10;
+
 /// The protocol's version.
 pub(crate) const VERSION: u32 = 1;
 
@@ -40,7 +44,7 @@ impl Settings {
     /// What holds until a HELLO says more, and what a missing setting means.
     pub(crate) const FLOOR: Settings = Settings {
         max_frame: 16 << 10,
-        max_inline: 16 << 10,
+        max_inline: SMALL as u64,
         max_message: 64 << 10,
         max_in_flight: 16,
         max_buffered: 64 << 10,

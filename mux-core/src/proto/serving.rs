@@ -2,9 +2,8 @@
 //! the outbox, whatever becomes of the handler or of the asker's interest.
 
 use super::Millis;
-use super::hello::Settings;
+use super::hello::{SMALL, Settings};
 use super::xid::{Xid, XidMap};
-use crate::outbox::SMALL;
 use std::collections::hash_map::Entry;
 
 /// Why a handler is not to go on.

@@ -5,12 +5,11 @@ use super::Millis;
 use super::calls::{self, Calls, Request, Terminal, Ticket, Value};
 use super::credit::{self, Granter, Purse};
 use super::fault::{Fault, FaultCode, GoawayCode};
-use super::frame::{BadFrame, Frame};
+use super::frame::{BadFrame, ENVELOPE, Frame, MAX_LEN};
 use super::hello::{Hello, Settings, VERSION};
 use super::meta::MetaFacts;
 use super::serving::{Misuse, Serving, Stopped};
 use super::xid::{Side, Xid};
-use crate::codec::{ENVELOPE, MAX_LEN};
 use crate::outbox::Outbox;
 use bytes::Bytes;
 
@@ -46,16 +45,18 @@ enum Phase {
 
 /// What the driver has to do for a frame.
 #[derive(Debug)]
-pub(crate) enum Action<W, H> {
+pub(crate) enum Action<'a, W, H> {
     None,
     Wake(W),
     WakeAll(Vec<W>),
     Serve {
         xid: Xid,
         deadline: Option<Millis>,
+        inquiry: Inquiry<'a>,
     },
     ServeNotify {
         cost: u64,
+        inquiry: Inquiry<'a>,
     },
     Stop(H),
     /// The peer has closed: nothing more comes or is read. The callers it never ran are to be woken.
@@ -63,6 +64,14 @@ pub(crate) enum Action<W, H> {
         message: String,
         refused: Vec<W>,
     },
+}
+
+/// What a handler is found by and works on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inquiry<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) meta: Option<&'a [u8]>,
+    pub(crate) args: &'a [u8],
 }
 
 /// The peer broke the protocol; the connection ends with a GOAWAY that says so.
@@ -194,13 +203,13 @@ impl<W, H> Session<W, H> {
 
     /// Decides what a frame means. An `Err` ends the connection. `owner` is given where the frame has
     /// a buffer of its own: a value is kept in there instead of being copied.
-    pub(crate) fn on_frame(
+    pub(crate) fn on_frame<'a>(
         &mut self,
-        frame: &Frame<'_>,
+        frame: &Frame<'a>,
         owner: Option<&Bytes>,
         now: Millis,
         out: &mut Outbox,
-    ) -> Result<Action<W, H>, Breach> {
+    ) -> Result<Action<'a, W, H>, Breach> {
         if self.phase == Phase::Closed {
             return Ok(Action::None);
         }
@@ -210,7 +219,7 @@ impl<W, H> Session<W, H> {
         match *frame {
             Frame::Hello(ref hello) => self.on_hello(hello, now, out),
             Frame::Request { xid, method, meta, args } => {
-                self.on_request(xid, within_envelope(method, meta)?, args, now, out)
+                self.on_request(xid, Inquiry { method, meta, args }, now, out)
             }
             Frame::Reply { xid, value, .. } => Ok(self.on_answer(xid, now, out, |mut buffer| {
                 Terminal::Reply(match owner {
@@ -225,7 +234,7 @@ impl<W, H> Session<W, H> {
                 Terminal::Fault(Fault { code, message: clip(message).to_owned(), detail: detail.to_vec() })
             })),
             Frame::Cancel { xid } => Ok(self.serving.cancel(xid).map_or(Action::None, Action::Stop)),
-            Frame::Notify { method, meta, args } => self.on_notify(within_envelope(method, meta)?, args, out),
+            Frame::Notify { method, meta, args } => self.on_notify(Inquiry { method, meta, args }, out),
             Frame::Credit { channel: credit::NOTIFIES, total } => {
                 self.purse.allow(total);
                 Ok(Action::WakeAll(self.calls.pump_notifies(&self.peer, &mut self.purse, out)))
@@ -241,7 +250,12 @@ impl<W, H> Session<W, H> {
         }
     }
 
-    fn on_hello(&mut self, hello: &Hello, now: Millis, out: &mut Outbox) -> Result<Action<W, H>, Breach> {
+    fn on_hello(
+        &mut self,
+        hello: &Hello,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, Breach> {
         if self.greeted {
             return Err(breach("a second hello"));
         }
@@ -264,30 +278,29 @@ impl<W, H> Session<W, H> {
         Ok(Action::WakeAll(wakers))
     }
 
-    fn on_request(
+    fn on_request<'a>(
         &mut self,
         xid: Xid,
-        meta: Option<&[u8]>,
-        args: &[u8],
+        inquiry: Inquiry<'a>,
         now: Millis,
         out: &mut Outbox,
-    ) -> Result<Action<W, H>, Breach> {
+    ) -> Result<Action<'a, W, H>, Breach> {
         if !self.side.other().owns(xid) {
             return Err(breach(format!(
                 "xid {xid} is not one that the {} side gives out",
                 side_name(self.side.other())
             )));
         }
-        let facts = MetaFacts::read(meta)?;
+        let facts = inquiry.facts()?;
         let deadline = facts.timeout_ms.map(|timeout| now + timeout.min(MAX_TIMEOUT));
         self.serving
-            .accept(xid, deadline, args.len(), &self.ours)
+            .accept(xid, deadline, inquiry.args.len(), &self.ours)
             .map_err(|misuse| self.misuse(xid, &misuse))?;
-        if let Some(fault) = self.refusal(&facts, args.len()) {
+        if let Some(fault) = self.refusal(&facts, inquiry.args.len()) {
             self.finish(xid, Answer::Fault(fault), out);
             return Ok(Action::None);
         }
-        Ok(Action::Serve { xid, deadline })
+        Ok(Action::Serve { xid, deadline, inquiry })
     }
 
     fn misuse(&self, xid: Xid, misuse: &Misuse) -> Breach {
@@ -317,30 +330,25 @@ impl<W, H> Session<W, H> {
         now: Millis,
         out: &mut Outbox,
         fill: impl FnOnce(Vec<u8>) -> Terminal,
-    ) -> Action<W, H> {
+    ) -> Action<'static, W, H> {
         let waker = self.calls.answered(xid, fill);
         self.pump(now, out);
         waker.map_or(Action::None, Action::Wake)
     }
 
-    fn on_notify(
-        &mut self,
-        meta: Option<&[u8]>,
-        args: &[u8],
-        out: &mut Outbox,
-    ) -> Result<Action<W, H>, Breach> {
-        let cost = credit::notify_cost(meta, args.len());
+    fn on_notify<'a>(&mut self, inquiry: Inquiry<'a>, out: &mut Outbox) -> Result<Action<'a, W, H>, Breach> {
+        let cost = credit::notify_cost(inquiry.meta, inquiry.args.len());
         if !self.granter.arrive(cost) {
             return Err(breach("a notify without credit"));
         }
-        let facts = MetaFacts::read(meta)?;
-        if self.refusal(&facts, args.len()).is_none() {
-            return Ok(Action::ServeNotify { cost });
+        let facts = inquiry.facts()?;
+        if self.refusal(&facts, inquiry.args.len()).is_none() {
+            return Ok(Action::ServeNotify { cost, inquiry });
         }
         if self.finish_notify(cost, out) { Ok(Action::None) } else { Err(Breach::unread_credit()) }
     }
 
-    fn on_ping(&mut self, nonce: u64, out: &mut Outbox) -> Result<Action<W, H>, Breach> {
+    fn on_ping(&mut self, nonce: u64, out: &mut Outbox) -> Result<Action<'static, W, H>, Breach> {
         if out.control(&Frame::Pong { nonce }) {
             Ok(Action::None)
         } else {
@@ -348,7 +356,7 @@ impl<W, H> Session<W, H> {
         }
     }
 
-    fn on_goaway(&mut self, last: Xid, code: GoawayCode, message: &str) -> Action<W, H> {
+    fn on_goaway(&mut self, last: Xid, code: GoawayCode, message: &str) -> Action<'static, W, H> {
         let message = clip(message);
         if code != GoawayCode::Draining {
             let why = format!("the other end closed the connection before the call ran: {message}");
@@ -543,6 +551,17 @@ impl<W, H> Session<W, H> {
     }
 }
 
+impl Inquiry<'_> {
+    /// What its meta says, within the size of an envelope. The sender keeps to half of that.
+    fn facts(&self) -> Result<MetaFacts, Breach> {
+        let len = self.method.len() + self.meta.map_or(0, <[u8]>::len);
+        if len > ENVELOPE {
+            return Err(breach(format!("an envelope of {len} bytes exceeds the limit of {ENVELOPE}")));
+        }
+        Ok(MetaFacts::read(self.meta)?)
+    }
+}
+
 impl Breach {
     /// The grants for notifies pile up.
     pub(crate) fn unread_credit() -> Breach {
@@ -559,15 +578,6 @@ impl From<BadFrame> for Breach {
 fn breach(message: impl Into<String>) -> Breach {
     let message: String = message.into();
     Breach { code: GoawayCode::Protocol, message: clip(&message).to_owned() }
-}
-
-/// The meta, where it and the method leave the envelope its size. The sender keeps to half of it.
-fn within_envelope<'a>(method: &str, meta: Option<&'a [u8]>) -> Result<Option<&'a [u8]>, Breach> {
-    let len = method.len() + meta.map_or(0, <[u8]>::len);
-    if len > ENVELOPE {
-        return Err(breach(format!("an envelope of {len} bytes exceeds the limit of {ENVELOPE}")));
-    }
-    Ok(meta)
 }
 
 fn side_name(side: Side) -> &'static str {

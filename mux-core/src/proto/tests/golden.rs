@@ -1,8 +1,9 @@
 //! The wire as written down in `wire/*.hex`, byte by byte and by hand: what other languages read and
 //! write. A change here is a new version of the protocol.
 
-use crate::codec::{self, MAX_LEN, PREFIX};
+use crate::codec::{self, PREFIX};
 use crate::proto::fault::{FaultCode, GoawayCode};
+use crate::proto::frame::MAX_LEN;
 use crate::proto::frame::{End, Frame};
 use crate::proto::hello::{Hello, Settings};
 use crate::proto::xid::Side;

@@ -1,11 +1,13 @@
 //! Two ends of one connection and the bytes between them, which move when a test says so.
 
-use crate::codec::{self, ENVELOPE, MAX_LEN, PREFIX};
-use crate::outbox::{Batch, Outbox, SMALL};
+use crate::codec::{self, PREFIX};
+use crate::outbox::{Batch, Outbox};
 use crate::proto::Millis;
 use crate::proto::calls::{Request, Terminal, Ticket, Value};
 use crate::proto::fault::{Fault, FaultCode, GoawayCode};
 use crate::proto::frame::Frame;
+use crate::proto::frame::{ENVELOPE, MAX_LEN};
+use crate::proto::hello::SMALL;
 use crate::proto::hello::{Hello, Settings, VERSION};
 use crate::proto::meta::MetaPairs;
 use crate::proto::session::{Action, Answer, Breach, Closing, Session};
@@ -427,17 +429,17 @@ impl End {
         }
     }
 
-    fn perform(&mut self, frame: &Frame<'_>, action: Action<CallId, Xid>) {
+    fn perform(&mut self, frame: &Frame<'_>, action: Action<'_, CallId, Xid>) {
         match action {
             Action::None => {}
             Action::Wake(call) => drop(self.woken.insert(call)),
             Action::WakeAll(calls) => self.woken.extend(calls),
             Action::Stop(handler) => self.stopped.push(handler),
-            Action::Serve { xid, deadline } => {
+            Action::Serve { xid, deadline, .. } => {
                 let Frame::Request { method, args, .. } = *frame else { panic!("{frame:?} is no request") };
                 self.inquiries.push_back(Inquiry { xid, method: method.into(), args: args.into(), deadline });
             }
-            Action::ServeNotify { cost } => {
+            Action::ServeNotify { cost, .. } => {
                 let Frame::Notify { method, args, .. } = *frame else { panic!("{frame:?} is no notify") };
                 self.notes.push_back(Note { method: method.into(), len: args.len(), cost });
             }
