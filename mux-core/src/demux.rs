@@ -210,7 +210,7 @@ impl Future for Dispatch {
         while let Some(parcel) = self.parcels.next() {
             parcel.run(&mut finished);
             polled += 1;
-            let looks = polled % LOOK == 0 && self.parcels.len() > 0;
+            let looks = polled.is_multiple_of(LOOK) && self.parcels.len() > 0;
             if looks && begun.elapsed() > TURN {
                 Dispatch::spawn(std::mem::take(&mut self.parcels).collect(), &self.shared);
             }
