@@ -56,6 +56,7 @@ impl fmt::Debug for Mux {
 /// A client that can be made from a connection; implemented by `#[service]`.
 pub trait Client: Sized {
     /// Makes the client.
+    #[doc(hidden)]
     fn from_mux(mux: Mux) -> Self;
 }
 
