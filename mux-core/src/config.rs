@@ -78,7 +78,7 @@ impl Default for Times {
 }
 
 /// As good as for ever, and addable to any instant.
-const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+pub(crate) const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 impl Times {
     /// The same times, where the clock can tell them.

@@ -59,12 +59,13 @@ impl Connection {
 
     /// Ends the connection: every waiting call fails at once with
     /// [`CallError::Closed`](crate::CallError::Closed), every later one too, and handlers of the
-    /// peer's calls are dropped. What is queued is still written, for a second at most.
+    /// peer's calls are dropped; those of its notifies run on. What is queued is still written, for a
+    /// second at most.
     pub fn close(&self) {
         self.shared().close(CloseReason::Local, GoawayCode::Closed);
     }
 
-    /// Refuses new calls from both ends, lets those that run finish, then closes. Resolves when it
+    /// Refuses new calls from both ends, lets those that run and notifies finish, then closes. Resolves when it
     /// has closed. It waits without limit: wrap it in a timeout and [`close`](Connection::close).
     ///
     /// Cancel safe: dropped, the drain goes on.

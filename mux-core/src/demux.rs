@@ -45,7 +45,9 @@ pub trait Service: Send + Sync + 'static {
 pub(crate) struct Router {
     services: Vec<Arc<dyn Service>>,
     routes: HashMap<&'static str, Route>,
-    /// The services' names, as a text for those who ask for another.
+    /// What HELLO tells of the services: their names and fingerprints.
+    fingerprints: Vec<(String, u64)>,
+    /// Their names, as a text for those who ask for another.
     served: String,
 }
 
@@ -64,13 +66,15 @@ impl Router {
                 routes.insert(method.path, Route { service: index, method });
             }
         }
-        let served = served(&services);
-        Router { services, routes, served }
+        let descriptors = services.iter().map(|service| service.descriptor());
+        let fingerprints: Vec<(String, u64)> =
+            descriptors.map(|descriptor| (descriptor.name.to_owned(), descriptor.fingerprint())).collect();
+        let served = served(&fingerprints);
+        Router { services, routes, fingerprints, served }
     }
 
     pub(crate) fn fingerprints(&self) -> Vec<(String, u64)> {
-        let descriptors = self.services.iter().map(|service| service.descriptor());
-        descriptors.map(|descriptor| (descriptor.name.to_owned(), descriptor.fingerprint())).collect()
+        self.fingerprints.clone()
     }
 
     /// The route of a call that wants an answer, or not.
@@ -92,8 +96,8 @@ impl Router {
     }
 }
 
-fn served(services: &[Arc<dyn Service>]) -> String {
-    let mut names: Vec<_> = services.iter().map(|service| service.descriptor().name).collect();
+fn served(services: &[(String, u64)]) -> String {
+    let mut names: Vec<_> = services.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

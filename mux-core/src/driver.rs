@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let mut state = self.shared.lock();
         let state = &mut *state;
         // Where even this is too much, the stalled write shows first.
-        let _ = state.session.ping(0, &mut state.outbox);
+        let _ = state.session.ping(&mut state.outbox);
     }
 
     /// Looks at the state under one lock: what is to be written, and whether this is the end.

@@ -49,7 +49,18 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, RemoteError> {
     let outer = CATCHING.replace(true);
     let result = panic::catch_unwind(AssertUnwindSafe(f));
     CATCHING.set(outer);
-    result.map_err(|payload| panicked(&*payload))
+    result.map_err(|payload| {
+        let panicked = panicked(&*payload);
+        discard(payload);
+        panicked
+    })
+}
+
+/// Drops a payload, whose own drop may panic in its turn: that is not followed any further.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
 }
 
 /// Runs `f` without a word from any hook if it panics; `None` then.
@@ -89,5 +100,17 @@ mod tests {
         let panicked = catch(|| panic!("no {}", "luck")).unwrap_err();
         assert_eq!(panicked.message(), "no luck");
         assert!(panicked.location().unwrap().contains("panic.rs"));
+    }
+
+    #[test]
+    fn a_payload_that_panics_as_it_is_dropped_is_caught_too() {
+        struct Spiteful;
+        impl Drop for Spiteful {
+            fn drop(&mut self) {
+                panic!("again");
+            }
+        }
+        let panicked = catch(|| panic::panic_any(Spiteful)).unwrap_err();
+        assert_eq!(panicked.message(), "a panic without a message");
     }
 }

@@ -4,8 +4,8 @@ use crate::codec::{self, PREFIX};
 use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder};
 use crate::error::{CloseReason, Refused};
 use crate::proto::Millis;
-use crate::proto::frame::{BadFrame, ENVELOPE, Frame};
-use crate::proto::hello::{SMALL, Settings};
+use crate::proto::frame::{BadFrame, ENVELOPE, Frame, MAX_HELLO};
+use crate::proto::hello::Settings;
 use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::shared::{Running, Shared, State};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -26,9 +26,6 @@ const LITTLE: usize = 4 << 10;
 /// turns; more than 256 wake-ups in one poll overflow the runtime's local queue.
 const LEAST: usize = 16;
 const MOST: usize = 64;
-
-/// Before the peer's hello nothing larger than one is taken.
-const HELLO_LIMIT: usize = SMALL + ENVELOPE;
 
 pub(crate) struct Reader {
     buffer: BytesMut,
@@ -181,7 +178,7 @@ impl Reader {
             && most > 0
             && todo.over.is_none()
         {
-            let limit = if state.session.is_greeted() { self.limit } else { HELLO_LIMIT };
+            let limit = if state.session.is_greeted() { self.limit } else { MAX_HELLO };
             let len = match codec::frame_len(prefix, limit) {
                 Ok(len) => len,
                 Err(bad) => {

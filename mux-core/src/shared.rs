@@ -1,5 +1,6 @@
 //! What a connection's driver, callers and handlers share: the one lock, and the one close path.
 
+use crate::config::ENDLESS;
 use crate::demux::{Owed, Router};
 use crate::error::CloseReason;
 use crate::outbox::Outbox;
@@ -17,9 +18,6 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-/// As good as for ever, in milliseconds: thirty years. It can be added to any instant.
-const FAR: Millis = 30 * 365 * 24 * 60 * 60 * 1000;
 
 /// What stops a running handler.
 #[derive(Debug, Default)]
@@ -149,7 +147,7 @@ impl Shared {
     }
 
     pub(crate) fn instant(&self, at: Millis) -> Instant {
-        self.epoch + Duration::from_millis(at.min(FAR))
+        self.epoch + Duration::from_millis(at).min(ENDLESS)
     }
 
     // For callers.

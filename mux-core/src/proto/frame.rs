@@ -95,8 +95,8 @@ pub(crate) const ENVELOPE: usize = 64 << 10;
 /// zero.
 pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
 
-/// Longest HELLO, in bytes.
-const MAX_HELLO: usize = 64 << 10;
+/// Longest HELLO, in bytes, and so the longest frame before it has come.
+pub(crate) const MAX_HELLO: usize = 64 << 10;
 
 /// Kinds from here up may be skipped by who does not know them.
 const FIRST_SKIPPABLE: u64 = 64;

@@ -465,8 +465,8 @@ impl<W, H> Session<W, H> {
     }
 
     #[must_use]
-    pub(crate) fn ping(&mut self, nonce: u64, out: &mut Outbox) -> bool {
-        out.control(&Frame::Ping { nonce })
+    pub(crate) fn ping(&mut self, out: &mut Outbox) -> bool {
+        out.control(&Frame::Ping { nonce: 0 })
     }
 
     /// Refuses new work from now on. What runs, and what waits for the peer, goes on.

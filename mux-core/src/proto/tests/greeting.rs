@@ -133,7 +133,7 @@ fn lengths_stay_below_2_to_the_24_whatever_the_peer_would_take() {
 #[test]
 fn a_ping_does_not_overtake_the_hello() {
     let mut pair = Pair::new(Settings::FLOOR, Settings::FLOOR);
-    assert!(pair.client.session.ping(1, &mut pair.client.outbox));
+    assert!(pair.client.session.ping(&mut pair.client.outbox));
     pair.drive();
     assert_eq!(pair.server.breach, None);
 }

@@ -6,8 +6,7 @@ use crate::proto::Millis;
 use crate::proto::calls::{Request, Terminal, Ticket, Value};
 use crate::proto::fault::{Fault, FaultCode, GoawayCode};
 use crate::proto::frame::Frame;
-use crate::proto::frame::{ENVELOPE, MAX_LEN};
-use crate::proto::hello::SMALL;
+use crate::proto::frame::{ENVELOPE, MAX_HELLO, MAX_LEN};
 use crate::proto::hello::{Hello, Settings, VERSION};
 use crate::proto::meta::MetaPairs;
 use crate::proto::session::{Action, Answer, Breach, Closing, Session};
@@ -405,7 +404,7 @@ impl End {
         while let Some(&prefix) = self.inbound.first_chunk::<PREFIX>()
             && !self.is_over()
         {
-            let limit = if self.session.is_greeted() { self.limit } else { SMALL + ENVELOPE };
+            let limit = if self.session.is_greeted() { self.limit } else { MAX_HELLO };
             let whole = PREFIX + codec::frame_len(prefix, limit).expect("a length within the reader's limit");
             if self.inbound.len() < whole {
                 return;
