@@ -5,7 +5,8 @@
 //! one channel, each gets its own answer, failures included.
 //!
 //! ```
-//! use mux::{Connection, Error};
+//! use mux::{Connection, Error, Stream};
+//! use tokio_stream::StreamExt;
 //!
 //! #[mux::service]
 //! pub trait Inventory {
@@ -13,6 +14,8 @@
 //!     async fn stock(&self, sku: &str) -> u32;
 //!     /// Fails for want of a file: any error passes by `?`.
 //!     async fn import(&self, path: String) -> mux::Result<u64>;
+//!     /// All there is, one after another.
+//!     async fn list(&self, prefix: String) -> impl Stream<Item = String>;
 //! }
 //!
 //! struct Shop;
@@ -24,6 +27,10 @@
 //!
 //!     async fn import(&self, path: String) -> mux::Result<u64> {
 //!         Ok(std::fs::metadata(path)?.len())
+//!     }
+//!
+//!     async fn list(&self, prefix: String) -> impl Stream<Item = String> {
+//!         tokio_stream::iter(["apple", "pear"]).map(move |fruit| format!("{prefix}{fruit}"))
 //!     }
 //! }
 //!
@@ -38,6 +45,11 @@
 //! let Err(Error::Remote(failure)) = shop.import("/no/such/file".into()).await else { panic!() };
 //! assert_eq!(failure.message(), "No such file or directory (os error 2)");
 //! println!("{failure:#}"); // with its sources, and the place of the `?` that made it
+//!
+//! let mut list = shop.list("green ".into()).await?;
+//! while let Some(fruit) = list.recv().await? {
+//!     println!("{fruit}");
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -50,7 +62,8 @@
 //! | serve it | [`Server`], for listeners; [`Builder`], for one stream |
 //! | reach it | the generated client's `connect`, `connect_blocking`, `local`; [`Connection`]; [`Address`] |
 //! | call it | [`Call`]: await, `timeout`, `meta`, `send`, `wait` |
-//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`]; in a method, [`Failure`], [`OrFail`] |
+//! | send or take many values, as they come | [`Receiver`], [`Sender`], [`channel`] |
+//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`], [`OrFail`] |
 //! | know who asks, and whether they still wait | [`Context`] |
 //! | bound what a peer may do | [`Limits`], [`Times`], [`Workers`] |
 //!
@@ -60,16 +73,17 @@
 //! - `tracing`: an event for each connection that opens and closes.
 
 pub use mux_core::{
-    Address, AddressError, Builder, Bytes, Call, CallError, Client, CloseReason, Closed, ConnectError,
-    Connection, Context, Credentials, Error, Failure, Limits, OrFail, Outcome, Peer, Refusal, Refused,
-    RemoteError, Result, Server, Service, Times, Workers, pair,
+    Address, AddressError, Builder, Bytes, Call, CallError, ChannelError, Client, CloseReason, Closed,
+    ConnectError, Connection, Context, Credentials, Error, Failure, Iter, Limits, Never, OrFail, Outcome,
+    Peer, Receiver, Refusal, Refused, RemoteError, Result, SendError, Sender, Server, Service, Sink, Stream,
+    Times, TrySendError, Workers, channel, failing_channel, pair,
 };
 #[cfg(unix)]
 pub use mux_core::{PipeStream, pipe_pair, stdio};
 /// # Example
 ///
 /// ```
-/// use mux::{Connection, Context, Error};
+/// use mux::{ChannelError, Connection, Context, Error, Receiver, Stream};
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +102,10 @@ pub use mux_core::{PipeStream, pipe_pair, stdio};
 ///     #[mux(notify)]
 ///     async fn log(&self, line: String);
 ///     async fn who(&self, #[mux(context)] cx: &Context) -> Option<String>;
+///     /// Items go to the client, until one fails.
+///     async fn pick(&self, sku: String) -> impl Stream<Item = Result<u32, Shortage>>;
+///     /// Items come from the client.
+///     async fn load(&self, rows: Receiver<u32>) -> mux::Result<u32>;
 /// }
 ///
 /// struct Shop;
@@ -110,6 +128,18 @@ pub use mux_core::{PipeStream, pipe_pair, stdio};
 ///     async fn who(&self, cx: &Context) -> Option<String> {
 ///         cx.meta("user")
 ///     }
+///
+///     async fn pick(&self, _sku: String) -> impl Stream<Item = Result<u32, Shortage>> {
+///         tokio_stream::iter([Ok(1), Ok(2), Err(Shortage { left: 0 })])
+///     }
+///
+///     async fn load(&self, mut rows: Receiver<u32>) -> mux::Result<u32> {
+///         let mut units = 0;
+///         while let Some(row) = rows.recv().await? {
+///             units += row;
+///         }
+///         Ok(units)
+///     }
 /// }
 ///
 /// # #[tokio::main]
@@ -122,6 +152,18 @@ pub use mux_core::{PipeStream, pipe_pair, stdio};
 /// assert_eq!(shop.checksum(&[1, 2, 3]).await?, 6);
 /// assert_eq!(shop.who().meta("user", "ann").await?.as_deref(), Some("ann"));
 /// shop.log("one way".into()).await?;
+///
+/// let mut picked = shop.pick("apple".into()).await?;
+/// assert_eq!(picked.recv().await, Ok(Some(1)));
+/// assert_eq!(picked.recv().await, Ok(Some(2)));
+/// assert_eq!(picked.recv().await, Err(ChannelError::App(Shortage { left: 0 })));
+///
+/// let (mut sender, rows) = mux::channel();
+/// let loading = shop.load(rows).send();
+/// sender.send(3).await?;
+/// sender.send(4).await?;
+/// sender.finish();
+/// assert_eq!(loading.await?, 7);
 /// # Ok(())
 /// # }
 /// ```

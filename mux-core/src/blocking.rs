@@ -104,6 +104,13 @@ pub(crate) fn may_block() -> bool {
     }
 }
 
+/// # Panics
+/// In an async task, which `what` would block; it says what to write instead.
+#[track_caller]
+pub(crate) fn must_not_block_a_task(what: &str, instead: &str) {
+    assert!(may_block(), "`{what}` would block an async task; write `{instead}` there");
+}
+
 /// Marks this thread as one that may block, for as long as `f` runs.
 pub(crate) fn while_blocking<R>(f: impl FnOnce() -> R) -> R {
     let outer = MAY_BLOCK.replace(true);

@@ -1,10 +1,13 @@
 //! A user's values <-> bytes. The only file that names `rmp_serde`.
 
 use crate::buffer;
+use crate::channel::carry::{self, Departures};
+use crate::channel::{Decoded, Never};
 use crate::descriptor::Encoding;
 use crate::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
 use crate::proto::fault::{Fault, FaultCode};
-use crate::proto::frame::nests_within;
+use crate::proto::frame::{MAX_DEPTH, first_value, nests_acceptably};
+use crate::proto::payload::Payload;
 use crate::proto::session::Answer;
 use bytes::Bytes;
 use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
@@ -12,12 +15,9 @@ use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
-
-/// Nesting that decoding follows. rmp-serde's own default of 1024 overflows tokio's 2 MiB stacks in
-/// debug builds.
-const MAX_DEPTH: usize = 128;
 
 /// What of a backtrace travels, in bytes.
 const MAX_TRACE: usize = 32 << 10;
@@ -40,19 +40,20 @@ impl std::error::Error for EncodeError {}
 /// Encodes the arguments of one call, in order.
 #[derive(Debug)]
 pub struct ArgsEncoder {
-    out: Vec<u8>,
+    out: Payload,
+    departures: Departures,
     encoding: Encoding,
 }
 
 impl ArgsEncoder {
     pub(crate) fn new(encoding: Encoding) -> ArgsEncoder {
-        ArgsEncoder { out: buffer::take(), encoding }
+        ArgsEncoder { out: buffer::take().into(), departures: Departures::default(), encoding }
     }
 
     /// Announces how many arguments follow.
     pub fn begin(&mut self, len: u32) {
         // Writing to a `Vec` cannot fail.
-        let _ = rmp::encode::write_array_len(&mut self.out, len);
+        let _ = rmp::encode::write_array_len(self.out.flat_mut(), len);
     }
 
     /// Appends an argument.
@@ -60,19 +61,20 @@ impl ArgsEncoder {
     /// # Errors
     /// When the value's `Serialize` refuses.
     pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        encode(&mut self.out, value, self.encoding)
+        let ArgsEncoder { out, departures, encoding } = self;
+        carry::encode(departures, *encoding, || encode(out.flat_mut(), value, *encoding))
     }
 
     /// Appends an argument as MessagePack bin.
     ///
     /// # Errors
     /// When it exceeds 4 GiB.
-    pub fn bytes(&mut self, value: &[u8]) -> Result<(), EncodeError> {
-        encode_bytes(&mut self.out, value)
+    pub fn bytes<B: AsBin + ?Sized>(&mut self, value: &B) -> Result<(), EncodeError> {
+        encode_bin(&value.as_bin(), &mut self.out)
     }
 
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.out
+    pub(crate) fn finish(self) -> (Payload, Departures) {
+        (self.out, self.departures)
     }
 }
 
@@ -89,27 +91,175 @@ fn encode<T: Serialize + ?Sized>(
     written.map_err(|error| EncodeError(error.to_string()))
 }
 
+/// What travels as MessagePack bin by itself.
+pub trait AsBin {
+    /// The bytes; shared ones need no copy.
+    #[doc(hidden)]
+    fn as_bin(&self) -> BinRef<'_>;
+}
+
+/// Opaque to generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub enum BinRef<'a> {
+    Borrowed(&'a [u8]),
+    Shared(&'a Bytes),
+}
+
+impl AsBin for [u8] {
+    fn as_bin(&self) -> BinRef<'_> {
+        BinRef::Borrowed(self)
+    }
+}
+
+impl AsBin for Vec<u8> {
+    fn as_bin(&self) -> BinRef<'_> {
+        BinRef::Borrowed(self)
+    }
+}
+
+impl AsBin for Cow<'_, [u8]> {
+    fn as_bin(&self) -> BinRef<'_> {
+        BinRef::Borrowed(self)
+    }
+}
+
+impl AsBin for Bytes {
+    fn as_bin(&self) -> BinRef<'_> {
+        BinRef::Shared(self)
+    }
+}
+
+fn encode_bin(bin: &BinRef<'_>, out: &mut Payload) -> Result<(), EncodeError> {
+    match bin {
+        BinRef::Borrowed(bytes) => encode_bytes(out.flat_mut(), bytes),
+        // A long run is written from where it lies.
+        BinRef::Shared(bytes) => {
+            write_bin_len(out.flat_mut(), bytes.len())?;
+            out.splice(Bytes::clone(bytes));
+            Ok(())
+        }
+    }
+}
+
 fn encode_bytes(out: &mut Vec<u8>, value: &[u8]) -> Result<(), EncodeError> {
-    let too_long = |_| EncodeError(format!("{} bytes are too many for MessagePack", value.len()));
-    let len = u32::try_from(value.len()).map_err(too_long)?;
     out.reserve(value.len() + 5);
-    // Writing to a `Vec` cannot fail.
-    let _ = rmp::encode::write_bin_len(out, len);
+    write_bin_len(out, value.len())?;
     out.extend_from_slice(value);
     Ok(())
 }
 
-/// Encodes a result, `Vec<u8>` and `Bytes` as bin.
-fn encode_result<T: Serialize + 'static>(value: &T, encoding: Encoding) -> Result<Vec<u8>, EncodeError> {
-    let mut out = buffer::take();
+fn write_bin_len(out: &mut Vec<u8>, len: usize) -> Result<(), EncodeError> {
+    let too_long = |_| EncodeError(format!("{len} bytes are too many for MessagePack"));
+    let len = u32::try_from(len).map_err(too_long)?;
+    // Writing to a `Vec` cannot fail.
+    let _ = rmp::encode::write_bin_len(out, len);
+    Ok(())
+}
+
+/// Encodes a value that stands by itself, `Vec<u8>` and `Bytes` as bin.
+fn encode_whole<T: Serialize + 'static>(
+    value: &T,
+    encoding: Encoding,
+    out: &mut Payload,
+) -> Result<(), EncodeError> {
     let any = value as &dyn Any;
-    let bytes =
-        any.downcast_ref::<Vec<u8>>().map(Vec::as_slice).or(any.downcast_ref::<Bytes>().map(AsRef::as_ref));
-    match bytes {
-        Some(bytes) => encode_bytes(&mut out, bytes)?,
-        None => encode(&mut out, value, encoding)?,
+    if let Some(bytes) = any.downcast_ref::<Bytes>() {
+        encode_bin(&bytes.as_bin(), out)
+    } else if let Some(bytes) = any.downcast_ref::<Vec<u8>>() {
+        encode_bin(&bytes.as_bin(), out)
+    } else {
+        encode(out.flat_mut(), value, encoding)
     }
-    Ok(out)
+}
+
+/// Encodes a result with what it carries.
+fn encode_result<T: Serialize + 'static>(
+    value: &T,
+    encoding: Encoding,
+) -> Result<(Payload, Departures), EncodeError> {
+    let (mut out, mut departures) = (buffer::take().into(), Departures::default());
+    carry::encode(&mut departures, encoding, || encode_whole(value, encoding, &mut out))?;
+    Ok((out, departures))
+}
+
+/// Appends an item of a channel.
+pub(crate) fn encode_item<T: Serialize + 'static>(
+    item: &T,
+    encoding: Encoding,
+    out: &mut Payload,
+) -> Result<(), EncodeError> {
+    encode_whole(item, encoding, out)
+}
+
+/// The fault by which a channel ends with an error of the user's.
+pub(crate) fn encode_end<E: Serialize + 'static>(error: &E, encoding: Encoding) -> Fault {
+    let mut detail = Payload::default();
+    match encode_whole(error, encoding, &mut detail) {
+        Ok(()) => Fault { code: FaultCode::App, message: String::new(), detail: detail.into_vec() },
+        Err(error) => Fault::new(FaultCode::Unencodable, error.0),
+    }
+}
+
+pub(crate) fn decode_end<E: DeserializeOwned + 'static>(detail: &[u8]) -> Result<E, String> {
+    decode(or_nil(detail))
+}
+
+/// An error that encodes to nil, such as `()`, travels as an absent detail.
+fn or_nil(detail: &[u8]) -> &[u8] {
+    if detail.is_empty() { &[0xc0] } else { detail }
+}
+
+/// Decodes the items of one frame. One that is no `T` is told in its place.
+pub(crate) fn decode_items<T: DeserializeOwned + 'static>(
+    values: &Bytes,
+    count: u32,
+    items: &mut VecDeque<Decoded<T>>,
+) {
+    let before = items.len();
+    if decode_all(values, count, items).is_ok() {
+        return;
+    }
+    // One by one, so that a bad one spoils no other. Those before it stay: they may have taken channels out
+    // of the message.
+    let good = items.len() - before;
+    let mut rest = values.clone();
+    for place in 0..count as usize {
+        let Some(len) = first_value(&rest) else {
+            return items.push_back(Err("the items end early".into()));
+        };
+        let value = rest.split_to(len);
+        if place >= good {
+            items.push_back(decode_shared(&value).map_err(Into::into));
+        }
+    }
+    if !rest.is_empty() {
+        items.push_back(Err("more bytes than items".into()));
+    }
+}
+
+fn decode_all<T: DeserializeOwned + 'static>(
+    values: &Bytes,
+    count: u32,
+    items: &mut VecDeque<Decoded<T>>,
+) -> Result<(), String> {
+    if count == 1 {
+        items.push_back(Ok(decode_shared(values)?));
+        return Ok(());
+    }
+    // What owns nothing cannot be recursive, so its own shape bounds how deep decoding goes.
+    let mut input = if std::mem::needs_drop::<T>() { Values::new(values)? } else { Values::shallow(values) };
+    let bytes = std::any::TypeId::of::<T>() == std::any::TypeId::of::<Bytes>()
+        || std::any::TypeId::of::<T>() == std::any::TypeId::of::<Vec<u8>>();
+    if bytes {
+        return Err("each by itself".into());
+    }
+    // A count is no longer than its bytes, but an item may be larger than those.
+    items.reserve((count as usize).min(1024));
+    for _ in 0..count {
+        items.push_back(Ok(input.next()?));
+    }
+    input.finish()
 }
 
 /// Decodes one whole value, `Vec<u8>` and `Bytes` from bin.
@@ -151,12 +301,17 @@ struct Values<'a> {
 impl<'a> Values<'a> {
     /// Refuses what nests too deep, before any of it is decoded.
     fn new(bytes: &'a [u8]) -> Result<Values<'a>, String> {
-        if !nests_within(bytes, MAX_DEPTH) {
+        if !nests_acceptably(bytes) {
             return Err(format!("it nests deeper than {MAX_DEPTH} levels"));
         }
+        Ok(Values::shallow(bytes))
+    }
+
+    /// Of a type that cannot nest without end. What it skips is bounded by the decoder's own limit.
+    fn shallow(bytes: &'a [u8]) -> Values<'a> {
         let mut input = rmp_serde::Deserializer::from_read_ref(bytes);
         input.set_max_depth(MAX_DEPTH);
-        Ok(Values { input })
+        Values { input }
     }
 
     fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
@@ -382,7 +537,10 @@ impl<'de> serde::Deserializer<'de> for Missing {
 
 /// What a method came to, encoded.
 #[derive(Debug)]
-pub struct Outcome(Option<Answer>);
+pub struct Outcome {
+    answer: Option<Answer>,
+    departures: Departures,
+}
 
 impl Outcome {
     /// A plain value.
@@ -391,9 +549,10 @@ impl Outcome {
     }
 
     /// Plain bytes.
-    pub fn bytes(value: &[u8]) -> Outcome {
-        let mut out = buffer::take();
-        Outcome::encoded(encode_bytes(&mut out, value).map(|()| out))
+    pub fn bytes(value: impl Into<Bytes>) -> Outcome {
+        let mut out = Payload::from(buffer::take());
+        let encoded = encode_bin(&BinRef::Shared(&value.into()), &mut out);
+        Outcome::encoded(encoded.map(|()| (out, Departures::default())))
     }
 
     /// The value or the error of a `Result`.
@@ -401,37 +560,48 @@ impl Outcome {
         result.into_outcome(encoding)
     }
 
-    /// Nothing: the outcome of a notify.
+    /// Nothing: the outcome of a notify, or of a stream that has ended.
     pub fn none() -> Outcome {
-        Outcome(None)
+        Outcome { answer: None, departures: Departures::default() }
+    }
+
+    pub(crate) fn failed<E: Fallible>(error: E, encoding: Encoding) -> Outcome {
+        let FaultParts(fault, departures) = error.into_fault(encoding);
+        Outcome { answer: Some(Answer::Fault(fault)), departures }
     }
 
     pub(crate) fn panicked(panicked: &RemoteError) -> Outcome {
-        Outcome::fault(remote_fault(FaultCode::Panicked, panicked))
+        Outcome::fault(fault_of_remote(panicked))
     }
 
     pub(crate) fn fault(fault: Fault) -> Outcome {
-        Outcome(Some(Answer::Fault(fault)))
+        Outcome { answer: Some(Answer::Fault(fault)), departures: Departures::default() }
     }
 
-    fn encoded(encoded: Result<Vec<u8>, EncodeError>) -> Outcome {
+    fn encoded(encoded: Result<(Payload, Departures), EncodeError>) -> Outcome {
         match encoded {
-            Ok(value) => Outcome(Some(Answer::Value(value))),
+            Ok((value, departures)) => Outcome { answer: Some(Answer::Value(value)), departures },
             Err(error) => Outcome::fault(Fault::new(FaultCode::Unencodable, error.0)),
         }
     }
 
     /// The answer to send; nothing for a notify. Traces stay here unless they may be revealed.
-    pub(crate) fn into_answer(self, reveal_traces: bool) -> Answer {
-        match self.0 {
-            Some(Answer::Fault(mut fault)) if !reveal_traces && is_remote(fault.code) => {
-                fault.detail.clear();
-                Answer::Fault(fault)
-            }
+    pub(crate) fn into_answer(self, reveal_traces: bool) -> (Answer, Departures) {
+        let answer = match self.answer {
+            Some(Answer::Fault(fault)) if !reveal_traces => Answer::Fault(conceal(fault)),
             Some(answer) => answer,
-            None => Answer::Value(vec![0xc0]),
-        }
+            None => Answer::Value(vec![0xc0].into()),
+        };
+        (answer, self.departures)
     }
+}
+
+/// The fault without what only this side should know.
+pub(crate) fn conceal(mut fault: Fault) -> Fault {
+    if matches!(fault.code, FaultCode::Failed | FaultCode::Panicked) {
+        fault.detail.clear();
+    }
+    fault
 }
 
 impl From<Refused> for Outcome {
@@ -440,16 +610,15 @@ impl From<Refused> for Outcome {
     }
 }
 
-fn is_remote(code: FaultCode) -> bool {
-    matches!(code, FaultCode::Failed | FaultCode::Panicked)
-}
-
 /// A method's `Result`, whose error travels: as itself, or as a [`Failure`].
 pub trait Returned {
     /// The value.
     type Ok;
     /// The error as the caller gets it in [`Error::App`].
     type App;
+    /// The error as a stream of such results ends with.
+    #[doc(hidden)]
+    type End;
 
     #[doc(hidden)]
     fn into_outcome(self, encoding: Encoding) -> Outcome;
@@ -470,6 +639,9 @@ pub trait Returned {
 pub trait Fallible: Sized {
     #[doc(hidden)]
     type App;
+    /// The error as a stream's receiver gets it.
+    #[doc(hidden)]
+    type End;
 
     #[doc(hidden)]
     fn into_fault(self, encoding: Encoding) -> FaultParts;
@@ -478,23 +650,36 @@ pub trait Fallible: Sized {
     fn into_error(self) -> Error<Self::App>;
 
     #[doc(hidden)]
+    fn into_end(self) -> Result<Self::End, FaultParts>;
+
+    #[doc(hidden)]
     fn decode_app(detail: &[u8]) -> Result<Self::App, String>;
 }
 
-/// A fault on its way out; opaque to generated code.
+/// A fault on its way out, and what it carries; opaque to generated code.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct FaultParts(Fault);
+pub struct FaultParts(Fault, Departures);
+
+impl FaultParts {
+    pub(crate) fn into_fault(self) -> Fault {
+        self.0
+    }
+}
 
 #[diagnostic::do_not_recommend]
 impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     type App = E;
+    type End = E;
 
     fn into_fault(self, encoding: Encoding) -> FaultParts {
-        FaultParts(match encode_result(&self, encoding) {
-            Ok(detail) => Fault { code: FaultCode::App, message: String::new(), detail },
-            Err(error) => Fault::new(FaultCode::Unencodable, error.0),
-        })
+        let mut departures = Departures::default();
+        let fault = carry::encode(&mut departures, encoding, || encode_end(&self, encoding));
+        FaultParts(fault, departures)
+    }
+
+    fn into_end(self) -> Result<E, FaultParts> {
+        Ok(self)
     }
 
     fn into_error(self) -> Error<E> {
@@ -502,16 +687,20 @@ impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     }
 
     fn decode_app(detail: &[u8]) -> Result<E, String> {
-        // An error that encodes to nil, such as `()`, travels as an absent detail.
-        decode(if detail.is_empty() { &[0xc0] } else { detail })
+        decode(or_nil(detail))
     }
 }
 
 impl Fallible for Failure {
     type App = Infallible;
+    type End = Never;
 
     fn into_fault(self, _: Encoding) -> FaultParts {
-        FaultParts(remote_fault(FaultCode::Failed, &self.to_remote()))
+        FaultParts(fault_of_remote(&self.to_remote()), Departures::default())
+    }
+
+    fn into_end(self) -> Result<Never, FaultParts> {
+        Err(self.into_fault(Encoding::Named))
     }
 
     fn into_error(self) -> Error<Infallible> {
@@ -531,11 +720,12 @@ pub(crate) fn no_app(_: &[u8]) -> Result<Infallible, String> {
 impl<T: Serialize + DeserializeOwned + Send + 'static, E: Fallible> Returned for Result<T, E> {
     type Ok = T;
     type App = E::App;
+    type End = E::End;
 
     fn into_outcome(self, encoding: Encoding) -> Outcome {
         match self {
             Ok(value) => Outcome::value(&value, encoding),
-            Err(error) => Outcome::fault(error.into_fault(encoding).0),
+            Err(error) => Outcome::failed(error, encoding),
         }
     }
 
@@ -587,7 +777,9 @@ fn nearest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Stri
     deserializer.deserialize_seq(Nearest)
 }
 
-fn remote_fault(code: FaultCode, remote: &RemoteError) -> Fault {
+/// A failure or a panic as it travels.
+pub(crate) fn fault_of_remote(remote: &RemoteError) -> Fault {
+    let code = if remote.is_panic() { FaultCode::Panicked } else { FaultCode::Failed };
     let detail = Detail {
         r#type: remote.type_name().map(str::to_owned),
         chain: remote.chain().take(MAX_CHAIN).map(str::to_owned).collect(),
@@ -612,7 +804,7 @@ pub(crate) fn error_of_fault<E>(fault: Fault, decode_app: fn(&[u8]) -> Result<E,
     }
 }
 
-fn remote_error(fault: Fault) -> RemoteError {
+pub(crate) fn remote_error(fault: Fault) -> RemoteError {
     let detail: Detail = decode(&fault.detail).unwrap_or_default();
     RemoteError::new(RemoteParts {
         panicked: fault.code == FaultCode::Panicked,
@@ -660,9 +852,9 @@ mod tests {
     fn bytes_point_into_the_frame() {
         let mut encoder = ArgsEncoder::new(Encoding::Named);
         encoder.begin(2);
-        encoder.bytes(b"blob").unwrap();
-        encoder.bytes(b"more").unwrap();
-        let frame = Bytes::from(encoder.into_bytes());
+        encoder.bytes(&b"blob"[..]).unwrap();
+        encoder.bytes(&Bytes::from_static(b"more")).unwrap();
+        let frame = Bytes::from(encoder.finish().0.to_vec());
         let mut decoder = ArgsDecoder::new(&frame).unwrap();
         let slice: &[u8] = decoder.bytes("slice").unwrap();
         let shared: Bytes = decoder.bytes("shared").unwrap();
@@ -701,13 +893,13 @@ mod tests {
     #[test]
     fn a_long_flat_body_does_not_nest() {
         let rows: Vec<(u32, Vec<u32>)> = (0..1000).map(|n| (n, vec![n; 10])).collect();
-        let encoded = encode_result(&rows, Encoding::Named).unwrap();
+        let encoded = encode_result(&rows, Encoding::Named).unwrap().0.to_vec();
         assert_eq!(decode::<Vec<(u32, Vec<u32>)>>(&encoded).unwrap(), rows);
     }
 
     #[test]
     fn results_of_bytes_travel_as_bin_and_come_back() {
-        let encoded = encode_result(&vec![1_u8, 2, 3], Encoding::Named).unwrap();
+        let encoded = encode_result(&vec![1_u8, 2, 3], Encoding::Named).unwrap().0.to_vec();
         assert_eq!(encoded, [0xc4, 3, 1, 2, 3]);
         assert_eq!(decode::<Vec<u8>>(&encoded).unwrap(), [1, 2, 3]);
         assert_eq!(decode::<Bytes>(&encoded).unwrap(), [1_u8, 2, 3][..]);

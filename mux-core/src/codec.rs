@@ -1,6 +1,6 @@
 //! Length prefix <-> frame. A length is checked before anything is allocated for it.
 
-use crate::proto::frame::{BadFrame, Frame};
+use crate::proto::frame::{BadFrame, ChunkHead, Frame};
 
 /// Bytes of the big-endian length before each frame.
 pub(crate) const PREFIX: usize = 4;
@@ -13,9 +13,18 @@ pub(crate) fn put(frame: &Frame<'_>, out: &mut Vec<u8>) {
 
 /// Appends all but the body, whose length the prefix counts in.
 pub(crate) fn put_head(frame: &Frame<'_>, body_len: usize, out: &mut Vec<u8>) {
+    put_prefixed(body_len, out, |out| frame.encode_head(out));
+}
+
+/// Appends all of a CHUNK but its data.
+pub(crate) fn put_chunk_head(head: &ChunkHead, out: &mut Vec<u8>) {
+    put_prefixed(head.len, out, |out| head.encode(out));
+}
+
+fn put_prefixed(body_len: usize, out: &mut Vec<u8>, put_head: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend_from_slice(&[0; PREFIX]);
-    frame.encode_head(out);
+    put_head(out);
     let len = out.len() - start - PREFIX + body_len;
     out[start..start + PREFIX].copy_from_slice(&(len as u32).to_be_bytes());
 }

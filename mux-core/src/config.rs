@@ -1,6 +1,5 @@
 //! What a user may set: limits, times, and where blocking methods run.
 
-use crate::proto::frame::{ENVELOPE, MAX_LEN};
 use crate::proto::hello::Settings;
 use std::time::Duration;
 
@@ -13,41 +12,50 @@ use std::time::Duration;
 /// ```
 /// # use mux_core as mux;
 /// let limits = mux::Limits { max_in_flight: 256, ..Default::default() };
-/// assert_eq!(limits.max_message, 8 << 20);
+/// assert_eq!(limits.max_message, 16 << 20);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest body of a request or reply, in bytes: 64 KiB to 15.9 MiB. Default 8 MiB.
+    /// Largest body of a request, reply or item, in bytes: 64 KiB or more. Default 16 MiB.
     pub max_message: usize,
     /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.
     pub max_in_flight: u32,
-    /// Sum of the bodies over 16 KiB of requests not answered yet, in bytes; `max_message` or more.
-    /// Default 64 MiB.
+    /// Sum of the messages over 16 KiB that may be on their way here at once, in bytes: of requests until they are
+    /// answered, and apart from these of replies and items until they have come; `max_message` or more. Further
+    /// ones wait at the other end. Default 64 MiB.
     pub max_buffered: usize,
-    /// Notifies that may wait for their handlers, in bytes of their arguments and 256 for each;
-    /// 16 KiB or more. Default 256 KiB.
+    /// Items of one channel that may wait for their receiver, in bytes; also notifies that wait for their handlers, in
+    /// bytes of their arguments and 256 for each. 16 KiB or more. Default 256 KiB.
     pub window: usize,
+    /// Channels that the peer may have open at once. Default 256.
+    pub max_channels: u32,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { max_message: 8 << 20, max_in_flight: 1024, max_buffered: 64 << 20, window: 256 << 10 }
+        Limits {
+            max_message: 16 << 20,
+            max_in_flight: 1024,
+            max_buffered: 64 << 20,
+            window: 256 << 10,
+            max_channels: 256,
+        }
     }
 }
 
 impl Limits {
-    /// The settings that HELLO tells. Messages go whole, so all that is allowed is taken inline.
+    /// The settings that HELLO tells.
     pub(crate) fn settings(&self, services: Vec<(String, u64)>) -> Settings {
         let floor = Settings::FLOOR;
-        let max_message = (self.max_message as u64).clamp(floor.max_message, (MAX_LEN - ENVELOPE) as u64);
+        let max_message = (self.max_message as u64).max(floor.max_message);
         Settings {
             max_frame: 128 << 10,
-            max_inline: max_message,
+            max_inline: floor.max_inline,
             max_message,
             max_in_flight: u64::from(self.max_in_flight).max(floor.max_in_flight),
             max_buffered: (self.max_buffered as u64).max(max_message),
             window: (self.window as u64).max(floor.window),
-            max_channels: 0,
+            max_channels: self.max_channels.into(),
             services,
         }
     }
@@ -64,6 +72,8 @@ pub struct Times {
     pub dead_after: Duration,
     /// For a write to make progress. Default 30 s.
     pub write_stall: Duration,
+    /// For channels that are open while a connection drains; then they are ended. Default 5 s.
+    pub channel_grace: Duration,
 }
 
 impl Default for Times {
@@ -73,6 +83,7 @@ impl Default for Times {
             ping_after: Duration::from_secs(15),
             dead_after: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
+            channel_grace: Duration::from_secs(5),
         }
     }
 }
@@ -88,6 +99,7 @@ impl Times {
             ping_after: self.ping_after.min(ENDLESS),
             dead_after: self.dead_after.min(ENDLESS),
             write_stall: self.write_stall.min(ENDLESS),
+            channel_grace: self.channel_grace.min(ENDLESS),
         }
     }
 }

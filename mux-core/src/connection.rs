@@ -1,6 +1,7 @@
 //! A connection as its user holds it, and how one is set up.
 
 use crate::blocking;
+use crate::channel::carry::Port;
 use crate::config::{Limits, Times, Workers};
 use crate::demux::{Router, Service};
 use crate::driver::Driver;
@@ -239,7 +240,7 @@ impl Builder {
         let settings = self.limits.settings(router.fingerprints());
         let session = session(side, settings.clone());
         let reveal = !self.hide_traces;
-        let shared = Arc::new(Shared::new(session, Arc::clone(router), Arc::clone(threads), peer, reveal));
+        let shared = Shared::new(session, Arc::clone(router), Arc::clone(threads), peer, reveal);
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
         blocking::here().spawn(Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings));
@@ -251,12 +252,12 @@ impl Builder {
 pub(crate) fn nowhere() -> Mux {
     let session = session(Side::Connecting, Limits::default().settings(Vec::new()));
     let threads = Arc::new(WorkerThreads::new(Workers::OnDemand));
-    let shared = Arc::new(Shared::new(session, Arc::default(), threads, Peer::default(), true));
+    let shared = Shared::new(session, Arc::default(), threads, Peer::default(), true);
     shared.abort(CloseReason::Local);
     Mux::keeping(shared)
 }
 
-fn session(side: Side, settings: Settings) -> (Session<Waker, Running>, Outbox) {
+fn session(side: Side, settings: Settings) -> (Session<Waker, Running, Port>, Outbox) {
     let mut outbox = Outbox::default();
     (Session::new(side, settings, &mut outbox), outbox)
 }

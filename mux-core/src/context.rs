@@ -1,6 +1,10 @@
 //! What a handler may know of the call it answers.
 
-use crate::descriptor::MethodDescriptor;
+use crate::body::{Fallible, Outcome};
+use crate::channel::failing_channel;
+use crate::channel::source::{Source, pump};
+use crate::demux::Owed;
+use crate::descriptor::{Encoding, MethodDescriptor};
 use crate::mux::{Client, Mux};
 use crate::peer::Peer;
 use crate::proto::Millis;
@@ -8,6 +12,8 @@ use crate::proto::meta;
 use crate::proto::xid::Xid;
 use crate::shared::Shared;
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -131,6 +137,36 @@ impl Context {
             Origin::Remote { shared, xid: Some(xid), .. } => shared.is_unwanted(*xid),
             Origin::Remote { shared, xid: None, .. } => shared.is_closed(),
             Origin::Local(call) => call.cancelled.is_cancelled(),
+        }
+    }
+
+    /// Answers with the receiver of a channel, then sends it what the stream yields: the outcome of a
+    /// streaming method.
+    #[doc(hidden)]
+    pub async fn stream<S>(&self, source: S, encoding: Encoding) -> Outcome
+    where
+        S: Source<Item: Serialize + DeserializeOwned, End: Serialize + DeserializeOwned>,
+    {
+        let Origin::Remote { shared, xid: Some(xid), .. } = &self.origin else { return Outcome::none() };
+        let (sender, receiver) = failing_channel::<S::Item, S::End>();
+        let opened = Outcome::value(&receiver, encoding).into_answer(true);
+        shared.answer(vec![(Owed::Answer(*xid), opened)]);
+        // Its items are made on a task of their own.
+        tokio::task::yield_now().await;
+        pump(source, sender, shared.reveals_traces()).await;
+        Outcome::none()
+    }
+
+    /// The same, where there is a stream.
+    #[doc(hidden)]
+    pub async fn stream_result<S, E>(&self, result: Result<S, E>, encoding: Encoding) -> Outcome
+    where
+        S: Source<Item: Serialize + DeserializeOwned, End: Serialize + DeserializeOwned>,
+        E: Fallible,
+    {
+        match result {
+            Ok(source) => self.stream(source, encoding).await,
+            Err(error) => Outcome::failed(error, encoding),
         }
     }
 

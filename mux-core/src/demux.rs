@@ -3,10 +3,12 @@
 use crate::blocking;
 use crate::body::Outcome;
 use crate::buffer;
+use crate::channel::carry::{self, Arrivals};
 use crate::context::Context;
-use crate::descriptor::{MethodDescriptor, Placement, ServiceDescriptor};
+use crate::descriptor::{Encoding, MethodDescriptor, Placement, ServiceDescriptor};
 use crate::error::{Refusal, Refused};
 use crate::panic;
+use crate::proto::hello::SMALL;
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
 use bytes::Bytes;
@@ -55,6 +57,12 @@ pub(crate) struct Router {
 pub(crate) struct Route {
     service: usize,
     method: &'static MethodDescriptor,
+}
+
+impl Route {
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.method.encoding
+    }
 }
 
 impl Router {
@@ -108,9 +116,20 @@ pub struct Inbound {
     context: Context,
     method: &'static MethodDescriptor,
     body: Bytes,
+    arrivals: Arrivals,
 }
 
 impl Inbound {
+    /// Decodes the request. Halves of channels that came with it are taken out of it, or closed.
+    pub fn decode<'a, R>(
+        &'a mut self,
+        decode: impl FnOnce(&'static str, &'a Bytes) -> Result<R, Refused>,
+    ) -> Result<(R, &'a Context), Refused> {
+        let Inbound { context, method, body, arrivals } = self;
+        let mut arrivals = std::mem::replace(arrivals, Arrivals::none());
+        carry::decode(&mut arrivals, || decode(method.name, body)).map(|request| (request, &*context))
+    }
+
     /// The method asked for.
     pub fn method(&self) -> &'static MethodDescriptor {
         self.method
@@ -141,10 +160,11 @@ impl Parcel {
         deadline: Option<u64>,
         meta: Option<Bytes>,
         body: Bytes,
+        arrivals: Arrivals,
     ) -> Parcel {
         let context =
             Context::remote(route.method, Arc::clone(&responder.shared), responder.xid(), meta, deadline);
-        Parcel { route, inbound: Inbound { context, method: route.method, body }, responder }
+        Parcel { route, inbound: Inbound { context, method: route.method, body, arrivals }, responder }
     }
 
     /// The end of a handler that runs on a worker thread, of which no two may be about at once if
@@ -160,6 +180,10 @@ impl Parcel {
 
     pub(crate) fn is_notify(&self) -> bool {
         self.route.method.notify
+    }
+
+    pub(crate) fn is_large(&self) -> bool {
+        self.inbound.body.len() > SMALL
     }
 
     pub(crate) fn is_inline(&self) -> bool {

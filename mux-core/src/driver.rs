@@ -15,7 +15,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -45,6 +45,8 @@ pub(crate) struct Driver<S> {
     flush_next: bool,
     /// The stream takes nothing, since then.
     blocked: Option<Instant>,
+    /// Channels are open while the connection drains: until then.
+    channels: Option<Instant>,
     begun: Instant,
     last_read: Instant,
     pinged: bool,
@@ -93,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             phase: Phase::Open,
             flush_next: true,
             blocked: None,
+            channels: None,
             begun: now,
             last_read: now,
             pinged: false,
@@ -130,7 +133,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 
     fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
-        let (flush, written) = self.writer.poll_flush(self.stream.as_mut(), &self.shared, cx)?;
+        let (flush, written) =
+            self.writer.poll_flush(self.stream.as_mut(), &self.shared, self.shared.at(now), cx)?;
         self.breather.count(written);
         self.flush_next = flush == Flush::More;
         if flush != Flush::Blocked {
@@ -175,12 +179,12 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     /// Nothing more comes: who waits for an answer is told. Who is owed one may still read it.
     fn end_reading(&mut self) {
-        let mut state = self.shared.lock();
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
         state.half_closed = true;
-        let wakers = state.session.close_calls();
+        state.session.close_calls(&mut state.outbox);
         let owing = !state.session.owes_nothing();
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
+        drop(guard);
         if owing {
             self.probe();
         }
@@ -200,14 +204,16 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             // The runtime's own waker: no code of a user.
             state.driver = Some(cx.waker().clone());
         }
-        let queued = !state.outbox.is_empty();
+        let queued = state.has_output();
         state.flushing |= queued || self.flush_next;
         let written = !queued && self.blocked.is_none();
         let drained = written && state.session.is_drained();
         let ended = written && state.half_closed && state.session.owes_nothing();
         let closed = state.closed.is_some();
         let timer = state.timer;
+        let lingering = state.session.is_draining() && state.session.has_channels();
         drop(state);
+        self.watch_channels(lingering, now, cx);
 
         self.flush_next |= queued && self.blocked.is_none();
         if let Some(timer) = timer.filter(|_| !closed) {
@@ -224,6 +230,15 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.breather.come_back(cx);
         }
         Ok(())
+    }
+
+    /// Gives channels that are open while the connection drains so much time, and no more.
+    fn watch_channels(&mut self, lingering: bool, now: Instant, cx: &mut Context<'_>) {
+        if lingering && self.channels.is_none() {
+            let until = now + self.times.channel_grace;
+            self.channels = Some(until);
+            self.alarm.no_later(until, cx);
+        }
     }
 
     /// Writes what is queued, then waits for the peer to hang up: a stream dropped with bytes unread
@@ -280,6 +295,10 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.pinged = true;
             self.probe();
         }
+        if self.channels.take_if(|until| now >= *until).is_some() {
+            // Armed again while any is open: some may begin later, and some peers may not end.
+            self.shared.end_channels(self.shared.at(now));
+        }
         self.shared.expire(now);
     }
 
@@ -308,7 +327,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let handshake = self.begun + self.times.handshake;
         let handshake = (now < handshake).then_some(handshake);
         let stall = self.blocked.map(|since| since + self.times.write_stall);
-        handshake.into_iter().chain(stall).fold(by_phase, Instant::min)
+        handshake.into_iter().chain(stall).chain(self.channels).fold(by_phase, Instant::min)
     }
 }
 

@@ -4,6 +4,7 @@
 mod blocking;
 mod body;
 mod buffer;
+mod channel;
 mod codec;
 mod config;
 mod connection;
@@ -17,6 +18,7 @@ mod mux;
 mod outbox;
 mod panic;
 mod peer;
+mod pool;
 #[doc(hidden)]
 pub mod private;
 mod proto;
@@ -31,6 +33,9 @@ mod writer;
 
 pub use body::{Fallible, Outcome, Returned};
 pub use bytes::Bytes;
+pub use channel::{
+    ChannelError, Iter, Never, Receiver, SendError, Sender, TrySendError, channel, failing_channel,
+};
 pub use config::{Limits, Times, Workers};
 pub use connection::{Builder, Connection};
 pub use context::Context;
@@ -39,6 +44,8 @@ pub use descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, Servi
 pub use error::{
     CallError, CloseReason, Closed, Error, Failure, OrFail, Refusal, Refused, RemoteError, Result,
 };
+pub use futures_core::Stream;
+pub use futures_sink::Sink;
 pub use mux::{Call, Client, Mux};
 pub use peer::{Credentials, Peer};
 pub use server::Server;

@@ -141,7 +141,7 @@ impl<T, E> LocalCall<T, E> {
         if let Some(context) = &self.context {
             let mut facts = context.lock();
             facts.deadline = self.deadline;
-            facts.meta = self.meta.encode(None);
+            facts.meta = self.meta.encode(None, &[]);
         }
     }
 

@@ -3,14 +3,17 @@
 use crate::blocking;
 use crate::body::{self, ArgsEncoder, EncodeError, Returned};
 use crate::buffer;
+use crate::channel::carry::{self, Arrivals, Departures};
 use crate::connection;
 use crate::context::Context;
 use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, CloseReason, Closed, Error, Refused};
 use crate::local::LocalCall;
 use crate::proto::calls::{Request, Terminal, Ticket, Value};
+use crate::proto::carried::Arrived;
 use crate::proto::fault::GoawayCode;
 use crate::proto::meta::{MetaPairs, RESERVED};
+use crate::proto::payload::Payload;
 use crate::shared::Shared;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
@@ -114,14 +117,20 @@ impl Mux {
     ) -> Call<T, E> {
         let mut args = ArgsEncoder::new(method.encoding);
         match encode(&mut args) {
-            Ok(()) => Call::remote(RemoteCall {
-                mux: self.clone(),
-                method,
-                decode_app,
-                meta: MetaPairs::default(),
-                deadline: None,
-                progress: Progress::Unsent(args.into_bytes()),
-            }),
+            Ok(()) => {
+                let (body, departures) = args.finish();
+                if !departures.is_empty() {
+                    departures.keep(self);
+                }
+                Call::remote(RemoteCall {
+                    mux: self.clone(),
+                    method,
+                    decode_app,
+                    meta: MetaPairs::default(),
+                    deadline: None,
+                    progress: Progress::Unsent(body, departures),
+                })
+            }
             Err(error) => {
                 Call::failed(Refused::invalid_args(format!("the arguments could not be encoded: {error}")))
             }
@@ -174,9 +183,9 @@ struct RemoteCall<E> {
 }
 
 enum Progress {
-    Unsent(Vec<u8>),
+    Unsent(Payload, Departures),
     Sent(Ticket),
-    Ended(Option<Terminal>),
+    Ended(Option<(Terminal, Vec<Arrived>)>),
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -314,7 +323,9 @@ impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         match &mut self.way {
-            Way::Remote(remote) => remote.poll(cx).map(|terminal| remote.result(terminal)),
+            Way::Remote(remote) => {
+                remote.poll(cx).map(|(terminal, carried)| remote.result(terminal, carried))
+            }
             Way::Local(local) => local.poll(cx),
             Way::Failed(error) => {
                 Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over"))))
@@ -324,8 +335,8 @@ impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
 }
 
 impl<E> RemoteCall<E> {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Terminal> {
-        if let Progress::Unsent(_) = self.progress {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, Vec<Arrived>)> {
+        if let Progress::Unsent(..) = self.progress {
             self.send(Some(cx.waker().clone()));
             if let Progress::Sent(_) = self.progress {
                 return Poll::Pending;
@@ -334,7 +345,7 @@ impl<E> RemoteCall<E> {
         let terminal = match &mut self.progress {
             Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
             Progress::Ended(terminal) => terminal.take().expect("`Call` polled after it was over"),
-            Progress::Unsent(_) => return Poll::Pending,
+            Progress::Unsent(..) => return Poll::Pending,
         };
         self.progress = Progress::Ended(None);
         Poll::Ready(terminal)
@@ -342,24 +353,35 @@ impl<E> RemoteCall<E> {
 
     /// Hands the request over, once.
     fn send(&mut self, mut waker: Option<task::Waker>) {
-        let Progress::Unsent(body) = &mut self.progress else { return };
+        let Progress::Unsent(body, departures) = &mut self.progress else { return };
         let shared = self.mux.shared();
         let request = Request {
             method: self.method.path,
             meta: std::mem::take(&mut self.meta),
             body: std::mem::take(body),
+            carried: std::mem::take(departures).into_leaving(),
             deadline: self.deadline.map(|deadline| shared.deadline(deadline)),
             waker: &mut waker,
             nested: self.mux.is_nested(),
         };
         self.progress = match shared.open(request, self.method.notify) {
             Ok(Some(ticket)) => Progress::Sent(ticket),
-            Ok(None) => Progress::Ended(Some(Terminal::Sent)),
-            Err(terminal) => Progress::Ended(Some(terminal)),
+            Ok(None) => Progress::Ended(Some((Terminal::Sent, Vec::new()))),
+            Err(terminal) => Progress::Ended(Some((terminal, Vec::new()))),
         };
     }
 
-    fn result<T: DeserializeOwned + 'static>(&self, terminal: Terminal) -> Result<T, Error<E>> {
+    fn result<T: DeserializeOwned + 'static>(
+        &self,
+        terminal: Terminal,
+        carried: Vec<Arrived>,
+    ) -> Result<T, Error<E>> {
+        // What is not taken out of the value is closed here.
+        let mut arrivals = Arrivals::new(carried, self.method.encoding, || self.mux.clone());
+        carry::decode(&mut arrivals, || self.decode(terminal))
+    }
+
+    fn decode<T: DeserializeOwned + 'static>(&self, terminal: Terminal) -> Result<T, Error<E>> {
         match terminal {
             Terminal::Reply(value) => decode(value),
             // A notify's value is `()`, as if the other side had said nil.
@@ -389,7 +411,7 @@ fn decode<T: DeserializeOwned + 'static, E>(value: Value) -> Result<T, Error<E>>
 impl<E> Drop for RemoteCall<E> {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.progress, Progress::Ended(None)) {
-            Progress::Unsent(body) => buffer::give(body),
+            Progress::Unsent(body, _) => buffer::give(body.into_vec()),
             Progress::Sent(ticket) => self.mux.shared().abandon(ticket),
             Progress::Ended(_) => {}
         }

@@ -1,35 +1,96 @@
-//! What waits to be written: control frames first, then messages in the order they came.
-//! Small messages are copied together; a large body is queued as it lies.
+//! What waits to be written: control frames first, then small messages in the order they came, then a
+//! chunk of each large message in turn. Small messages are copied together; a large one is cut as it lies.
 
 use crate::codec;
-use crate::proto::frame::Frame;
-use crate::proto::hello::SMALL;
+use crate::proto::carried::Arrived;
+use crate::proto::chunks::{Class, charge};
+use crate::proto::frame::{ChunkHead, Frame};
+use crate::proto::hello::Settings;
+use crate::proto::payload::Payload;
+use crate::proto::xid::Xid;
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// Control frames owed to a peer that does not read them, in bytes. Beyond it the peer is closed.
 const MAX_CONTROL: usize = 64 << 10;
 
+/// Large messages go into a batch up to about so many bytes. What comes meanwhile waits for these, and for
+/// what the kernel holds.
+const BULK: usize = 128 << 10;
+
 /// A buffer that grew beyond this is not kept for reuse.
 const KEPT: usize = 16 << 10;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outbox {
     control: Vec<u8>,
     small: Vec<u8>,
+    /// Large messages that take turns.
     large: VecDeque<Large>,
+    /// Large answers that wait for room at the peer. Requests wait in their rows.
+    waiting: VecDeque<Large>,
+    /// Sum of the answers among `large`.
+    answers: u64,
     /// Replies and faults in here, each of which holds its transaction's place until it leaves.
     terminals: u32,
+    max_frame: usize,
+    max_buffered: u64,
 }
 
-/// A large body and the small messages that came after it.
+/// A message that goes in chunks.
 #[derive(Debug)]
-struct Large {
-    body: Vec<u8>,
-    after: Vec<u8>,
+pub(crate) struct Large {
+    id: Xid,
+    class: Class,
+    /// Holds its transaction's place.
+    terminal: bool,
+    total: u64,
+    /// What is left of it.
+    left: u64,
+    pub(crate) segments: VecDeque<Bytes>,
+    /// Channels whose other halves it carries.
+    pub(crate) introduces: Vec<Xid>,
+}
+
+/// What a writer took.
+#[derive(Debug, Default)]
+pub(crate) struct Departed {
+    /// How many replies and faults.
+    pub(crate) terminals: u32,
+    /// Large messages that have gone whole.
+    pub(crate) whole: Vec<Whole>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) id: Xid,
+    pub(crate) class: Class,
+    pub(crate) introduces: Vec<Xid>,
+}
+
+impl Default for Outbox {
+    fn default() -> Outbox {
+        Outbox {
+            control: Vec::new(),
+            small: Vec::new(),
+            large: VecDeque::new(),
+            waiting: VecDeque::new(),
+            answers: 0,
+            terminals: 0,
+            max_frame: Settings::FLOOR.max_frame as usize,
+            max_buffered: Settings::FLOOR.max_buffered,
+        }
+    }
 }
 
 impl Outbox {
+    /// What the peer takes.
+    pub(crate) fn greet(&mut self, peer: &Settings) {
+        self.max_frame = peer.max_frame.try_into().unwrap_or(usize::MAX);
+        self.max_buffered = peer.max_buffered;
+    }
+
     /// Queues a frame that goes before all messages. `false` when the peer owes too many reads.
     #[must_use]
     pub(crate) fn control(&mut self, frame: &Frame<'_>) -> bool {
@@ -37,34 +98,92 @@ impl Outbox {
         self.control.len() <= MAX_CONTROL
     }
 
-    /// Queues a message, body and all, by copying it.
+    /// Queues a small message, body and all.
     pub(crate) fn message(&mut self, frame: &Frame<'_>) {
-        self.count(frame);
-        codec::put(frame, self.tail());
+        self.terminals += u32::from(is_terminal(frame));
+        codec::put(frame, &mut self.small);
     }
 
-    /// Queues a message whose body is given apart: a small one is copied behind its head, a longer one
-    /// is written from where it lies. Returns the buffer where it was not kept.
-    pub(crate) fn message_with(&mut self, frame: &Frame<'_>, mut body: Vec<u8>) -> Vec<u8> {
-        self.count(frame);
-        codec::put_head(frame, body.len(), self.tail());
-        if body.len() > SMALL {
-            self.large.push_back(Large { body, after: Vec::new() });
-            return Vec::new();
-        }
-        self.tail().extend_from_slice(&body);
+    /// Queues a small message whose body is given apart. Returns the body's buffer for reuse.
+    pub(crate) fn message_with(&mut self, frame: &Frame<'_>, body: Payload) -> Vec<u8> {
+        self.terminals += u32::from(is_terminal(frame));
+        let mut body = body.into_flat();
+        codec::put_head(frame, body.len(), &mut self.small);
+        self.small.extend_from_slice(&body);
         body.clear();
         body
     }
 
-    fn count(&mut self, frame: &Frame<'_>) {
-        self.terminals += u32::from(matches!(frame, Frame::Reply { .. } | Frame::Fault { .. }));
+    /// Queues a message that goes in chunks under `id`. Nothing of `introduces` may go before it has
+    /// gone whole.
+    pub(crate) fn large(&mut self, id: Xid, frame: &Frame<'_>, body: Payload, introduces: &[Arrived]) {
+        let mut head = Vec::new();
+        frame.encode_head(&mut head);
+        let total = (head.len() + body.len()) as u64;
+        let answers = matches!(frame, Frame::Reply { .. } | Frame::Fault { .. } | Frame::Item { .. });
+        let large = Large {
+            id,
+            class: if answers { Class::Answer } else { Class::Question },
+            terminal: is_terminal(frame),
+            total,
+            left: total,
+            segments: body.into_segments(head),
+            introduces: introduces.iter().map(|carried| carried.id).collect(),
+        };
+        if answers {
+            self.waiting.push_back(large);
+            self.admit();
+        } else {
+            self.large.push_back(large);
+        }
     }
 
-    fn tail(&mut self) -> &mut Vec<u8> {
-        match self.large.back_mut() {
-            Some(large) => &mut large.after,
-            None => &mut self.small,
+    /// Starts the answers that there is room for. One may always go when there is none other.
+    fn admit(&mut self) {
+        while let Some(large) = self.waiting.pop_front_if(|large| {
+            self.answers == 0 || self.answers + charge(large.total) <= self.max_buffered
+        }) {
+            self.answers += charge(large.total);
+            self.large.push_back(large);
+        }
+    }
+
+    /// Gives up what is left of a large message, which was begun or not. The peer is told where it was.
+    pub(crate) fn abandon(&mut self, id: Xid) -> Option<Large> {
+        if let Some(at) = self.waiting.iter().position(|large| large.id == id) {
+            return self.waiting.remove(at);
+        }
+        let at = self.large.iter().position(|large| large.id == id)?;
+        let large = self.large.remove(at)?;
+        if large.left < large.total {
+            self.message(&Frame::Chunk { id, remaining: None, data: &[] });
+        }
+        self.gone(&large);
+        Some(large)
+    }
+
+    /// As [`abandon`](Outbox::abandon), of a reply or a fault.
+    pub(crate) fn abandon_terminal(&mut self, xid: Xid) -> Option<Large> {
+        let is_there = self.large.iter().chain(&self.waiting).any(|it| it.id == xid && it.terminal);
+        is_there.then(|| self.abandon(xid)).flatten()
+    }
+
+    /// Something of a large message is still to be sent.
+    pub(crate) fn holds(&self, id: Xid) -> bool {
+        self.large.iter().chain(&self.waiting).any(|large| large.id == id)
+    }
+
+    /// Gives up all large messages. No more of them goes, as a goodbye follows.
+    pub(crate) fn clear_large(&mut self) -> impl Iterator<Item = Bytes> + use<> {
+        self.answers = 0;
+        let large = std::mem::take(&mut self.large).into_iter().chain(std::mem::take(&mut self.waiting));
+        large.flat_map(|large| large.segments)
+    }
+
+    fn gone(&mut self, large: &Large) {
+        if large.class == Class::Answer {
+            self.answers -= charge(large.total);
+            self.admit();
         }
     }
 
@@ -72,20 +191,64 @@ impl Outbox {
         self.control.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
 
-    /// Moves everything into a spent batch, whose buffers are used again. Returns how many
-    /// terminals left.
-    pub(crate) fn take(&mut self, batch: &mut Batch) -> u32 {
+    /// Moves control frames, small messages, and chunks of the large ones whose turn it is into a spent
+    /// batch, whose buffers are used again.
+    pub(crate) fn take(&mut self, batch: &mut Batch) -> Departed {
         debug_assert!(batch.is_written());
         batch.reset();
         std::mem::swap(&mut self.control, &mut batch.control);
         std::mem::swap(&mut self.small, &mut batch.small);
-        std::mem::swap(&mut self.large, &mut batch.large);
-        std::mem::take(&mut self.terminals)
+        let mut departed = Departed { terminals: std::mem::take(&mut self.terminals), whole: Vec::new() };
+        let mut bulk = 0;
+        while bulk < BULK
+            && let Some(mut large) = self.large.pop_front()
+        {
+            bulk += large.cut(self.max_frame.min(BULK), &mut batch.bulk);
+            if large.left > 0 {
+                self.large.push_back(large);
+                continue;
+            }
+            self.gone(&large);
+            departed.terminals += u32::from(large.terminal);
+            let Large { id, class, introduces, .. } = large;
+            departed.whole.push(Whole { id, class, introduces });
+        }
+        departed
     }
 
-    /// Forgets what is queued: nobody will read it.
-    pub(crate) fn clear(&mut self) {
-        *self = Outbox::default();
+    /// Forgets what is queued: nobody will read it. Returns what is to be dropped.
+    pub(crate) fn clear(&mut self) -> impl Iterator<Item = Bytes> + use<> {
+        self.control.clear();
+        self.small.clear();
+        self.terminals = 0;
+        self.clear_large()
+    }
+}
+
+fn is_terminal(frame: &Frame<'_>) -> bool {
+    matches!(frame, Frame::Reply { .. } | Frame::Fault { .. })
+}
+
+impl Large {
+    /// Appends its next chunk, a frame of `max_frame` bytes at most. Returns the length of its data.
+    fn cut(&mut self, max_frame: usize, bulk: &mut VecDeque<Bytes>) -> usize {
+        let len = self.left.min((max_frame - ChunkHead::LONGEST) as u64) as usize;
+        self.left -= len as u64;
+        let mut head = Vec::with_capacity(codec::PREFIX + ChunkHead::LONGEST);
+        codec::put_chunk_head(&ChunkHead { id: self.id, remaining: Some(self.left), len }, &mut head);
+        bulk.push_back(head.into());
+        let mut missing = len;
+        while missing > 0
+            && let Some(mut segment) = self.segments.pop_front()
+        {
+            let part = segment.split_to(missing.min(segment.len()));
+            missing -= part.len();
+            bulk.push_back(part);
+            if !segment.is_empty() {
+                self.segments.push_front(segment);
+            }
+        }
+        len
     }
 }
 
@@ -94,7 +257,8 @@ impl Outbox {
 pub(crate) struct Batch {
     control: Vec<u8>,
     small: Vec<u8>,
-    large: VecDeque<Large>,
+    /// Chunks, in parts.
+    bulk: VecDeque<Bytes>,
     /// Bytes written of the first part that is not written wholly.
     offset: usize,
 }
@@ -102,8 +266,8 @@ pub(crate) struct Batch {
 impl Batch {
     /// The unwritten parts, in order, up to the size of `slices`.
     pub(crate) fn slices<'b>(&'b self, slices: &mut [IoSlice<'b>]) -> usize {
-        let parts = [&self.control, &self.small].into_iter();
-        let parts = parts.chain(self.large.iter().flat_map(|large| [&large.body, &large.after]));
+        let parts = [&self.control[..], &self.small[..]].into_iter();
+        let parts = parts.chain(self.bulk.iter().map(|part| &part[..]));
         let mut skip = self.offset;
         let mut count = 0;
         for part in parts.filter(|part| !part.is_empty()) {
@@ -129,21 +293,18 @@ impl Batch {
             written -= part.len();
             part.clear();
         }
-        while let Some(large) = self.large.front_mut() {
-            for part in [&mut large.body, &mut large.after] {
-                if written < part.len() {
-                    self.offset = written;
-                    return;
-                }
-                written -= part.len();
-                *part = Vec::new();
+        while let Some(part) = self.bulk.front() {
+            if written < part.len() {
+                self.offset = written;
+                return;
             }
-            self.large.pop_front();
+            written -= part.len();
+            self.bulk.pop_front();
         }
     }
 
     pub(crate) fn is_written(&self) -> bool {
-        self.control.is_empty() && self.small.is_empty() && self.large.is_empty()
+        self.control.is_empty() && self.small.is_empty() && self.bulk.is_empty()
     }
 
     fn reset(&mut self) {
@@ -152,15 +313,13 @@ impl Batch {
                 *buffer = Vec::new();
             }
         }
-        if self.large.capacity() > 64 {
-            self.large = VecDeque::new();
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::hello::SMALL;
 
     fn drain(batch: &mut Batch, step: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -175,31 +334,90 @@ mod tests {
         bytes
     }
 
-    fn kinds(mut bytes: &[u8]) -> Vec<u8> {
+    /// Kinds of frames, and the ids of the chunks among them.
+    fn kinds(mut bytes: &[u8]) -> Vec<(u8, u64)> {
         let mut kinds = Vec::new();
         while !bytes.is_empty() {
             let len = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-            kinds.push(bytes[5]);
+            let id = match Frame::decode(&bytes[4..4 + len]).unwrap() {
+                Frame::Chunk { id, .. } => id,
+                _ => 0,
+            };
+            kinds.push((bytes[5], id));
             bytes = &bytes[4 + len..];
         }
         kinds
     }
 
+    fn reply(outbox: &mut Outbox, xid: Xid, len: usize) {
+        outbox.large(xid, &Frame::Reply { xid, meta: None, value: &[] }, vec![0xc0; len].into(), &[]);
+    }
+
     #[test]
-    fn control_goes_first_and_messages_keep_their_order_however_they_are_cut() {
+    fn control_goes_first_then_small_messages_then_chunks_however_they_are_cut() {
         for step in [1, 7, 1000, 1 << 20] {
             let mut outbox = Outbox::default();
             outbox.message(&Frame::Cancel { xid: 1 });
-            let rest =
-                outbox.message_with(&Frame::Reply { xid: 2, meta: None, value: &[] }, vec![0xc0; SMALL + 1]);
-            assert_eq!(rest.capacity(), 0, "a large body is moved");
+            reply(&mut outbox, 2, SMALL + 1);
             outbox.message(&Frame::Cancel { xid: 3 });
             assert!(outbox.control(&Frame::Ping { nonce: 1 }));
             let mut batch = Batch::default();
-            assert_eq!(outbox.take(&mut batch), 1);
+            assert_eq!(outbox.take(&mut batch).terminals, 1);
             assert!(outbox.is_empty());
-            assert_eq!(kinds(&drain(&mut batch, step)), [11, 4, 2, 4]);
+            // The floor of `max_frame` cuts the reply in two.
+            assert_eq!(kinds(&drain(&mut batch, step)), [(11, 0), (4, 0), (4, 0), (10, 2), (10, 2)]);
         }
+    }
+
+    #[test]
+    fn large_messages_take_turns_and_small_ones_go_between() {
+        let mut outbox = Outbox::default();
+        outbox.greet(&Settings { max_frame: 128 << 10, max_buffered: 8 << 20, ..Settings::FLOOR });
+        reply(&mut outbox, 2, 300 << 10);
+        reply(&mut outbox, 4, 200 << 10);
+        let mut batch = Batch::default();
+        let mut seen = Vec::new();
+        while !outbox.is_empty() {
+            outbox.message(&Frame::Cancel { xid: 1 });
+            outbox.take(&mut batch);
+            seen.push(kinds(&drain(&mut batch, usize::MAX)));
+        }
+        let chunks =
+            |seen: &[(u8, u64)]| seen.iter().filter(|(kind, _)| *kind == 10).map(|(_, id)| *id).collect();
+        let turns: Vec<Vec<u64>> = seen.iter().map(|batch| chunks(batch)).collect();
+        assert_eq!(turns.concat(), [2, 4, 2, 4, 2]);
+        assert!(seen.iter().all(|batch| batch[0] == (4, 0)), "{seen:?}");
+    }
+
+    #[test]
+    fn answers_beyond_the_peers_room_wait_their_turn() {
+        let mut outbox = Outbox::default();
+        reply(&mut outbox, 2, 160 << 10);
+        reply(&mut outbox, 4, 40 << 10);
+        let mut batch = Batch::default();
+        outbox.take(&mut batch);
+        let first = kinds(&drain(&mut batch, usize::MAX));
+        assert!(first.iter().all(|frame| *frame == (10, 2)), "{first:?}");
+        assert_eq!(outbox.take(&mut batch).terminals, 2);
+        let turns: Vec<u64> = kinds(&drain(&mut batch, usize::MAX)).iter().map(|(_, id)| *id).collect();
+        assert_eq!(turns, [2, 2, 4, 4, 4]);
+    }
+
+    #[test]
+    fn what_is_given_up_before_its_first_byte_says_nothing_later_it_says_so() {
+        let mut outbox = Outbox::default();
+        outbox.greet(&Settings { max_buffered: 8 << 20, ..Settings::FLOOR });
+        reply(&mut outbox, 2, 1 << 20);
+        assert!(outbox.abandon(2).is_some());
+        assert!(outbox.is_empty());
+        reply(&mut outbox, 4, 1 << 20);
+        let mut batch = Batch::default();
+        outbox.take(&mut batch);
+        drain(&mut batch, usize::MAX);
+        assert!(outbox.abandon(4).is_some());
+        assert_eq!(outbox.abandon(4).map(|large| large.id), None);
+        outbox.take(&mut batch);
+        assert_eq!(drain(&mut batch, usize::MAX)[4..], [0x94, 10, 4, 0xc0, 0xc4, 0]);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! All that generated code names. No part of the public interface.
 
-pub use crate::body::{ArgsDecoder, ArgsEncoder, EncodeError, FromBin, Outcome, Returned};
+pub use crate::body::{ArgsDecoder, ArgsEncoder, AsBin, EncodeError, Fallible, FromBin, Outcome, Returned};
+pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
+pub use crate::channel::{Never, Receiver, Sender};
 pub use crate::connection::Connection;
 pub use crate::context::Context;
 pub use crate::demux::{Inbound, Service, Turn};
@@ -21,6 +23,7 @@ pub use core::marker::{PhantomData, Send, Sized, Sync};
 pub use core::ops::{Deref, Fn, FnOnce};
 pub use core::option::Option::{self, None, Some};
 pub use core::result::Result::{self, Err, Ok};
+pub use futures_core::Stream;
 pub use serde::Serialize;
 pub use serde::de::DeserializeOwned;
 pub use std::borrow::{Cow, ToOwned};

@@ -1,12 +1,18 @@
 //! Bytes -> frames -> session -> what is to be done. Never waits for a writer, a handler or a caller.
 
+use crate::channel::carry::{Arrivals, Departures};
 use crate::codec::{self, PREFIX};
 use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder};
 use crate::error::{CloseReason, Refused};
+use crate::mux::Mux;
+use crate::pool;
 use crate::proto::Millis;
-use crate::proto::frame::{BadFrame, ENVELOPE, Frame, MAX_HELLO};
+use crate::proto::carried::Arrived;
+use crate::proto::chunks::{Chunked, Intake};
+use crate::proto::frame::{BadFrame, ChunkHead, Frame, MAX_HELLO};
 use crate::proto::hello::Settings;
 use crate::proto::session::{Action, Answer, Breach, Inquiry};
+use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, State};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io;
@@ -32,6 +38,9 @@ pub(crate) struct Reader {
     /// Room for the next read: `LITTLE` or `BUFFER`.
     room: usize,
     large: Option<LargeFrame>,
+    chunk: Option<OpenChunk>,
+    /// More chunks are to come: the next is read where it stays, so little is read before it.
+    bulk: bool,
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
@@ -42,6 +51,38 @@ pub(crate) struct Reader {
 struct LargeFrame {
     bytes: BytesMut,
     len: usize,
+}
+
+/// A chunk whose data is read into its message's own buffer.
+struct OpenChunk {
+    id: Xid,
+    intake: Intake,
+    missing: usize,
+    /// Of the whole message, this chunk's included.
+    remaining: usize,
+}
+
+impl OpenChunk {
+    /// Takes what has come already.
+    fn take(&mut self, data: &[u8]) {
+        if let Intake::Keep(buffer) = &mut self.intake {
+            pool::grow(buffer, data.len(), buffer.len() + self.remaining);
+            buffer.extend_from_slice(data);
+        }
+        self.count(data.len());
+    }
+
+    fn count(&mut self, len: usize) {
+        self.missing -= len;
+        self.remaining -= len;
+    }
+
+    fn into_buffer(self) -> Option<Vec<u8>> {
+        match self.intake {
+            Intake::Keep(buffer) => Some(buffer),
+            Intake::Skip => None,
+        }
+    }
 }
 
 /// What a pass met.
@@ -75,7 +116,9 @@ impl Reader {
             buffer: BytesMut::new(),
             room: LITTLE,
             large: None,
-            limit: ours.max_inline.max(ours.max_frame) as usize + ENVELOPE,
+            chunk: None,
+            bulk: false,
+            limit: ours.longest_frame(),
             wakers: Vec::new(),
             notifies: NotifyLane::default(),
         }
@@ -107,10 +150,36 @@ impl Reader {
         stream: Pin<&mut R>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.chunk.is_some() {
+            return self.poll_fill_chunk(stream, cx);
+        }
         let Some(large) = &mut self.large else { return self.poll_fill_buffer(stream, cx) };
         let missing = large.len - large.bytes.len();
         large.bytes.reserve(missing.min(large.bytes.len().max(BUFFER)));
         let read = ready!(poll_read_buf(stream, cx, &mut (&mut large.bytes).limit(missing)))?;
+        Poll::Ready(Ok(read))
+    }
+
+    fn poll_fill_chunk<R: AsyncRead>(
+        &mut self,
+        stream: Pin<&mut R>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let Some(chunk) = &mut self.chunk else { return Poll::Pending };
+        let read = match &mut chunk.intake {
+            Intake::Keep(buffer) => {
+                let total = buffer.len() + chunk.remaining;
+                pool::grow(buffer, chunk.missing.min(BUFFER), total);
+                ready!(poll_read_buf(stream, cx, &mut buffer.limit(chunk.missing)))?
+            }
+            Intake::Skip => {
+                self.buffer.reserve(chunk.missing.min(BUFFER));
+                let read = ready!(poll_read_buf(stream, cx, &mut (&mut self.buffer).limit(chunk.missing)))?;
+                self.buffer.clear();
+                read
+            }
+        };
+        chunk.count(read);
         Poll::Ready(Ok(read))
     }
 
@@ -119,6 +188,11 @@ impl Reader {
         stream: Pin<&mut R>,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
+        if self.bulk && self.buffer.len() < LITTLE {
+            self.buffer.reserve(LITTLE);
+            let room = LITTLE - self.buffer.len();
+            return poll_read_buf(stream, cx, &mut (&mut self.buffer).limit(room));
+        }
         self.buffer.reserve(self.room);
         let Poll::Ready(read) = poll_read_buf(stream, cx, &mut self.buffer)? else {
             if self.buffer.is_empty() && self.room == LITTLE && self.buffer.capacity() > 2 * LITTLE {
@@ -135,11 +209,17 @@ impl Reader {
     }
 
     fn has_frame(&self) -> bool {
-        match &self.large {
-            Some(large) => large.bytes.len() == large.len,
-            // A length over the limit counts as whole: the pass refuses it.
-            None => self.next_len().is_some_and(|len| len > self.limit || self.buffer.len() >= PREFIX + len),
+        if let Some(chunk) = &self.chunk {
+            return chunk.missing == 0;
         }
+        if let Some(large) = &self.large {
+            return large.bytes.len() == large.len;
+        }
+        // A length over the limit counts as whole: the pass refuses it.
+        self.next_len().is_some_and(|len| {
+            let frame = &self.buffer[PREFIX..];
+            len > self.limit || frame.len() >= len || ChunkHead::peek(frame, len).is_some()
+        })
     }
 
     fn next_len(&self) -> Option<usize> {
@@ -149,18 +229,25 @@ impl Reader {
 
     /// Handles what is buffered, up to a pass, under one lock; then does what it calls for.
     fn pass(&mut self, shared: &Arc<Shared>, now: Millis) -> Pass {
+        if self.chunk.as_ref().is_some_and(|chunk| chunk.missing > 0) {
+            return Pass::Some;
+        }
         let mut todo = Todo::default();
-        let mut state = shared.lock();
+        let mut guard = shared.lock();
+        let state = &mut *guard;
         // Claimed before anyone is woken: what they queue is written by the next turn.
         state.flushing = true;
-        if let Some(large) = self.large.take_if(|large| large.bytes.len() == large.len) {
+        if let Some(chunk) = self.chunk.take() {
+            self.end_chunk(chunk, state, shared, now, &mut todo);
+        } else if let Some(large) = self.large.take_if(|large| large.bytes.len() == large.len) {
             let bytes = large.bytes.freeze();
-            self.frame(&bytes, Some(&bytes), &mut state, shared, now, &mut todo);
+            self.frame(&bytes, Some(&bytes), state, shared, now, &mut todo);
         } else {
             let whole = std::mem::take(&mut self.buffer);
-            self.buffer = self.frames(whole, &mut state, shared, now, &mut todo);
+            self.buffer = self.frames(whole, state, shared, now, &mut todo);
         }
-        drop(state);
+        self.bulk = state.session.expects_chunks();
+        drop(guard);
         self.wakers.drain(..).for_each(Waker::wake);
         self.perform(todo, shared)
     }
@@ -186,6 +273,17 @@ impl Reader {
                     break;
                 }
             };
+            let there = &buffer[PREFIX..buffer.len().min(PREFIX + len)];
+            if let Some((head, at)) = ChunkHead::peek(there, len) {
+                let used = PREFIX + there.len();
+                self.chunk(&head, &there[at..], state, shared, now, todo);
+                buffer.advance(used);
+                most -= 1;
+                if self.chunk.is_some() {
+                    break;
+                }
+                continue;
+            }
             if buffer.len() < PREFIX + len {
                 if len > BUFFER / 2 {
                     buffer.advance(PREFIX);
@@ -210,8 +308,75 @@ impl Reader {
         now: Millis,
         todo: &mut Todo,
     ) {
-        let frame = Frame::decode(bytes).map_err(Breach::from);
-        let action = frame.and_then(|frame| state.session.on_frame(&frame, owner, now, &mut state.outbox));
+        let frame = match Frame::decode(bytes) {
+            Ok(Frame::Chunk { id, remaining, data }) => {
+                let head = ChunkHead { id, remaining, len: data.len() };
+                return self.chunk(&head, data, state, shared, now, todo);
+            }
+            Ok(frame) => frame,
+            Err(bad) => return todo.over = Some(Over::Breach(bad.into())),
+        };
+        let action = state.session.on_frame(&frame, owner, now, &mut state.outbox);
+        self.act(action, owner, state, shared, todo);
+    }
+
+    /// A chunk, of whose data not all may be there.
+    fn chunk(
+        &mut self,
+        head: &ChunkHead,
+        data: &[u8],
+        state: &mut State,
+        shared: &Arc<Shared>,
+        now: Millis,
+        todo: &mut Todo,
+    ) {
+        let intake = match state.session.chunk_begins(head) {
+            Ok(intake) => intake,
+            Err(breach) => return todo.over = Some(Over::Breach(breach)),
+        };
+        // What the session has accepted fits the limit, or is dropped.
+        let remaining = head.len.saturating_add(head.remaining.unwrap_or(0).try_into().unwrap_or(usize::MAX));
+        let mut chunk = OpenChunk { id: head.id, intake, missing: head.len, remaining };
+        chunk.take(data);
+        if chunk.missing > 0 {
+            self.chunk = Some(chunk);
+        } else {
+            self.end_chunk(chunk, state, shared, now, todo);
+        }
+    }
+
+    fn end_chunk(
+        &mut self,
+        chunk: OpenChunk,
+        state: &mut State,
+        shared: &Arc<Shared>,
+        now: Millis,
+        todo: &mut Todo,
+    ) {
+        let id = chunk.id;
+        match state.session.chunk_ends(id, chunk.into_buffer()) {
+            Chunked::Part => {}
+            Chunked::Whole(message) => {
+                let frame = Frame::decode(&message).map_err(Breach::from);
+                let action = frame
+                    .and_then(|frame| state.session.on_whole(id, &frame, &message, now, &mut state.outbox));
+                self.act(action, Some(&message), state, shared, todo);
+            }
+            Chunked::Oversize { start, total } => {
+                let action = state.session.on_oversize(id, (&start, total), now, &mut state.outbox);
+                self.act(action, None, state, shared, todo);
+            }
+        }
+    }
+
+    fn act(
+        &mut self,
+        action: Result<Action<'_, Waker, Running>, Breach>,
+        owner: Option<&Bytes>,
+        state: &mut State,
+        shared: &Arc<Shared>,
+        todo: &mut Todo,
+    ) {
         let action = match action {
             Ok(action) => action,
             Err(breach) => return todo.over = Some(Over::Breach(breach)),
@@ -221,12 +386,12 @@ impl Reader {
             Action::Wake(waker) => self.wakers.push(waker),
             Action::WakeAll(wakers) => self.wakers.extend(wakers),
             Action::Stop(running) => todo.stops.push(running),
-            Action::Serve { xid, deadline, inquiry } => {
+            Action::Serve { xid, deadline, inquiry, carried } => {
                 state.look_at(deadline);
-                serve(inquiry, owner, Owed::Answer(xid), deadline, state, shared, todo);
+                serve((inquiry, carried), owner, Owed::Answer(xid), deadline, state, shared, todo);
             }
-            Action::ServeNotify { cost, inquiry } => {
-                serve(inquiry, owner, Owed::Credit(cost), None, state, shared, todo);
+            Action::ServeNotify { cost, inquiry, carried } => {
+                serve((inquiry, carried), owner, Owed::Credit(cost), None, state, shared, todo);
             }
             Action::Close { message, refused } => {
                 self.wakers.extend(refused);
@@ -260,6 +425,9 @@ impl Reader {
                 self.notifies.push(parcel);
             } else if parcel.is_inline() {
                 parcel.run(&mut finished);
+            } else if parcel.is_large() {
+                // Decoding it takes long: on a task that nobody else waits for.
+                Dispatch::spawn(vec![parcel], shared);
             } else {
                 others.push(parcel);
             }
@@ -294,7 +462,7 @@ fn pass_size(mut buffer: &[u8]) -> usize {
 
 /// Finds the handler of a request or notify, or answers that there is none.
 fn serve(
-    inquiry: Inquiry<'_>,
+    (inquiry, carried): (Inquiry<'_>, Vec<Arrived>),
     owner: Option<&Bytes>,
     owed: Owed,
     deadline: Option<Millis>,
@@ -307,9 +475,13 @@ fn serve(
         Ok(route) => {
             let responder = Responder::new(shared, owed);
             let meta = meta.map(|meta| keep(meta, owner));
-            todo.parcels.push(Parcel::new(route, responder, deadline, meta, keep(args, owner)));
+            let nested = || Mux::nested(Arc::clone(shared));
+            let arrivals = Arrivals::new(carried, route.encoding(), nested);
+            let parcel = Parcel::new(route, responder, deadline, meta, keep(args, owner), arrivals);
+            todo.parcels.push(parcel);
         }
         Err(refused) => {
+            state.session.discard(carried, &mut state.outbox);
             if !refuse(owed, refused, state) {
                 todo.over = Some(Over::Breach(Breach::unread_credit()));
             }
@@ -321,7 +493,8 @@ fn serve(
 fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
     match owed {
         Owed::Answer(xid) => {
-            state.session.finish(xid, Answer::Fault(refused.into_fault()), &mut state.outbox);
+            let carried = Departures::default().into_leaving();
+            state.session.finish(xid, Answer::Fault(refused.into_fault()), carried, &mut state.outbox);
             true
         }
         Owed::Credit(cost) => state.session.finish_notify(cost, &mut state.outbox),

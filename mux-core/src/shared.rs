@@ -1,23 +1,33 @@
 //! What a connection's driver, callers and handlers share: the one lock, and the one close path.
 
+use crate::channel::carry::{Departures, Port};
+use crate::channel::outlet::{Given, Outlet};
 use crate::config::ENDLESS;
 use crate::demux::{Owed, Router};
 use crate::error::CloseReason;
-use crate::outbox::Outbox;
+use crate::outbox::{Batch, Outbox};
 use crate::peer::Peer;
 use crate::proto::Millis;
+use crate::proto::after::After;
 use crate::proto::calls::{Request, Terminal, Ticket};
-use crate::proto::fault::GoawayCode;
-use crate::proto::session::{Answer, Breach, Closing, Session};
+use crate::proto::carried::Arrived;
+use crate::proto::channels::Taken;
+use crate::proto::fault::{Fault, GoawayCode};
+use crate::proto::session::{Answer, Breach, Session};
 use crate::proto::xid::Xid;
 use crate::workers::WorkerThreads;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+/// Items that go into one batch, in bytes: what comes meanwhile waits for these.
+const ITEMS: usize = 64 << 10;
 
 /// What stops a running handler.
 #[derive(Debug, Default)]
@@ -50,6 +60,7 @@ enum Stage {
 
 /// What a connection's driver, callers and handlers share.
 pub(crate) struct Shared {
+    me: Weak<Shared>,
     state: Mutex<State>,
     router: Arc<Router>,
     workers: Arc<WorkerThreads>,
@@ -61,8 +72,10 @@ pub(crate) struct Shared {
 
 /// All that the lock guards.
 pub(crate) struct State {
-    pub(crate) session: Session<Waker, Running>,
+    pub(crate) session: Session<Waker, Running, Port>,
     pub(crate) outbox: Outbox,
+    /// Outlets with something to send, in turn.
+    outlets: VecDeque<Arc<Outlet>>,
     /// Wakes the driver.
     pub(crate) driver: Option<Waker>,
     /// The driver has taken up the duty to write what is in the outbox.
@@ -82,15 +95,52 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// The state, locked. What the session leaves to be done is done once it is free.
+pub(crate) struct Locked<'s> {
+    /// There until the drop.
+    state: Option<MutexGuard<'s, State>>,
+    shared: &'s Shared,
+}
+
+impl Deref for Locked<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        self.state.as_deref().expect("the state is locked until the drop")
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        self.state.as_deref_mut().expect("the state is locked until the drop")
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        if state.session.after.is_empty() {
+            return;
+        }
+        let mut after = std::mem::take(&mut state.session.after);
+        state.resume(&mut after);
+        let driver = state.claim_flush();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        self.shared.finish(after);
+    }
+}
+
 impl Shared {
     pub(crate) fn new(
-        (session, outbox): (Session<Waker, Running>, Outbox),
+        (session, outbox): (Session<Waker, Running, Port>, Outbox),
         router: Arc<Router>,
         workers: Arc<WorkerThreads>,
         peer: Peer,
         reveal_traces: bool,
-    ) -> Shared {
-        Shared {
+    ) -> Arc<Shared> {
+        Arc::new_cyclic(|me| Shared {
+            me: Weak::clone(me),
             state: Mutex::new(State::new(session, outbox)),
             router,
             workers,
@@ -98,12 +148,24 @@ impl Shared {
             reveal_traces,
             epoch: Instant::now(),
             stage: watch::Sender::new(Stage::Open),
-        }
+        })
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> Locked<'_> {
         // No code of a user runs under the lock, and no code of ours leaves it half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked { state: Some(state), shared: self }
+    }
+
+    /// Does what must not be done under the lock.
+    fn finish(&self, after: After<Waker, Port>) {
+        let After { wakers, attached, closed, resumed, bodies, segments } = after;
+        if let Some(me) = self.me.upgrade() {
+            attached.iter().for_each(|(port, id)| port.attach(&me, *id));
+        }
+        closed.iter().for_each(Port::close);
+        wakers.into_iter().for_each(Waker::wake);
+        drop((attached, closed, resumed, bodies, segments));
     }
 
     /// Changes the state, then sees to it that the driver writes what was queued.
@@ -153,7 +215,11 @@ impl Shared {
     // For callers.
 
     /// Hands a request over to the session. `None` for a notify that has left already.
-    pub(crate) fn open(&self, request: Request<'_, Waker>, notify: bool) -> Result<Option<Ticket>, Terminal> {
+    pub(crate) fn open(
+        &self,
+        request: Request<'_, Waker, Port>,
+        notify: bool,
+    ) -> Result<Option<Ticket>, Terminal> {
         let deadline = request.deadline;
         let now = deadline.map_or(0, |_| self.deadline(Instant::now()));
         self.act(|state| {
@@ -168,7 +234,7 @@ impl Shared {
     }
 
     /// The call's end, or a promise to wake.
-    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Terminal> {
+    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<(Terminal, Vec<Arrived>)> {
         let mut state = self.lock();
         if let Some(terminal) = state.session.take_done(ticket) {
             return Poll::Ready(terminal);
@@ -191,8 +257,94 @@ impl Shared {
 
     pub(crate) fn abandon(&self, ticket: Ticket) {
         let now = self.now();
-        let waker = self.act(|state| state.session.abandon(ticket, now, &mut state.outbox));
-        drop(waker);
+        let untaken = self.act(|state| state.session.abandon(ticket, now, &mut state.outbox));
+        drop(untaken);
+    }
+
+    // For channels.
+
+    /// What has come for a receiver, which has taken so much since it last asked; or a promise to wake.
+    pub(crate) fn poll_items(&self, id: Xid, taken: u64, cx: &mut Context<'_>) -> Poll<Taken> {
+        let take = |state: &mut State| match state.session.take_items(id) {
+            Taken::Nothing => None,
+            taken => Some(taken),
+        };
+        let mut waits = false;
+        let taken = self.act(|state| {
+            if taken > 0 {
+                state.session.consume(id, taken);
+            }
+            let found = take(state);
+            waits = state.session.receiver_waker(id).is_some_and(|waker| waker.will_wake(cx.waker()));
+            found
+        });
+        match taken {
+            Some(taken) => return Poll::Ready(taken),
+            None if waits => return Poll::Pending,
+            None => {}
+        }
+        // Cloning and dropping a waker may run anyone's code.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if let Some(taken) = take(&mut state) {
+            return Poll::Ready(taken);
+        }
+        let before = state.session.set_receiver_waker(id, waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// A receiver has taken so much.
+    pub(crate) fn consume(&self, id: Xid, taken: u64) {
+        self.act(|state| state.session.consume(id, taken));
+    }
+
+    /// A receiver is gone.
+    pub(crate) fn stop_channel(&self, id: Xid) {
+        self.act(|state| {
+            // There may be a drain to end.
+            state.wake_driver |= state.session.is_draining();
+            state.session.stop_channel(id, &mut state.outbox);
+        });
+    }
+
+    /// Halves that came with a message and were not taken out of it.
+    pub(crate) fn discard_halves(&self, carried: Vec<Arrived>) {
+        self.act(|state| state.session.discard(carried, &mut state.outbox));
+    }
+
+    /// A half that came with a message has got its port; `false` where its receiver has gone already.
+    pub(crate) fn bind(&self, id: Xid, port: Port) -> bool {
+        self.lock().session.bind(id, port)
+    }
+
+    /// An outlet has something to send.
+    pub(crate) fn queue_outlet(&self, outlet: Arc<Outlet>) {
+        self.act(|state| state.outlets.push_back(outlet));
+    }
+
+    /// Why the peer would not take an item at all.
+    pub(crate) fn misfit_item(&self, len: usize, carried: usize) -> Option<Fault> {
+        self.lock().session.misfit_item(len, carried)
+    }
+
+    /// Moves what is to be written into a spent batch; `false` where that is nothing.
+    pub(crate) fn take_batch(&self, batch: &mut Batch, now: Millis) -> bool {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.gather(now);
+        if state.outbox.is_empty() {
+            return false;
+        }
+        let departed = state.outbox.take(batch);
+        state.session.left_outbox(departed, now, &mut state.outbox);
+        true
+    }
+
+    /// Channels are open, whose time is over when a drain's grace is.
+    pub(crate) fn end_channels(&self, now: Millis) {
+        self.act(|state| state.session.end_channels(now, &mut state.outbox));
     }
 
     // For handlers.
@@ -232,13 +384,16 @@ impl Shared {
     }
 
     /// Sends answers, and pays credit back; one lock for all. Returns buffers for reuse.
-    pub(crate) fn answer(&self, answers: Vec<(Owed, Answer)>) -> Vec<Vec<u8>> {
+    pub(crate) fn answer(&self, answers: Vec<(Owed, (Answer, Departures))>) -> Vec<Vec<u8>> {
         let mut unread = false;
         let spent = self.act(|state| {
             let mut spent = Vec::with_capacity(answers.len());
-            for (owed, answer) in answers {
+            for (owed, (answer, departures)) in answers {
                 match owed {
-                    Owed::Answer(xid) => spent.push(state.session.finish(xid, answer, &mut state.outbox)),
+                    Owed::Answer(xid) => {
+                        let carried = departures.into_leaving();
+                        spent.push(state.session.finish(xid, answer, carried, &mut state.outbox));
+                    }
                     Owed::Credit(cost) => unread |= !state.pay_back(cost),
                 }
             }
@@ -280,10 +435,10 @@ impl Shared {
         if state.timer.is_none_or(|timer| timer > time) {
             return;
         }
-        let (expired, next) = state.session.expire(time, &mut state.outbox);
+        let (handles, next) = state.session.expire(time, &mut state.outbox);
         state.timer = next;
         drop(guard);
-        expired.tell();
+        handles.into_iter().for_each(Running::stop);
     }
 
     /// Ends the connection: every waiting call is told at once, every handler stopped, and the
@@ -301,29 +456,35 @@ impl Shared {
     fn end(
         &self,
         reason: CloseReason,
-        end: impl FnOnce(&mut Session<Waker, Running>, &mut Outbox) -> Closing<Waker, Running>,
+        end: impl FnOnce(&mut Session<Waker, Running, Port>, &mut Outbox) -> Vec<Running>,
     ) {
-        let closing = self.act(|state| {
-            state.wake_driver = true;
-            let closing = end(&mut state.session, &mut state.outbox);
-            state.closed.get_or_insert(reason);
-            closing
-        });
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.wake_driver = true;
+        let handles = end(&mut state.session, &mut state.outbox);
+        state.closed.get_or_insert(reason);
+        let outlets = std::mem::take(&mut state.outlets);
+        // Told below, when this end counts as closed.
+        let after = std::mem::take(&mut state.session.after);
+        let driver = state.claim_flush();
+        drop(guard);
+        driver.into_iter().for_each(Waker::wake);
         #[cfg(feature = "tracing")]
         if !self.is_closed() {
             tracing::debug!(peer = ?self.peer, reason = %self.close_reason(), "connection closed");
         }
         // Before anyone is told, who may ask.
         self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
-        closing.tell();
+        self.finish(after);
+        handles.into_iter().for_each(Running::stop);
+        drop(outlets);
     }
 
     pub(crate) fn drain(&self) {
-        let wakers = self.act(|state| {
+        self.act(|state| {
             state.wake_driver = true;
-            state.session.drain(&mut state.outbox)
+            state.session.drain(&mut state.outbox);
         });
-        wakers.into_iter().for_each(Waker::wake);
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -361,10 +522,11 @@ fn advance(stage: &mut Stage, to: Stage) -> bool {
 }
 
 impl State {
-    fn new(session: Session<Waker, Running>, outbox: Outbox) -> State {
+    fn new(session: Session<Waker, Running, Port>, outbox: Outbox) -> State {
         State {
             session,
             outbox,
+            outlets: VecDeque::new(),
             driver: None,
             // The driver's first poll writes the hello.
             flushing: true,
@@ -375,10 +537,44 @@ impl State {
         }
     }
 
+    /// There is something for the driver to write, or to look at.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.outbox.is_empty() || !self.outlets.is_empty() || self.session.has_due()
+    }
+
+    /// Queues what channels have to send: first what is due, then a frame of items of each in turn.
+    fn gather(&mut self, now: Millis) {
+        self.session.flush_channels(&mut self.outbox);
+        let mut room = ITEMS;
+        while room > 0
+            && let Some(outlet) = self.outlets.pop_front()
+        {
+            match outlet.give(&mut self.session, &mut self.outbox, now) {
+                Given::Some(len) => {
+                    room = room.saturating_sub(len);
+                    self.outlets.push_back(outlet);
+                }
+                Given::Nothing => {}
+            }
+        }
+    }
+
+    /// Queues the outlets again that may go on.
+    fn resume(&mut self, after: &mut After<Waker, Port>) {
+        let State { outlets, .. } = self;
+        for port in &after.resumed {
+            if let Port::Outlet(outlet) = port
+                && outlet.resume()
+            {
+                outlets.push_back(Arc::clone(outlet));
+            }
+        }
+    }
+
     /// Takes up the duty to flush for the driver, where there is something to write and nobody has
     /// the duty yet. Returns the driver's waker if it is to be woken.
     fn claim_flush(&mut self) -> Option<Waker> {
-        let unclaimed = !self.flushing && !self.outbox.is_empty();
+        let unclaimed = !self.flushing && self.has_output();
         self.flushing |= unclaimed;
         let wake = std::mem::take(&mut self.wake_driver) || unclaimed;
         wake.then(|| self.driver.clone()).flatten()
@@ -399,13 +595,5 @@ impl State {
             self.timer = Some(deadline);
             self.wake_driver = true;
         }
-    }
-}
-
-impl Closing<Waker, Running> {
-    /// Wakes and stops them, outside the lock.
-    pub(crate) fn tell(self) {
-        self.wakers.into_iter().for_each(Waker::wake);
-        self.handles.into_iter().for_each(Running::stop);
     }
 }

@@ -1,6 +1,7 @@
 //! Outbox -> bytes, in batches. Holds what is taken until the stream has taken it.
 
 use crate::outbox::Batch;
+use crate::proto::Millis;
 use crate::shared::Shared;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -34,13 +35,14 @@ impl Writer {
         &mut self,
         mut stream: Pin<&mut W>,
         shared: &Shared,
+        now: Millis,
         cx: &mut Context<'_>,
     ) -> io::Result<(Flush, usize)> {
         let mut written = 0;
         let mut taken = false;
         loop {
             if self.batch.is_written() {
-                if taken || !self.take(shared) {
+                if taken || !shared.take_batch(&mut self.batch, now) {
                     break;
                 }
                 taken = true;
@@ -81,20 +83,10 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, shared: &Shared) -> bool {
-        let mut state = shared.lock();
-        if state.outbox.is_empty() {
-            return false;
-        }
-        let terminals = state.outbox.take(&mut self.batch);
-        state.session.left_outbox(terminals);
-        true
-    }
-
     /// Gives the duty to flush back, unless something was queued meanwhile.
     fn give_back(&self, shared: &Shared) -> Flush {
         let mut state = shared.lock();
-        state.flushing = !state.outbox.is_empty();
+        state.flushing = state.has_output();
         if state.flushing { Flush::More } else { Flush::Idle }
     }
 }

@@ -6,9 +6,10 @@ use proc_macro2::TokenStream;
 use syn::{FnArg, ItemTrait, Pat, PatType, ReturnType, Signature, TraitItem, TraitItemFn, Type, parse_quote};
 
 use crate::args::{self, ServiceOptions};
-use crate::check::TAKEN;
+use crate::check::{Defects, TAKEN};
 use crate::expand;
 use crate::model::Service;
+use crate::stream::{self, Streamed};
 use crate::{names, types};
 
 /// The trait as far as it compiles, all that can be made of its well-formed methods, and client methods that
@@ -100,16 +101,10 @@ fn is_kept(service: &Service, method: &TraitItemFn) -> bool {
 fn nameable(method: &TraitItemFn, private: &TokenStream) -> Option<TokenStream> {
     let Signature { ident, generics, inputs, output, .. } = &method.sig;
     let output = match output {
-        ReturnType::Default => parse_quote!(()),
-        ReturnType::Type(_, ty) => (**ty).clone(),
+        ReturnType::Default => tokens!(()),
+        ReturnType::Type(_, ty) => resolved(ty, private),
     };
-    let unnameable = TAKEN.iter().any(|taken| ident == taken) || matches!(output, Type::ImplTrait(_));
-    let result = types::is(&output, "Result");
-    let output = if result {
-        tokens!(<#output as #private::Returned>::Ok, <#output as #private::Returned>::App)
-    } else {
-        tokens!(#output)
-    };
+    let unnameable = TAKEN.iter().any(|taken| ident == taken) || names::mentions(output.clone(), "impl");
     let params = inputs.iter().filter_map(sent_type);
     let bounds = &generics.where_clause;
     (!unnameable).then(|| {
@@ -117,6 +112,34 @@ fn nameable(method: &TraitItemFn, private: &TokenStream) -> Option<TokenStream> 
             pub fn #ident #generics(&self, #(_: #params),*) -> #private::Call<#output> #bounds { loop {} }
         }
     })
+}
+
+/// What its call resolves to: `T`, or `T, E`.
+fn resolved(returned: &Type, private: &TokenStream) -> TokenStream {
+    // What cannot travel has no `Returned`; what was written is near enough then.
+    let refused = is_refused(returned);
+    let returned = match Streamed::find(returned) {
+        Some(streamed) if refused && streamed.fails() => {
+            let args = types::args(&streamed.item);
+            streamed.replaced_by(parse_quote!(#private::Receiver<#(#args),*>))
+        }
+        Some(streamed) => streamed.received(private),
+        None => returned.clone(),
+    };
+    if !types::is(&returned, "Result") {
+        tokens!(#returned)
+    } else if refused {
+        let args = types::args(&returned);
+        tokens!(#(#args),*)
+    } else {
+        tokens!(<#returned as #private::Returned>::Ok, <#returned as #private::Returned>::App)
+    }
+}
+
+fn is_refused(returned: &Type) -> bool {
+    let mut defects = Defects::default();
+    stream::refuse_what_cannot_travel(returned, &mut defects);
+    defects.count() > 0
 }
 
 fn sent_type(input: &FnArg) -> Option<&Type> {

@@ -16,6 +16,7 @@ mod model;
 mod names;
 #[cfg(test)]
 mod snapshot;
+mod stream;
 mod types;
 
 use proc_macro2::TokenStream;
@@ -84,6 +85,28 @@ use crate::model::Service;
 /// A return type whose last path segment is `Result` is a fallible method: the client gets its `Ok` type, and
 /// its `Err` type as the application's error. Any other type, an alias of `Result` under another name
 /// included, is a plain value.
+///
+/// # Streams
+///
+/// A method may return `impl Stream<Item = T>`, alone or as the `Ok` of its `Result`. Its call resolves to a
+/// `mux::Receiver` when the method has returned; the items follow, as fast as they are taken.
+///
+/// | in the trait | what the call resolves to |
+/// | --- | --- |
+/// | `impl Stream<Item = T>` | `Receiver<T>` |
+/// | `impl Stream<Item = Result<T, E>>` | `Receiver<T, E>`; the first `Err` ends it, as `ChannelError::App` |
+/// | `impl Stream<Item = mux::Result<T>>` | `Receiver<T>`; the first `Err` ends it, as `ChannelError::Remote` |
+/// | `Result<impl Stream<…>, E>` | one of these, or the method's own error |
+///
+/// The stream may borrow from the service and from the arguments, and has to be `Send`. It is dropped when the
+/// client drops the receiver; the timeout of a call counts for the receiver, not for the items. A panic in the
+/// stream arrives as `ChannelError::Remote`. What a plain `fn` returns is polled on its worker thread, which it may
+/// block, and keeps until it ends.
+///
+/// # Channels
+///
+/// A `mux::Receiver<T>` or `mux::Sender<T>` is a value like others: as an argument, a client's items come in or
+/// the method's go out to it; as a result, or a part of one, it goes to the client.
 #[proc_macro_attribute]
 pub fn service(args: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     expand_service(args.into(), item.into()).into()

@@ -12,6 +12,7 @@ use syn::{
 use crate::args::{ArgOptions, MethodOptions, ServiceOptions};
 use crate::check::{self, Defects};
 use crate::names::{self, Distinct};
+use crate::stream::{self, Streamed};
 use crate::types::{self, Way};
 
 pub(crate) struct Service {
@@ -504,6 +505,8 @@ pub(crate) enum Reply {
     Bytes(Type),
     /// Any type named `Result`; what is in it, the trait `Returned` says.
     Result(Type),
+    /// Items over a channel.
+    Stream(Box<Streamed>),
 }
 
 impl Reply {
@@ -518,7 +521,10 @@ impl Reply {
             }
             return Self::None;
         }
-        types::refuse_what_cannot_travel(&ty, Way::Return, defects);
+        stream::refuse_what_cannot_travel(&ty, defects);
+        if let Some(streamed) = Streamed::find(&ty) {
+            return Self::Stream(Box::new(streamed));
+        }
         match ty {
             ty if types::is(&ty, "Result") => Self::Result(ty),
             ty if types::is_owned_bytes(&ty) => Self::Bytes(ty),

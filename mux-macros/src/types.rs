@@ -7,12 +7,21 @@ use syn::{
 };
 
 use crate::check::Defects;
+use crate::stream;
 
 /// The type itself, out of the invisible or visible parentheses around it.
 pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
         Type::Paren(paren) => bare(&paren.elem),
+        ty => ty,
+    }
+}
+
+pub(crate) fn bare_mut(ty: &mut Type) -> &mut Type {
+    match ty {
+        Type::Group(group) => bare_mut(&mut group.elem),
+        Type::Paren(paren) => bare_mut(&mut paren.elem),
         ty => ty,
     }
 }
@@ -26,6 +35,18 @@ pub(crate) fn is(ty: &Type, name: &str) -> bool {
 pub(crate) fn inside<'t>(ty: &'t Type, wrapper: &str) -> Option<&'t Type> {
     let segment = last_segment(ty).filter(|segment| segment.ident == wrapper)?;
     type_args(segment).into_iter().next()
+}
+
+/// The `T` and `U` of a `Wrapper<T, U>`.
+pub(crate) fn args(ty: &Type) -> Vec<&Type> {
+    last_segment(ty).map(type_args).unwrap_or_default()
+}
+
+pub(crate) fn first_arg_mut(ty: &mut Type) -> Option<&mut Type> {
+    last_args_mut(bare_mut(ty))?.args.iter_mut().find_map(|arg| match arg {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
 }
 
 /// `Vec<u8>` or `Bytes`: travels as one run of bytes.
@@ -129,7 +150,7 @@ fn lifetimes(segment: &PathSegment) -> Vec<&Lifetime> {
         .collect()
 }
 
-fn generic_args(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
+pub(crate) fn generic_args(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
     let args = match &segment.arguments {
         PathArguments::AngleBracketed(args) => Some(&args.args),
         _ => None,
@@ -150,6 +171,8 @@ fn last_args_mut(ty: &mut Type) -> Option<&mut AngleBracketedGenericArguments> {
 pub(crate) enum Way {
     Argument,
     Return,
+    /// Out of a stream.
+    Item,
 }
 
 /// Refuses whatever in an owned `ty` cannot be rebuilt from a message.
@@ -164,8 +187,8 @@ pub(crate) fn refuse_what_cannot_travel(ty: &Type, way: Way, defects: &mut Defec
         }
         Type::Path(path) => refuse_in_path(path, way, defects),
         Type::Reference(reference) => defects.add(reference, way.refuses_reference()),
-        Type::ImplTrait(opaque) => defects.add(opaque.impl_token, way.refuses_impl_trait(opaque)),
-        Type::TraitObject(object) => defects.add(object, way.refuses("a trait object")),
+        Type::ImplTrait(opaque) => defects.add(opaque.impl_token, way.refuses_opaque(ty)),
+        Type::TraitObject(object) => defects.add(object, way.refuses_object(ty)),
         Type::Ptr(pointer) => defects.add(pointer, way.refuses("a raw pointer")),
         Type::FnPtr(function) => defects.add(function, way.refuses("a function pointer")),
         _ => {}
@@ -208,24 +231,48 @@ impl Way {
                 "what a method returns is sent away, so it cannot borrow; own it, as `String` for `&str` or \
                  `Vec<T>` for `&[T]`"
             }
+            Self::Item => {
+                "what a stream yields is sent away, so it cannot borrow; own it, as `String` for `&str` or \
+                 `Vec<T>` for `&[T]`"
+            }
         }
     }
 
-    fn refuses_impl_trait(self, opaque: &syn::TypeImplTrait) -> String {
-        let is_stream = quote::quote!(#opaque).to_string().contains("Stream");
-        match self {
-            Self::Return if is_stream => {
-                "streams are not supported by this version; return a page of items as a `Vec<T>`".to_owned()
+    fn refuses_opaque(self, ty: &Type) -> String {
+        match (stream::bound(ty), self) {
+            (Some(_), _) => self.refuses_stream(),
+            (None, Self::Return) => {
+                "`impl Trait` cannot be sent; return a type that is `Serialize + Deserialize`, or a stream, as \
+                 `impl Stream<Item = T>`"
+                    .to_owned()
             }
-            _ => self.refuses("`impl Trait`"),
+            (None, _) => self.refuses("`impl Trait`"),
         }
+    }
+
+    fn refuses_object(self, ty: &Type) -> String {
+        if stream::bound(ty).is_some() { self.refuses_stream() } else { self.refuses("a trait object") }
+    }
+
+    fn refuses_stream(self) -> String {
+        let reason = match self {
+            Self::Argument => "a stream comes in over a channel; take a `mux::Receiver<T>` here",
+            Self::Return => {
+                "a method returns a stream as `impl Stream<Item = T>`, alone or as the `Ok` of a `Result`; \
+                 elsewhere, return a `mux::Receiver<T>`"
+            }
+            Self::Item => "a stream cannot hold another; yield the `mux::Receiver<T>` of a channel",
+        };
+        reason.to_owned()
     }
 
     fn refuses(self, what: &str) -> String {
-        match self {
-            Self::Argument => format!("{what} cannot be sent; take a type that is `Serialize + Deserialize`"),
-            Self::Return => format!("{what} cannot be sent; return a type that is `Serialize + Deserialize`"),
-        }
+        let does = match self {
+            Self::Argument => "take",
+            Self::Return => "return",
+            Self::Item => "yield",
+        };
+        format!("{what} cannot be sent; {does} a type that is `Serialize + Deserialize`")
     }
 }
 
@@ -244,6 +291,7 @@ mod tests {
             "<T as Tr>::Out",
             "::std::string::String",
             "Box<dyn Fn(u8) -> u8 + Send>",
+            "mux::Result<impl Stream<Item = u8> + Send + use<'_, Self>>",
         ];
         for written in types {
             let ty: Type = syn::parse_str(written).unwrap();

@@ -2,264 +2,17 @@
 //! nobody's program, takes no memory that its limits do not give it, and troubles no other connection.
 
 use crate::script::*;
-use mux::{CallError, CloseReason, Connection, Error, Limits, Refusal, Server, Times};
-use serde::{Deserialize, Serialize};
-use std::future;
+use crate::victim::*;
+use mux::{CallError, CloseReason, Error, Limits, Refusal, Server, Times};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Overdrawn {
-    left: u32,
-}
-
-/// A type that nests without end.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Doll {
-    inside: Option<Box<Doll>>,
-}
-
-#[mux::service]
-trait Vault {
-    async fn echo(&self, text: &str) -> String;
-    /// Runs until it is dropped.
-    async fn hang(&self);
-    async fn sleep(&self, ms: u64) -> u64;
-    /// Keeps its thread for so long.
-    async fn grind(&self, ms: u64) -> u64;
-    async fn open(&self, doll: Doll) -> bool;
-    async fn sum(&self, units: Vec<u32>) -> u64;
-    /// On a thread of its own.
-    fn add(&self, left: u32, right: u32) -> u32;
-    async fn weigh(&self, blob: &[u8]) -> u64;
-    async fn fetch(&self, size: usize) -> Vec<u8>;
-    async fn withdraw(&self, units: u32) -> Result<u32, Overdrawn>;
-    async fn audit(&self) -> mux::Result<u32>;
-    #[mux(notify)]
-    async fn note(&self, text: &str);
-    /// Runs until it is let go.
-    #[mux(notify)]
-    async fn hold(&self);
-}
-
-/// What ran, and what runs.
-#[derive(Debug)]
-struct Ledger {
-    begun: AtomicUsize,
-    running: AtomicUsize,
-    most: AtomicUsize,
-    held: Semaphore,
-}
-
-/// One handler at work, until it is dropped.
-struct Shift<'a>(&'a Ledger);
-
-impl Ledger {
-    fn new() -> Ledger {
-        let [begun, running, most] = [0; 3].map(AtomicUsize::new);
-        Ledger { begun, running, most, held: Semaphore::new(0) }
-    }
-
-    fn begin(&self) -> Shift<'_> {
-        self.begun.fetch_add(1, SeqCst);
-        self.most.fetch_max(self.running.fetch_add(1, SeqCst) + 1, SeqCst);
-        Shift(self)
-    }
-
-    fn begun(&self) -> usize {
-        self.begun.load(SeqCst)
-    }
-
-    fn running(&self) -> usize {
-        self.running.load(SeqCst)
-    }
-
-    fn most(&self) -> usize {
-        self.most.load(SeqCst)
-    }
-}
-
-impl Drop for Shift<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, SeqCst);
-    }
-}
-
-impl Vault for Ledger {
-    async fn echo(&self, text: &str) -> String {
-        let _shift = self.begin();
-        text.to_owned()
-    }
-    async fn hang(&self) {
-        let _shift = self.begin();
-        future::pending().await
-    }
-    async fn sleep(&self, ms: u64) -> u64 {
-        let _shift = self.begin();
-        tokio::time::sleep(Duration::from_millis(ms)).await;
-        ms
-    }
-    async fn grind(&self, ms: u64) -> u64 {
-        let _shift = self.begin();
-        std::thread::sleep(Duration::from_millis(ms));
-        ms
-    }
-    async fn open(&self, doll: Doll) -> bool {
-        let _shift = self.begin();
-        doll.inside.is_some()
-    }
-    async fn sum(&self, units: Vec<u32>) -> u64 {
-        let _shift = self.begin();
-        units.into_iter().map(u64::from).sum()
-    }
-    fn add(&self, left: u32, right: u32) -> u32 {
-        let _shift = self.begin();
-        left + right
-    }
-    async fn weigh(&self, blob: &[u8]) -> u64 {
-        let _shift = self.begin();
-        blob.len() as u64
-    }
-    async fn fetch(&self, size: usize) -> Vec<u8> {
-        let _shift = self.begin();
-        vec![7; size]
-    }
-    async fn withdraw(&self, units: u32) -> Result<u32, Overdrawn> {
-        let _shift = self.begin();
-        3_u32.checked_sub(units).ok_or(Overdrawn { left: 3 })
-    }
-    async fn audit(&self) -> mux::Result<u32> {
-        let _shift = self.begin();
-        Err(mux::Failure::msg("the books are burnt"))
-    }
-    async fn note(&self, _text: &str) {
-        let _shift = self.begin();
-    }
-    async fn hold(&self) {
-        let _shift = self.begin();
-        let _ = self.held.acquire().await;
-    }
-}
-
-/// A program under attack, and a peer in good faith beside the attacker.
-struct Victim {
-    builder: mux::Builder,
-    ledger: Arc<Ledger>,
-    bystander: VaultClient,
-    _bystanders_end: Connection,
-}
-
-impl Victim {
-    fn new() -> Victim {
-        Victim::with(Limits::default())
-    }
-
-    fn with(limits: Limits) -> Victim {
-        let ledger = Arc::new(Ledger::new());
-        let service = VaultServer::from_arc(Arc::clone(&ledger));
-        let builder = Connection::builder().service(service).limits(limits);
-        let (bystander, end) = befriend(&builder);
-        Victim { builder, ledger, bystander, _bystanders_end: end }
-    }
-
-    /// An attacker that connects, and this end of its connection.
-    fn accepts(&self) -> (Script, Connection) {
-        let (here, there) = mux::pair();
-        (Script::new(there, CONNECTING), self.builder.accept(here))
-    }
-
-    /// As [`accepts`](Victim::accepts), hellos exchanged.
-    async fn greets(&self) -> (Script, Connection) {
-        let (mut peer, end) = self.accepts();
-        peer.send_hello().await;
-        peer.expect_hello().await;
-        (peer, end)
-    }
-
-    /// An attacker that is called. It allows so many requests in flight.
-    async fn calls(&self, in_flight: u64) -> (Script, Connection, VaultClient) {
-        let (here, there) = mux::pair();
-        let (mut peer, end) = (Script::new(there, ACCEPTING), self.builder.open(here));
-        peer.expect_hello().await;
-        let settings =
-            GENEROUS.map(|(name, value)| (name, if name == "max_in_flight" { in_flight } else { value }));
-        peer.send_frame(&hello(1, ACCEPTING, &settings)).await;
-        let client = end.client();
-        (peer, end, client)
-    }
-
-    /// The attacker is told `text`, hung up on, and forgotten.
-    async fn throws_out(&self, mut peer: Script, end: Connection, text: &str) {
-        peer.expect_goaway(PROTOCOL, text).await;
-        peer.expect_eof().await;
-        drop(peer);
-        assert_protocol(&end.closed().await, text);
-        self.is_well().await;
-    }
-
-    /// What the attacker did harmed not even its own connection.
-    async fn goes_on_with(&self, mut peer: Script, end: Connection) {
-        peer.send_frame(&request(1_000_001, "vault.echo", &text("still here?"))).await;
-        assert_eq!(peer.expect_reply(1_000_001).await, Pack::new().str("still here?").bytes());
-        peer.send_frame(&ping(42)).await;
-        peer.expect_pong(42).await;
-        assert!(!end.is_closed());
-        drop(peer);
-        let reason = end.closed().await;
-        assert!(matches!(reason, CloseReason::Eof | CloseReason::Io(_)), "{reason:?}");
-        self.is_well().await;
-    }
-
-    /// As [`goes_on_with`](Victim::goes_on_with), where the victim asks.
-    async fn still_calls(&self, mut peer: Script, end: Connection, client: VaultClient) {
-        let (left, ()) = tokio::join!(client.withdraw(1), async {
-            let xid = peer.expect_request("vault.withdraw").await;
-            peer.send_frame(&reply(xid, &Pack::new().uint(2))).await;
-        });
-        assert_eq!(left, Ok(2));
-        end.close();
-        assert_eq!(end.closed().await, CloseReason::Local);
-        self.is_well().await;
-    }
-
-    /// No handler is left running, and peers old and new are answered.
-    async fn is_well(&self) {
-        eventually("the attacker's handlers end", || self.ledger.running() == 0).await;
-        assert_eq!(self.bystander.echo("old").await.as_deref(), Ok("old"));
-        let (newcomer, _end) = befriend(&self.builder);
-        assert_eq!(newcomer.echo("new").await.as_deref(), Ok("new"));
-    }
-}
-
-fn befriend(builder: &mux::Builder) -> (VaultClient, Connection) {
-    let (here, there) = mux::pair();
-    (VaultClient::new(&Connection::builder().open(there)), builder.accept(here))
-}
-
-async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
-    let patient = Duration::from_secs(10);
-    let waiting = async {
-        while !happened() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    assert!(tokio::time::timeout(patient, waiting).await.is_ok(), "{what}");
-}
-
-#[track_caller]
-fn assert_protocol(reason: &CloseReason, text: &str) {
-    assert!(
-        matches!(reason, CloseReason::Protocol(how) if how.contains(text)),
-        "{text:?} was due: {reason:?}"
-    );
-}
 
 /// A whole conversation of which nothing waits for an answer, and where each frame of it ends.
 fn conversation() -> Vec<Pack> {
     let deadline = Pack::new().map(2).str("timeout_ms").uint(60_000).str("tenant").str("eu");
+    let in_chunks = request(25, "vault.echo", &text("in two chunks"));
+    let in_chunks = in_chunks.bytes().split_at(in_chunks.bytes().len() - 12);
     vec![
         hello(1, CONNECTING, &GENEROUS),
         request(1, "vault.echo", &text("hello")),
@@ -275,28 +28,16 @@ fn conversation() -> Vec<Pack> {
         request(9, "vault.weigh", &Pack::new().array(1).bin(&[9; 40])),
         reply(2, &Pack::new().nil()),
         request(11, "vault.audit", &no_args()),
+        request_with(21, "vault.listen", &carrying(&[(23, RECEIVING)]), &Pack::new().array(1).uint(0)),
+        item(23, &[1, 2].map(|number| Pack::new().uint(number))),
+        chunk(25, 12, in_chunks.0),
+        finish(23),
+        chunk(25, 0, in_chunks.1),
+        request_with(27, "vault.recite", &carrying(&[(29, SENDING)]), &Pack::new().array(2).uint(2).uint(0)),
+        credit(29, 1 << 20),
+        chunk(31, 100, &[0x95, 1]),
+        given_up(31),
     ]
-}
-
-/// xorshift64: the same garbage on every run.
-struct Garbage(u64);
-
-impl Garbage {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn bytes(&mut self, most: usize) -> Vec<u8> {
-        let len = self.below(most);
-        (0..len).map(|_| self.next() as u8).collect()
-    }
 }
 
 /// Says `bytes` and nothing more, and reads to the end. What came, and why the connection closed.
@@ -308,20 +49,6 @@ async fn say_and_leave(victim: &Victim, bytes: &[u8]) -> (Vec<Seen>, CloseReason
     (heard, end.closed().await)
 }
 
-/// Sends all that, reads nothing, and stops where the other end has had enough.
-async fn flood(peer: &mut Script, end: &Connection, all: impl IntoIterator<Item = Vec<u8>>) {
-    for bytes in all {
-        if end.is_closed() || peer.try_send_raw(&bytes).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// The ends that are a peer's own doing.
-fn is_the_peers_doing(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::Protocol(_) | CloseReason::Peer(_) | CloseReason::Eof | CloseReason::Io(_))
-}
-
 // Bytes that are no frames.
 
 #[tokio::test]
@@ -329,7 +56,7 @@ async fn an_oversized_length_is_refused_before_its_body_comes() {
     let victim = Victim::new();
     let (mut peer, end) = victim.greets().await;
     peer.send_raw(&[0x00, 0xff, 0xff, 0xff]).await;
-    victim.throws_out(peer, end, "frame of 16777215 bytes exceeds the limit of 8454144").await;
+    victim.throws_out(peer, end, "frame of 16777215 bytes exceeds the limit of 196608").await;
 }
 
 #[tokio::test]
@@ -342,28 +69,35 @@ async fn before_its_hello_a_peer_may_send_no_more_than_a_hello() {
 }
 
 #[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_claimed_length_takes_no_memory() {
-    let pages = || {
-        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux tells it");
-        statm.split(' ').next().and_then(|pages| pages.parse::<usize>().ok()).expect("a number of pages")
-    };
-    let victim = Victim::new();
-    let before = pages();
-    let mut claims = Vec::new();
-    for _ in 0..2000 {
-        let (mut peer, end) = victim.greets().await;
-        // 8 MiB are claimed, and all but a little of it never comes.
-        peer.send_raw(&[0x00, 0x80, 0x00, 0x00, 0x95]).await;
-        peer.send_raw(&[0; 10]).await;
-        claims.push((peer, end));
-    }
-    tokio::time::sleep(Duration::from_millis(10)).await;
-    assert!(claims.iter().all(|(_, end)| !end.is_closed()));
-    let grown = pages().saturating_sub(before) * 4096;
-    assert!(grown < 8 << 30, "{grown} bytes for 16 GB of claims");
-    drop(claims);
-    victim.is_well().await;
+#[test]
+fn a_claimed_length_takes_no_memory() {
+    alone("hostile_peer::a_claimed_length_takes_no_memory", async {
+        let victim = Victim::new();
+        let before = memory();
+        let mut claims = Vec::new();
+        for turn in 0..2000 {
+            let (mut peer, end) = victim.greets().await;
+            // A frame, a chunk, or a message as long as may be, of which all but a little never comes.
+            match turn % 3 {
+                0 => peer.send_raw(&[0x00, 0x03, 0x00, 0x00, 0x95, 0, 0, 0, 0, 0, 0]).await,
+                1 => {
+                    let mut claim = chunk(1, 16_000_000, &[1; 128 << 10]).framed();
+                    claim.truncate(30);
+                    peer.send_raw(&claim).await;
+                }
+                _ => peer.send_frame(&chunk(1, 16 << 20, &[0; 10])).await,
+            }
+            claims.push((peer, end));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(claims.iter().all(|(_, end)| !end.is_closed()));
+        let (size, resident) = memory();
+        let grown = (size.saturating_sub(before.0), resident.saturating_sub(before.1));
+        assert!(grown.0 < 1 << 30, "{} bytes reserved for 20 GB of claims", grown.0);
+        assert!(grown.1 < 100 << 20, "{} bytes used for 20 GB of claims", grown.1);
+        drop(claims);
+        victim.is_well().await;
+    });
 }
 
 #[tokio::test]
@@ -389,7 +123,8 @@ async fn a_conversation_cut_anywhere_gets_the_answers_to_what_came_whole() {
     let frames: Vec<Vec<u8>> = conversation().iter().map(Pack::framed).collect();
     let ends = frames.iter().scan(0, |end, frame| {
         *end += frame.len();
-        Some((*end, frame[4..6] == [0x95, 1]))
+        // Whole, or with the last chunk of one.
+        Some((*end, frame[4..].starts_with(&[0x95, 1]) || frame[4..].starts_with(&[0x94, 10, 25, 0, 0xc4])))
     });
     let ends: Vec<(usize, bool)> = ends.collect();
     let whole = frames.concat();
@@ -498,14 +233,6 @@ async fn frames_of_channels_that_nobody_opened_end_the_connection() {
 }
 
 #[tokio::test]
-async fn a_chunk_ends_the_connection_where_messages_come_whole() {
-    let victim = Victim::new();
-    let (mut peer, end) = victim.greets().await;
-    peer.send_frame(&Pack::new().array(4).uint(10).uint(1).uint(100).bin(&[1])).await;
-    victim.throws_out(peer, end, "a chunk, where messages were to come whole").await;
-}
-
-#[tokio::test]
 async fn a_field_too_many_or_too_few_ends_the_connection() {
     for frame in [Pack::new().array(3).uint(4).uint(1).uint(1), Pack::new().array(1).uint(11)] {
         let victim = Victim::new();
@@ -537,7 +264,7 @@ async fn a_first_frame_that_is_no_hello_ends_the_connection() {
         peer.expect_hello().await;
         peer.send_frame(&first).await;
         victim.throws_out(peer, end, "the first frame is not a hello").await;
-        assert_eq!(victim.ledger.begun(), 2, "nothing ran but the two calls in good faith");
+        assert_eq!(victim.ledger.begun(), IN_GOOD_FAITH);
     }
 }
 
@@ -597,9 +324,25 @@ async fn a_peer_without_settings_is_taken_at_the_floors() {
     let (mut peer, end) = victim.accepts();
     peer.send_frame(&hello(1, CONNECTING, &[])).await;
     peer.expect_hello().await;
-    peer.send_frame(&request(1, "vault.fetch", &Pack::new().array(1).uint(20_000))).await;
+    let fetch = |xid, size| request(xid, "vault.fetch", &Pack::new().array(1).uint(size));
+    peer.send_frame(&fetch(1, 70_000)).await;
     let message = peer.expect_fault(1, 38).await;
-    assert!(message.contains("exceeds the asker's limit of 16384"), "{message}");
+    assert!(message.contains("exceeds the asker's limit of 65536"), "{message}");
+    peer.send_frame(&request(3, "vault.count", &Pack::new().array(1).uint(3))).await;
+    let message = peer.expect_fault(3, 38).await;
+    assert!(message.contains("exceeds the asker's limit of 0"), "{message}");
+    peer.send_frame(&fetch(5, 60_000)).await;
+    let mut left = 60_000 + 3 + 4;
+    while left > 0 {
+        match peer.next().await {
+            Some(Seen::Chunk { id: 5, remaining: Some(remaining), data }) => {
+                assert!(data.len() <= 16 << 10, "a chunk of {} bytes", data.len());
+                left -= data.len();
+                assert_eq!(remaining, left as u64);
+            }
+            other => panic!("a chunk of the reply was due, {} came", brief(&other)),
+        }
+    }
     victim.goes_on_with(peer, end).await;
 }
 
@@ -690,7 +433,7 @@ async fn an_xid_of_the_wrong_parity_or_zero_ends_the_connection() {
         victim
             .throws_out(peer, end, &format!("xid {xid} is not one that the connecting side gives out"))
             .await;
-        assert_eq!(victim.ledger.begun(), 2, "nothing ran but the two calls in good faith");
+        assert_eq!(victim.ledger.begun(), IN_GOOD_FAITH);
     }
 }
 
@@ -833,7 +576,7 @@ async fn what_is_told_not_to_have_run_did_not_run() {
     drop(peer);
     victim.is_well().await;
     let refused = heard.iter().any(|seen| matches!(seen, Seen::Fault { code: ..32, .. }));
-    let ran = victim.ledger.begun() > 2;
+    let ran = victim.ledger.begun() > IN_GOOD_FAITH;
     assert!(!(refused && ran), "{heard:?}");
 }
 
@@ -1109,13 +852,13 @@ async fn a_peer_that_asks_on_while_it_is_drained_is_refused_and_the_drain_ends()
 }
 
 #[tokio::test]
-async fn a_goodbye_of_a_megabyte_is_not_kept() {
+async fn a_goodbye_as_long_as_a_frame_is_not_kept() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(1024).await;
     let calls: Vec<_> = (0..100).map(|_| client.echo("hi").send()).collect();
     peer.expect_request("vault.echo").await;
     // Each waiting call is told: a hundred copies of it.
-    peer.send_frame(&goaway(99, CLOSED, &"x".repeat(1 << 20))).await;
+    peer.send_frame(&goaway(99, CLOSED, &"x".repeat(190_000))).await;
     for call in calls {
         let told = call.await.expect_err("the connection is over").to_string();
         assert!(told.len() < 16 << 10, "{} bytes of goodbye", told.len());
@@ -1177,20 +920,27 @@ async fn notifies_within_their_credit_go_on_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn a_notify_that_is_refused_gives_its_credit_back() {
-    let channels = meta("channels", &Pack::new().array(1).uint(1));
-    let refused = [
-        notify("vault.steal", &no_args()),
-        notify("vault.echo", &text("it answers")),
-        notify_with("vault.note", &channels, &text("carries channels")),
-        notify("vault.note", &Pack::new().array(1).uint(7)),
+    let refused: [fn(u64) -> Pack; 5] = [
+        |_| notify("vault.steal", &no_args()),
+        |_| notify("vault.echo", &text("it answers")),
+        |turn| notify_with("vault.steal", &carrying(&[(2 * turn + 1, SENDING)]), &no_args()),
+        |turn| notify_with("vault.told", &carrying(&[(2 * turn + 1, SENDING)]), &text("no half")),
+        |_| notify("vault.note", &Pack::new().array(1).uint(7)),
     ];
     for frame in refused {
         let victim = Victim::with(Limits { window: 16 << 10, ..Limits::default() });
         let (mut peer, end) = victim.greets().await;
-        for _ in 0..50 {
-            peer.send_frame(&frame).await;
+        for turn in 0..60 {
+            peer.send_frame(&frame(turn)).await;
         }
-        assert!(peer.expect_credit().await > 16 << 10);
+        // Channels that it carries are ended.
+        let mut heard = peer.heard().await;
+        while let Some(Seen::End { .. }) = heard {
+            heard = peer.heard().await;
+        }
+        assert!(matches!(heard, Some(Seen::Credit { channel: 0, total }) if total > 16 << 10), "{heard:?}");
+        peer.send_frame(&ping(7)).await;
+        while peer.heard().await != Some(Seen::Pong { nonce: 7 }) {}
         victim.goes_on_with(peer, end).await;
     }
 }
@@ -1258,7 +1008,8 @@ async fn a_silent_peer_is_pinged_after_15_seconds_and_dead_after_30_more() {
 #[tokio::test(start_paused = true)]
 async fn where_every_patience_is_endless_a_peer_may_stall_for_ever() {
     let max = Duration::MAX;
-    let endless = Times { handshake: max, ping_after: max, dead_after: max, write_stall: max };
+    let endless =
+        Times { handshake: max, ping_after: max, dead_after: max, write_stall: max, channel_grace: max };
     let mut victim = Victim::new();
     victim.builder = victim.builder.clone().times(endless);
     let (mut peer, end) = victim.accepts();
@@ -1420,14 +1171,12 @@ async fn a_timeout_of_nothing_stops_what_does_not_end_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_that_carries_channels_is_unsupported() {
-    let victim = Victim::new();
+async fn a_request_that_carries_channels_ends_the_connection_where_none_are_taken() {
+    let victim = Victim::with(Limits { max_channels: 0, ..Limits::default() });
     let (mut peer, end) = victim.greets().await;
-    let channels = meta("channels", &Pack::new().array(1).array(2).uint(3).uint(0));
-    peer.send_frame(&request_with(1, "vault.echo", &channels, &text("hi"))).await;
-    peer.expect_fault(1, 6).await;
-    assert_eq!(victim.ledger.begun(), 0);
-    victim.goes_on_with(peer, end).await;
+    peer.send_frame(&request_with(1, "vault.echo", &carrying(&[(3, RECEIVING)]), &text("hi"))).await;
+    victim.throws_out(peer, end, "more than 0 channels open").await;
+    assert_eq!(victim.ledger.begun(), IN_GOOD_FAITH);
 }
 
 // Sizes.
@@ -1437,18 +1186,37 @@ fn narrow() -> Limits {
     Limits { max_message: 64 << 10, max_buffered: 64 << 10, ..Limits::default() }
 }
 
+fn blob(size: usize) -> Pack {
+    Pack::new().array(1).bin(&vec![1; size])
+}
+
 #[tokio::test]
-async fn a_request_too_large_fails_and_one_far_too_large_ends_the_connection() {
+async fn a_request_over_16_kib_in_one_frame_fails_and_a_frame_far_too_large_ends_the_connection() {
+    let victim = Victim::new();
+    let (mut peer, end) = victim.greets().await;
+    peer.send_frame(&request(1, "vault.weigh", &blob(16_384 - 4))).await;
+    assert_eq!(peer.expect_reply(1).await, Pack::new().uint(16_380).bytes());
+    for (xid, size) in [(3, 16_385), (5, 190_000)] {
+        peer.send_frame(&request(xid, "vault.weigh", &blob(size - if size > 65_535 { 6 } else { 4 }))).await;
+        let message = peer.expect_fault(xid, 5).await;
+        assert!(message.contains(&format!("request of {size} bytes in one frame exceeds")), "{message}");
+    }
+    assert_eq!(victim.ledger.begun(), 1);
+    peer.send_frame(&request(7, "vault.weigh", &blob(250_000))).await;
+    victim.throws_out(peer, end, "exceeds the limit of 196608").await;
+}
+
+#[tokio::test]
+async fn a_request_too_large_fails_alone() {
     let victim = Victim::with(narrow());
     let (mut peer, end) = victim.greets().await;
-    let blob = |size: usize| Pack::new().array(1).bin(&vec![1; size]);
-    peer.send_frame(&request(1, "vault.weigh", &blob(65_536 - 4))).await;
+    peer.send_chunked(1, &request(1, "vault.weigh", &blob(65_536 - 4))).await;
     assert_eq!(peer.expect_reply(1).await, Pack::new().uint(65_532).bytes());
-    peer.send_frame(&request(3, "vault.weigh", &blob(65_537 - 4))).await;
+    peer.send_chunked(3, &request(3, "vault.weigh", &blob(65_537 - 4))).await;
     let message = peer.expect_fault(3, 5).await;
     assert!(message.contains("request of 65537 bytes exceeds"), "{message}");
-    peer.send_frame(&request(5, "vault.weigh", &blob(250_000))).await;
-    victim.throws_out(peer, end, "exceeds the limit of 196608").await;
+    assert_eq!(victim.ledger.begun(), 1);
+    victim.goes_on_with(peer, end).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -1456,11 +1224,11 @@ async fn large_requests_beyond_what_is_buffered_end_the_connection() {
     let victim = Victim::with(narrow());
     let (mut peer, end) = victim.greets().await;
     // More arguments than the method knows are skipped, and kept while it runs.
-    let large = Pack::new().array(1).bin(&[1; 40 << 10]);
-    peer.send_frame(&request(1, "vault.hang", &large)).await;
+    let large = blob(40 << 10);
+    peer.send_chunked(1, &request(1, "vault.hang", &large)).await;
     eventually("one runs", || victim.ledger.running() == 1).await;
-    peer.send_frame(&request(3, "vault.hang", &large)).await;
-    victim.throws_out(peer, end, "more than 65536 bytes of requests buffered").await;
+    peer.send_chunked(3, &request(3, "vault.hang", &large)).await;
+    victim.throws_out(peer, end, "more than 65536 bytes of large messages at once").await;
     assert_eq!(victim.ledger.most(), 1);
 }
 
@@ -1477,7 +1245,7 @@ async fn an_envelope_larger_than_one_may_be_ends_the_connection() {
         let (mut peer, end) = victim.greets().await;
         peer.send_frame(&frame).await;
         victim.throws_out(peer, end, "exceeds the limit of 65536").await;
-        assert_eq!(victim.ledger.begun(), 2, "nothing ran but the two calls in good faith");
+        assert_eq!(victim.ledger.begun(), IN_GOOD_FAITH);
     }
 }
 
@@ -1492,30 +1260,21 @@ const LIMITLESS: [(&str, u64); 7] = [
     ("max_channels", u64::MAX),
 ];
 
-#[tokio::test(start_paused = true)]
-async fn no_request_is_longer_than_a_length_can_tell_whatever_the_peer_allows() {
+#[tokio::test]
+async fn no_frame_is_longer_than_a_length_can_tell_whatever_the_peer_allows() {
     let victim = Victim::new();
     let (here, there) = mux::pair();
     let (mut peer, end) = (Script::new(there, ACCEPTING), victim.builder.open(here));
     peer.expect_hello().await;
     peer.send_frame(&hello(1, ACCEPTING, &LIMITLESS)).await;
     let client: VaultClient = end.client();
-    let call = client.weigh(&vec![1; 17 << 20]).timeout(Duration::from_secs(1));
-    let error = call.await.expect_err("no frame can hold it");
-    assert!(
-        matches!(&error, Error::Call(CallError::Refused(why)) if why.reason() == Refusal::TooLarge),
-        "{error:?}"
-    );
+    let blob = vec![1; 17 << 20];
+    let call = client.weigh(&blob).send();
+    let Some(Seen::Request { xid, args, .. }) = peer.heard().await else { panic!("a request was due") };
+    assert_eq!(args.len(), blob.len() + 6);
+    peer.send_frame(&reply(xid, &Pack::new().uint(7))).await;
+    assert_eq!(call.await, Ok(7));
+    peer.send_frame(&request(2, "vault.fetch", &Pack::new().array(1).uint(17 << 20))).await;
+    assert_eq!(peer.expect_reply(2).await.len(), blob.len() + 5);
     victim.still_calls(peer, end, client).await;
-}
-
-#[tokio::test]
-async fn no_reply_is_longer_than_a_length_can_tell_whatever_the_peer_allows() {
-    let victim = Victim::new();
-    let (mut peer, end) = victim.accepts();
-    peer.send_frame(&hello(1, CONNECTING, &LIMITLESS)).await;
-    peer.expect_hello().await;
-    peer.send_frame(&request(1, "vault.fetch", &Pack::new().array(1).uint(17 << 20))).await;
-    peer.expect_fault(1, 38).await;
-    victim.goes_on_with(peer, end).await;
 }

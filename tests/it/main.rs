@@ -4,10 +4,15 @@
 
 mod calls;
 mod cancel;
+mod channels;
 mod demo;
 mod duplex;
 mod errors;
+mod hostile_channels;
+mod hostile_chunks;
+mod hostile_fuzz;
 mod hostile_peer;
+mod large;
 mod notifies;
 mod script;
 mod shutdown;
@@ -15,3 +20,4 @@ mod skew;
 mod threads;
 mod times;
 mod transports;
+mod victim;

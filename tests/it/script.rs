@@ -1,6 +1,7 @@
 //! A peer written out in bytes. It keeps no rule and no count of its own, so that a test can break
 //! each of them. What it packs and reads goes by the protocol's text alone, never by the library.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -21,13 +22,20 @@ const PATIENCE: Duration = Duration::from_secs(100);
 /// More than any test here sends at once.
 pub(crate) const GENEROUS: [(&str, u64); 7] = [
     ("max_frame", 128 << 10),
-    ("max_inline", 8 << 20),
-    ("max_message", 8 << 20),
+    ("max_inline", 16 << 10),
+    ("max_message", 16 << 20),
     ("max_in_flight", 1024),
     ("max_buffered", 64 << 20),
     ("window", 256 << 10),
-    ("max_channels", 0),
+    ("max_channels", 256),
 ];
+
+/// What the data of a chunk may have: both ends allow frames of 128 KiB.
+const CHUNK: usize = 100_000;
+
+/// Which half of a channel a message carries: who gets the message gets the items, or sends them.
+pub(crate) const RECEIVING: u64 = 0;
+pub(crate) const SENDING: u64 = 1;
 
 /// MessagePack, piece by piece.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +115,11 @@ pub(crate) fn request_with(xid: u64, method: &str, meta: &Pack, args: &Pack) -> 
 }
 
 pub(crate) fn reply(xid: u64, value: &Pack) -> Pack {
-    Pack::new().array(4).uint(2).uint(xid).nil().raw(value.bytes())
+    reply_with(xid, &Pack::new().nil(), value)
+}
+
+pub(crate) fn reply_with(xid: u64, meta: &Pack, value: &Pack) -> Pack {
+    Pack::new().array(4).uint(2).uint(xid).raw(meta.bytes()).raw(value.bytes())
 }
 
 pub(crate) fn fault(xid: u64, code: u64, message: &str, detail: &Pack) -> Pack {
@@ -128,6 +140,58 @@ pub(crate) fn notify_with(method: &str, meta: &Pack, args: &Pack) -> Pack {
 
 pub(crate) fn credit(channel: u64, total: u64) -> Pack {
     Pack::new().array(3).uint(9).uint(channel).uint(total)
+}
+
+/// Items of a channel, which carry nothing.
+pub(crate) fn item(channel: u64, values: &[Pack]) -> Pack {
+    item_with(channel, &Pack::new().nil(), values)
+}
+
+pub(crate) fn item_with(channel: u64, carried: &Pack, values: &[Pack]) -> Pack {
+    let head = Pack::new().array(3 + values.len() as u32).uint(6).uint(channel).raw(carried.bytes());
+    values.iter().fold(head, |pack, value| pack.raw(value.bytes()))
+}
+
+/// A channel ends well.
+pub(crate) fn finish(channel: u64) -> Pack {
+    Pack::new().array(3).uint(7).uint(channel).nil()
+}
+
+/// A channel ends with a reason.
+pub(crate) fn fail(channel: u64, code: u64, message: &str, detail: &Pack) -> Pack {
+    Pack::new().array(3).uint(7).uint(channel).array(3).uint(code).str(message).raw(detail.bytes())
+}
+
+pub(crate) fn stop(channel: u64) -> Pack {
+    Pack::new().array(2).uint(8).uint(channel)
+}
+
+/// A chunk, and how much of its message follows it.
+pub(crate) fn chunk(id: u64, remaining: u64, data: &[u8]) -> Pack {
+    Pack::new().array(4).uint(10).uint(id).uint(remaining).bin(data)
+}
+
+/// The rest of a message will never come.
+pub(crate) fn given_up(id: u64) -> Pack {
+    Pack::new().array(4).uint(10).uint(id).nil().bin(&[])
+}
+
+/// A message cut into chunks of so many bytes.
+pub(crate) fn chunks(id: u64, message: &Pack, size: usize) -> Vec<Pack> {
+    let whole = message.bytes();
+    let cut = |(at, data): (usize, &[u8])| chunk(id, (whole.len() - at * size - data.len()) as u64, data);
+    whole.chunks(size).enumerate().map(cut).collect()
+}
+
+/// A list of the halves that a message carries, each an id and which half.
+pub(crate) fn halves(list: &[(u64, u64)]) -> Pack {
+    let head = Pack::new().array(list.len() as u32);
+    list.iter().fold(head, |pack, (id, half)| pack.array(2).uint(*id).uint(*half))
+}
+
+/// The meta of a message that carries these.
+pub(crate) fn carrying(list: &[(u64, u64)]) -> Pack {
+    meta("channels", &halves(list))
 }
 
 pub(crate) fn ping(nonce: u64) -> Pack {
@@ -159,20 +223,71 @@ pub(crate) fn meta(key: &str, value: &Pack) -> Pack {
 /// A frame that came.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Seen {
-    Hello { version: u64, side: u64 },
-    Request { xid: u64, method: String, args: Vec<u8> },
-    Reply { xid: u64, value: Vec<u8> },
-    Fault { xid: u64, code: u64, message: String },
-    Cancel { xid: u64 },
-    Notify { method: String },
-    Credit { channel: u64, total: u64 },
-    Ping { nonce: u64 },
-    Pong { nonce: u64 },
-    Goaway { last: u64, code: u64, message: String },
+    Hello {
+        version: u64,
+        side: u64,
+    },
+    Request {
+        xid: u64,
+        method: String,
+        carried: Vec<(u64, u64)>,
+        args: Vec<u8>,
+    },
+    Reply {
+        xid: u64,
+        carried: Vec<(u64, u64)>,
+        value: Vec<u8>,
+    },
+    Fault {
+        xid: u64,
+        code: u64,
+        message: String,
+    },
+    Cancel {
+        xid: u64,
+    },
+    Notify {
+        method: String,
+    },
+    Item {
+        channel: u64,
+        carried: Vec<(u64, u64)>,
+        count: u32,
+        values: Vec<u8>,
+    },
+    /// With the code and message of its reason, where it has one.
+    End {
+        channel: u64,
+        why: Option<(u64, String)>,
+    },
+    Stop {
+        channel: u64,
+    },
+    Credit {
+        channel: u64,
+        total: u64,
+    },
+    /// `None` gives the message up.
+    Chunk {
+        id: u64,
+        remaining: Option<u64>,
+        data: Vec<u8>,
+    },
+    Ping {
+        nonce: u64,
+    },
+    Pong {
+        nonce: u64,
+    },
+    Goaway {
+        last: u64,
+        code: u64,
+        message: String,
+    },
 }
 
 impl Seen {
-    fn read(mut frame: &[u8]) -> Seen {
+    pub(crate) fn read(mut frame: &[u8]) -> Seen {
         let input = &mut frame;
         let fields = rmp::decode::read_array_len(input).expect("a frame is an array");
         match (uint(input), fields) {
@@ -180,16 +295,38 @@ impl Seen {
                 assert_eq!(string(input), "mux");
                 Seen::Hello { version: uint(input), side: uint(input) }
             }
-            (1, 5) => Seen::Request { xid: uint(input), method: string(input), args: without_meta(input) },
-            (2, 4) => Seen::Reply { xid: uint(input), value: without_meta(input) },
+            (1, 5) => Seen::Request {
+                xid: uint(input),
+                method: string(input),
+                carried: carried_by_meta(input),
+                args: input.to_vec(),
+            },
+            (2, 4) => {
+                let xid = uint(input);
+                Seen::Reply { xid, carried: carried_by_meta(input), value: input.to_vec() }
+            }
             (3, 6) => {
                 let xid = uint(input);
-                rmp::decode::read_nil(input).expect("no meta");
+                assert!(take_nil(input), "a fault carries nothing");
                 Seen::Fault { xid, code: uint(input), message: string(input) }
             }
             (4, 2) => Seen::Cancel { xid: uint(input) },
             (5, 4) => Seen::Notify { method: string(input) },
+            (6, 4..) => {
+                let channel = uint(input);
+                let carried = if take_nil(input) { Vec::new() } else { carried_halves(input) };
+                Seen::Item { channel, carried, count: fields - 3, values: input.to_vec() }
+            }
+            (7, 3) => Seen::End { channel: uint(input), why: why(input) },
+            (8, 2) => Seen::Stop { channel: uint(input) },
             (9, 3) => Seen::Credit { channel: uint(input), total: uint(input) },
+            (10, 4) => {
+                let id = uint(input);
+                let remaining = if take_nil(input) { None } else { Some(uint(input)) };
+                let len = rmp::decode::read_bin_len(input).expect("binary") as usize;
+                assert_eq!(len, input.len(), "its data is the rest of a chunk");
+                Seen::Chunk { id, remaining, data: input.to_vec() }
+            }
             (11, 2) => Seen::Ping { nonce: uint(input) },
             (12, 2) => Seen::Pong { nonce: uint(input) },
             (13, 4) => Seen::Goaway { last: uint(input), code: uint(input), message: string(input) },
@@ -209,20 +346,62 @@ fn string(input: &mut &[u8]) -> String {
     String::from_utf8(text.to_vec()).expect("UTF-8")
 }
 
-fn without_meta(input: &mut &[u8]) -> Vec<u8> {
-    rmp::decode::read_nil(input).expect("no meta");
-    input.to_vec()
+fn take_nil(input: &mut &[u8]) -> bool {
+    let nil = input.first() == Some(&0xc0);
+    *input = &input[usize::from(nil)..];
+    nil
+}
+
+/// The halves that a meta lists. The time left is all that may stand beside them.
+fn carried_by_meta(input: &mut &[u8]) -> Vec<(u64, u64)> {
+    let mut carried = Vec::new();
+    if take_nil(input) {
+        return carried;
+    }
+    for _ in 0..rmp::decode::read_map_len(input).expect("a map") {
+        match string(input).as_str() {
+            "channels" => carried = carried_halves(input),
+            "timeout_ms" => drop(uint(input)),
+            other => panic!("meta {other}"),
+        }
+    }
+    carried
+}
+
+fn carried_halves(input: &mut &[u8]) -> Vec<(u64, u64)> {
+    let len = rmp::decode::read_array_len(input).expect("an array");
+    let half = |_| {
+        assert_eq!(rmp::decode::read_array_len(input).expect("an array"), 2);
+        (uint(input), uint(input))
+    };
+    (0..len).map(half).collect()
+}
+
+fn why(input: &mut &[u8]) -> Option<(u64, String)> {
+    if take_nil(input) {
+        return None;
+    }
+    assert_eq!(rmp::decode::read_array_len(input).expect("an array"), 3);
+    Some((uint(input), string(input)))
 }
 
 /// The peer. It says what it is told to say.
 pub(crate) struct Script {
     stream: DuplexStream,
     side: u64,
+    /// Messages that have not come whole.
+    parts: HashMap<u64, Part>,
+}
+
+#[derive(Default)]
+struct Part {
+    bytes: Vec<u8>,
+    remaining: Option<u64>,
 }
 
 impl Script {
     pub(crate) fn new(stream: DuplexStream, side: u64) -> Script {
-        Script { stream, side }
+        Script { stream, side, parts: HashMap::new() }
     }
 
     // Saying.
@@ -246,6 +425,13 @@ impl Script {
         self.send_raw(&bytes).await;
     }
 
+    /// A message of any length, in chunks.
+    pub(crate) async fn send_chunked(&mut self, id: u64, message: &Pack) {
+        for chunk in chunks(id, message, CHUNK) {
+            self.send_frame(&chunk).await;
+        }
+    }
+
     pub(crate) async fn send_hello(&mut self) {
         self.send_frame(&hello(1, self.side, &GENEROUS)).await;
     }
@@ -257,7 +443,7 @@ impl Script {
 
     // Hearing.
 
-    /// The next frame; `None` when the other end sends no more.
+    /// The next frame as it came; `None` when the other end sends no more.
     pub(crate) async fn next(&mut self) -> Option<Seen> {
         let frame = tokio::time::timeout(PATIENCE, self.read_frame()).await;
         Some(Seen::read(&frame.expect("the other end says something or hangs up")?))
@@ -276,14 +462,37 @@ impl Script {
         Some(frame)
     }
 
-    /// As [`next`](Script::next), without the probes of the other end.
+    /// As [`next`](Script::next), without the probes of the other end, and its large messages whole.
     pub(crate) async fn heard(&mut self) -> Option<Seen> {
         loop {
             match self.next().await {
                 Some(Seen::Ping { .. }) => {}
+                Some(Seen::Chunk { id, remaining, data }) => {
+                    if let Some(whole) = self.put_together(id, remaining, &data) {
+                        return Some(whole);
+                    }
+                }
                 other => return other,
             }
         }
+    }
+
+    /// Adds a chunk to its message, and reads the message once it is whole.
+    fn put_together(&mut self, id: u64, remaining: Option<u64>, data: &[u8]) -> Option<Seen> {
+        let Some(remaining) = remaining else {
+            assert!(self.parts.remove(&id).is_some(), "{id} was never begun and is given up");
+            return None;
+        };
+        let part = self.parts.entry(id).or_default();
+        let due = part.remaining.replace(remaining);
+        assert!(!data.is_empty() && due.is_none_or(|due| due == remaining + data.len() as u64), "{due:?}");
+        part.bytes.extend_from_slice(data);
+        if remaining > 0 {
+            return None;
+        }
+        let whole = self.parts.remove(&id)?.bytes;
+        assert!(whole.len() > 16 << 10, "{} bytes are no large message", whole.len());
+        Some(Seen::read(&whole))
     }
 
     /// All there is to hear before the other end hangs up.
@@ -302,8 +511,8 @@ impl Script {
     /// The value.
     pub(crate) async fn expect_reply(&mut self, xid: u64) -> Vec<u8> {
         match self.heard().await {
-            Some(Seen::Reply { xid: of, value }) if of == xid => value,
-            other => panic!("a reply to {xid} was due, {other:?} came"),
+            Some(Seen::Reply { xid: of, carried, value }) if of == xid && carried.is_empty() => value,
+            other => panic!("a reply to {xid} was due, {} came", brief(&other)),
         }
     }
 
@@ -311,7 +520,7 @@ impl Script {
     pub(crate) async fn expect_fault(&mut self, xid: u64, code: u64) -> String {
         match self.heard().await {
             Some(Seen::Fault { xid: of, code: is, message }) if (of, is) == (xid, code) => message,
-            other => panic!("fault {code} of {xid} was due, {other:?} came"),
+            other => panic!("fault {code} of {xid} was due, {} came", brief(&other)),
         }
     }
 
@@ -319,7 +528,7 @@ impl Script {
     pub(crate) async fn expect_request(&mut self, method: &str) -> u64 {
         match self.heard().await {
             Some(Seen::Request { xid, method: of, .. }) if of == method => xid,
-            other => panic!("a request of {method} was due, {other:?} came"),
+            other => panic!("a request of {method} was due, {} came", brief(&other)),
         }
     }
 
@@ -346,11 +555,36 @@ impl Script {
                 assert!(message.contains(text), "{text:?} was due, {message:?} came");
                 last
             }
-            other => panic!("goaway {code} with {text:?} was due, {other:?} came"),
+            other => panic!("goaway {code} with {text:?} was due, {} came", brief(&other)),
+        }
+    }
+
+    /// The halves that a reply to `xid` carries.
+    pub(crate) async fn expect_carried(&mut self, xid: u64) -> Vec<(u64, u64)> {
+        match self.heard().await {
+            Some(Seen::Reply { xid: of, carried, .. }) if of == xid => carried,
+            other => panic!("a reply to {xid} was due, {} came", brief(&other)),
+        }
+    }
+
+    pub(crate) async fn expect_stop(&mut self, channel: u64) {
+        assert_eq!(self.heard().await, Some(Seen::Stop { channel }));
+    }
+
+    /// The code of its reason.
+    pub(crate) async fn expect_end(&mut self, channel: u64) -> Option<u64> {
+        match self.heard().await {
+            Some(Seen::End { channel: of, why }) if of == channel => why.map(|(code, _)| code),
+            other => panic!("the end of channel {channel} was due, {} came", brief(&other)),
         }
     }
 
     pub(crate) async fn expect_eof(&mut self) {
         assert_eq!(self.heard().await, None);
     }
+}
+
+/// What came, for the eyes of whoever reads why a test failed.
+pub(crate) fn brief(seen: &Option<Seen>) -> String {
+    format!("{seen:?}").chars().take(300).collect()
 }

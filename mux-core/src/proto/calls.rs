@@ -2,12 +2,17 @@
 //! wants stays behind as a tombstone until the peer has answered, and holds its place so long.
 
 use super::Millis;
+use super::after::After;
+use super::carried::{Arrived, Leaving};
+use super::channels::Channels;
+use super::chunks::charge;
 use super::credit::{self, Purse};
 use super::fault::{Fault, FaultCode};
 use super::frame::Frame;
-use super::hello::{SMALL, Settings};
+use super::hello::Settings;
 use super::meta::MetaPairs;
-use super::xid::{Side, Xid, XidMap};
+use super::payload::Payload;
+use super::xid::{Counter, Xid, XidMap};
 use crate::outbox::Outbox;
 use bytes::Bytes;
 use slab::Slab;
@@ -29,12 +34,14 @@ impl Ticket {
 
 /// A transaction to be made.
 #[derive(Debug)]
-pub(crate) struct Request<'w, W> {
+pub(crate) struct Request<'w, W, P> {
     /// `service.method`.
     pub(crate) method: &'static str,
     pub(crate) meta: MetaPairs,
     /// The encoded arguments.
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Payload,
+    /// The halves of channels among them.
+    pub(crate) carried: Vec<Leaving<P>>,
     pub(crate) deadline: Option<Millis>,
     /// Whom to wake at its end. Taken only where the request is: a waker is not dropped in here.
     pub(crate) waker: &'w mut Option<W>,
@@ -65,17 +72,58 @@ pub(crate) enum Value {
     Shared(Bytes),
 }
 
-#[derive(Debug)]
-struct Row<W> {
-    generation: u32,
-    deadline: Option<Millis>,
-    waker: Option<W>,
-    state: State,
+/// What a message goes out by.
+pub(super) struct Exit<'s, W, P> {
+    pub(super) ours: &'s Settings,
+    pub(super) peer: &'s Settings,
+    /// The peer's settings are its own words, no floors.
+    pub(super) greeted: bool,
+    pub(super) ids: &'s mut Counter,
+    pub(super) channels: &'s mut Channels<W, P>,
+    pub(super) out: &'s mut Outbox,
+    pub(super) after: &'s mut After<W, P>,
+}
+
+impl<W, P: Clone> Exit<'_, W, P> {
+    /// Opens the channels of a message that goes now.
+    pub(super) fn open(&mut self, carried: Vec<Leaving<P>>) -> Vec<Arrived> {
+        if carried.is_empty() {
+            return Vec::new();
+        }
+        self.channels.open(carried, self.ids, (self.ours, self.peer), self.after)
+    }
+
+    /// Queues a message under `id`, in chunks where it is large. Returns the body's buffer where it was
+    /// not kept.
+    pub(super) fn send(&mut self, id: Xid, frame: &Frame<'_>, body: Payload, carried: &[Arrived]) -> Vec<u8> {
+        if !body.is_large() {
+            return self.out.message_with(frame, body);
+        }
+        self.channels.hold(carried);
+        self.out.large(id, frame, body, carried);
+        Vec::new()
+    }
+
+    /// Gives up what is left of a large message; `false` where all of it has gone.
+    pub(super) fn abandon(&mut self, id: Xid) -> bool {
+        let Some(large) = self.out.abandon(id) else { return false };
+        self.after.segments.extend(large.segments);
+        large.introduces.iter().for_each(|&carried| self.channels.recall(carried, self.after));
+        true
+    }
 }
 
 #[derive(Debug)]
-enum State {
-    Queued(Message),
+struct Row<W, P> {
+    generation: u32,
+    deadline: Option<Millis>,
+    waker: Option<W>,
+    state: State<P>,
+}
+
+#[derive(Debug)]
+enum State<P> {
+    Queued(Message<P>),
     /// A notify that waits for credit. It lies in its queue, and goes even if its caller does.
     Posted,
     /// The buffer held the arguments and will hold the value.
@@ -83,37 +131,61 @@ enum State {
         xid: Xid,
         buffer: Vec<u8>,
     },
-    Done(Terminal),
+    /// The halves that came with it belong to the caller.
+    Done(Terminal, Vec<Arrived>),
 }
 
 /// What waits for room. Notifies wait for credit, requests for a slot.
 #[derive(Debug)]
-struct Message {
+struct Message<P> {
     method: &'static str,
     meta: MetaPairs,
-    body: Vec<u8>,
+    body: Payload,
+    carried: Vec<Leaving<P>>,
+}
+
+impl<P> Message<P> {
+    /// Needs more room than a slot.
+    fn is_demanding(&self) -> bool {
+        self.body.is_large() || !self.carried.is_empty()
+    }
+
+    /// What it counts towards the peer's `max_buffered`: no less than its frame will have.
+    fn charge(&self) -> u64 {
+        if !self.body.is_large() {
+            return 0;
+        }
+        // An array, a kind, an xid, a method's length, a map, `timeout_ms`, and `channels` of an array.
+        const HEAD: usize = 1 + 1 + 9 + 5 + 5 + 20 + 14;
+        // An array of an xid and a half.
+        const CARRIED: usize = 1 + 9 + 1;
+        let beside = HEAD + self.method.len() + self.meta.len() + CARRIED * self.carried.len();
+        charge((beside + self.body.len()) as u64)
+    }
 }
 
 /// A request the peer has not answered. Without a row it is a tombstone.
 #[derive(Debug)]
 struct Unanswered {
     row: Option<u32>,
-    large: u64,
+    /// Zero for a small one.
+    charge: u64,
 }
 
 #[derive(Debug)]
-pub(crate) struct Calls<W> {
-    rows: Slab<Row<W>>,
+pub(crate) struct Calls<W, P> {
+    rows: Slab<Row<W, P>>,
     unanswered: XidMap<Unanswered>,
-    /// Requests waiting for a slot, and large ones that wait for room in the peer's buffers too, so
-    /// that they hold back no small one.
+    /// Requests waiting for a slot, and demanding ones that wait for room in the peer's buffers or for
+    /// channels too, so that they hold back no small one.
     small_queue: VecDeque<Ticket>,
-    large_queue: VecDeque<Ticket>,
+    demanding_queue: VecDeque<Ticket>,
     /// Notifies waiting for credit.
-    notify_queue: VecDeque<(Ticket, Message)>,
-    next_xid: Xid,
+    notify_queue: VecDeque<(Ticket, Message<P>)>,
+    /// Large notifies that have not gone whole, with their charges.
+    large_notifies: Vec<(Xid, u64)>,
     next_generation: u32,
-    /// Sum of the large bodies the peer has not answered.
+    /// Sum of the large requests the peer has not answered, and of the large notifies that go.
     buffered: u64,
     /// Rows above this never left the outbox.
     last_sent: Xid,
@@ -121,15 +193,15 @@ pub(crate) struct Calls<W> {
     pub(crate) stray_replies: u64,
 }
 
-impl<W> Calls<W> {
-    pub(crate) fn new(side: Side) -> Calls<W> {
+impl<W, P: Clone> Calls<W, P> {
+    pub(crate) fn new() -> Calls<W, P> {
         Calls {
             rows: Slab::new(),
             unanswered: XidMap::default(),
             small_queue: VecDeque::new(),
-            large_queue: VecDeque::new(),
+            demanding_queue: VecDeque::new(),
             notify_queue: VecDeque::new(),
-            next_xid: side.first_xid(),
+            large_notifies: Vec::new(),
             next_generation: 0,
             buffered: 0,
             last_sent: 0,
@@ -138,30 +210,30 @@ impl<W> Calls<W> {
     }
 
     /// Sends the request where there is room, or queues it.
-    pub(crate) fn open(
+    pub(super) fn open(
         &mut self,
-        request: Request<'_, W>,
-        peer: &Settings,
+        request: Request<'_, W, P>,
         now: Millis,
-        out: &mut Outbox,
+        exit: &mut Exit<'_, W, P>,
     ) -> Result<Ticket, Fault> {
-        let Request { method, meta, body, deadline, waker, nested } = request;
-        let large = body.len() > SMALL;
-        let waiting = if large { !self.large_queue.is_empty() } else { !self.small_queue.is_empty() };
-        let room = !waiting && self.has_room(body.len(), peer);
+        let Request { method, meta, body, carried, deadline, waker, nested } = request;
+        let message = Message { method, meta, body, carried };
+        let demanding = message.is_demanding();
+        let waiting = if demanding { !self.demanding_queue.is_empty() } else { !self.small_queue.is_empty() };
+        let room = !waiting && self.has_room(&message, exit);
         if !room && nested {
+            exit.after.discard(message.body, message.carried);
             return Err(Fault::new(
                 FaultCode::Overloaded,
                 "the peer takes no more calls now, and a handler may not wait for it",
             ));
         }
-        let message = Message { method, meta, body };
         let ticket =
             self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Queued(message) });
         if room {
-            self.send(ticket.index, now, out);
-        } else if large {
-            enqueue(&mut self.large_queue, &self.rows, ticket);
+            self.send(ticket.index, now, exit);
+        } else if demanding {
+            enqueue(&mut self.demanding_queue, &self.rows, ticket);
         } else {
             enqueue(&mut self.small_queue, &self.rows, ticket);
         }
@@ -169,24 +241,24 @@ impl<W> Calls<W> {
     }
 
     /// Sends the notify where there is credit (then there is no row), or queues it.
-    pub(crate) fn notify(
+    pub(super) fn notify(
         &mut self,
-        request: Request<'_, W>,
-        peer: &Settings,
+        request: Request<'_, W, P>,
         purse: &mut Purse,
-        out: &mut Outbox,
+        exit: &mut Exit<'_, W, P>,
     ) -> Result<Option<Ticket>, Fault> {
-        let Request { method, meta, body, deadline, waker, nested } = request;
-        let room = self.notify_queue.is_empty() && may_notify(body.len(), peer, purse);
+        let Request { method, meta, body, carried, deadline, waker, nested } = request;
+        let message = Message { method, meta, body, carried };
+        let room = self.notify_queue.is_empty() && self.may_notify(&message, purse, exit);
         if !room && nested {
+            exit.after.discard(message.body, message.carried);
             return Err(Fault::new(
                 FaultCode::Overloaded,
                 "the peer takes no more notifies now, and a handler may not wait for it",
             ));
         }
-        let message = Message { method, meta, body };
         if room {
-            send_notify(message, purse, out);
+            self.send_notify(message, purse, exit);
             return Ok(None);
         }
         let ticket = self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Posted });
@@ -194,54 +266,94 @@ impl<W> Calls<W> {
         Ok(Some(ticket))
     }
 
-    fn insert(&mut self, mut row: Row<W>) -> Ticket {
+    fn insert(&mut self, mut row: Row<W, P>) -> Ticket {
         row.generation = self.next_generation;
         self.next_generation = self.next_generation.wrapping_add(1);
         let generation = row.generation;
         Ticket { index: self.rows.insert(row) as u32, generation }
     }
 
-    fn has_room(&self, len: usize, peer: &Settings) -> bool {
-        let slot = (self.unanswered.len() as u64) < peer.max_in_flight;
-        let fits = len <= SMALL
-            || (len as u64 <= peer.max_inline
-                && (self.buffered == 0 || self.buffered + len as u64 <= peer.max_buffered));
-        slot && fits
+    fn has_room(&self, message: &Message<P>, exit: &Exit<'_, W, P>) -> bool {
+        let slot = (self.unanswered.len() as u64) < exit.peer.max_in_flight;
+        slot && self.fits(message, exit)
+    }
+
+    /// What is small always fits. Until the peer has told what it takes, nothing else does.
+    fn fits(&self, message: &Message<P>, exit: &Exit<'_, W, P>) -> bool {
+        if !message.is_demanding() {
+            return true;
+        }
+        let charge = message.charge();
+        exit.greeted
+            && (charge == 0 || self.buffered == 0 || self.buffered + charge <= exit.peer.max_buffered)
+            && exit.channels.has_room(message.carried.len(), exit.peer)
+    }
+
+    fn may_notify(&self, message: &Message<P>, purse: &Purse, exit: &Exit<'_, W, P>) -> bool {
+        // Notifies keep their order: none overtakes a large one.
+        purse.may_start() && self.large_notifies.is_empty() && self.fits(message, exit)
     }
 
     /// Encodes a queued row's request and takes its xid: now its first byte may go out.
-    fn send(&mut self, index: u32, now: Millis, out: &mut Outbox) {
+    fn send(&mut self, index: u32, now: Millis, exit: &mut Exit<'_, W, P>) {
         let row = &mut self.rows[index as usize];
-        let State::Queued(message) = std::mem::replace(&mut row.state, State::Done(Terminal::Sent)) else {
+        let State::Queued(message) = std::mem::replace(&mut row.state, State::done(Terminal::Sent)) else {
             return;
         };
-        let xid = self.next_xid;
-        self.next_xid += 2;
+        let charge = message.charge();
+        let Message { method, meta, body, carried } = message;
+        let xid = exit.ids.take();
         let timeout = row.deadline.map(|deadline| deadline.saturating_sub(now).max(1));
-        let meta = message.meta.encode(timeout);
-        let large = if message.body.len() > SMALL { message.body.len() as u64 } else { 0 };
-        let frame = Frame::Request { xid, method: message.method, meta: meta.as_deref(), args: &[] };
-        let buffer = out.message_with(&frame, message.body);
+        let carried = exit.open(carried);
+        let meta = meta.encode(timeout, &carried);
+        let frame = Frame::Request { xid, method, meta: meta.as_deref(), args: &[] };
+        let buffer = exit.send(xid, &frame, body, &carried);
         row.state = State::Waiting { xid, buffer };
-        self.buffered += large;
-        self.unanswered.insert(xid, Unanswered { row: Some(index), large });
+        self.buffered += charge;
+        self.unanswered.insert(xid, Unanswered { row: Some(index), charge });
+    }
+
+    fn send_notify(&mut self, message: Message<P>, purse: &mut Purse, exit: &mut Exit<'_, W, P>) {
+        let charge = message.charge();
+        let Message { method, meta, body, carried } = message;
+        let carried = exit.open(carried);
+        let meta = meta.encode(None, &carried);
+        purse.spend(credit::notify_cost(meta.as_deref(), body.len()));
+        let frame = Frame::Notify { method, meta: meta.as_deref(), args: &[] };
+        let id = if charge > 0 { exit.ids.take() } else { 0 };
+        exit.send(id, &frame, body, &carried);
+        if charge > 0 {
+            self.large_notifies.push((id, charge));
+            self.buffered += charge;
+        }
+    }
+
+    /// A large notify has gone whole.
+    pub(crate) fn notify_left(&mut self, id: Xid) {
+        if let Some(at) = self.large_notifies.iter().position(|(notify, _)| *notify == id) {
+            self.buffered -= self.large_notifies.swap_remove(at).1;
+        }
     }
 
     /// Sends what waited, as far as there is room now: of the two queues' fronts the older first, so
     /// that neither starves the other of slots.
-    pub(crate) fn pump(&mut self, peer: &Settings, now: Millis, out: &mut Outbox) {
-        while let Some(ticket) = self.next_queued(peer) {
-            self.send(ticket.index, now, out);
+    pub(super) fn pump(&mut self, now: Millis, exit: &mut Exit<'_, W, P>) {
+        while let Some(ticket) = self.next_queued(exit) {
+            self.send(ticket.index, now, exit);
         }
     }
 
-    fn next_queued(&mut self, peer: &Settings) -> Option<Ticket> {
+    fn next_queued(&mut self, exit: &Exit<'_, W, P>) -> Option<Ticket> {
         let small = live_front(&mut self.small_queue, &self.rows);
-        let large = live_front(&mut self.large_queue, &self.rows);
-        let [small, large] = [small, large].map(|front| front.filter(|&(_, len)| self.has_room(len, peer)));
-        let queue = match (small, large) {
-            (Some((small, _)), Some((large, _))) if small.is_older(large) => &mut self.small_queue,
-            (_, Some(_)) => &mut self.large_queue,
+        let demanding = live_front(&mut self.demanding_queue, &self.rows);
+        let [small, demanding] = [small, demanding].map(|front| {
+            front.filter(|&ticket| {
+                queued(&self.rows, ticket).is_some_and(|message| self.has_room(message, exit))
+            })
+        });
+        let queue = match (small, demanding) {
+            (Some(small), Some(demanding)) if small.is_older(demanding) => &mut self.small_queue,
+            (_, Some(_)) => &mut self.demanding_queue,
             (Some(_), None) => &mut self.small_queue,
             (None, None) => return None,
         };
@@ -249,12 +361,13 @@ impl<W> Calls<W> {
     }
 
     /// Sends the notifies that waited, as far as there is credit now. Returns whom to wake.
-    pub(crate) fn pump_notifies(&mut self, peer: &Settings, purse: &mut Purse, out: &mut Outbox) -> Vec<W> {
+    pub(super) fn pump_notifies(&mut self, purse: &mut Purse, exit: &mut Exit<'_, W, P>) -> Vec<W> {
         let mut wakers = Vec::new();
-        while let Some((ticket, message)) =
-            self.notify_queue.pop_front_if(|(_, message)| may_notify(message.body.len(), peer, purse))
+        while let Some((_, message)) = self.notify_queue.front()
+            && self.may_notify(message, purse, exit)
+            && let Some((ticket, message)) = self.notify_queue.pop_front()
         {
-            send_notify(message, purse, out);
+            self.send_notify(message, purse, exit);
             // Whoever sent it may have gone: it has nothing to wait for.
             wakers.extend(self.end_posted(ticket, Terminal::Sent));
         }
@@ -263,88 +376,121 @@ impl<W> Calls<W> {
 
     fn end_posted(&mut self, ticket: Ticket, terminal: Terminal) -> Option<W> {
         let row = self.get_mut(ticket)?;
-        row.state = State::Done(terminal);
+        row.state = State::done(terminal);
         row.waker.take()
     }
 
     /// Refuses what waits and will never fit; for when the peer's limits become known.
-    pub(crate) fn refuse_too_large(&mut self, limit: u64) -> Vec<W> {
-        let mut wakers = Vec::new();
+    pub(crate) fn refuse_unfit(
+        &mut self,
+        unfit: impl Fn(&Payload, &[Leaving<P>]) -> Option<Fault>,
+        after: &mut After<W, P>,
+    ) {
         for (_, row) in &mut self.rows {
             if let State::Queued(message) = &row.state
-                && let Some(fault) = too_large(message.body.len(), limit)
+                && let Some(fault) = unfit(&message.body, &message.carried)
             {
-                row.state = State::Done(Terminal::Fault(fault));
-                wakers.extend(row.waker.take());
+                row.end(Terminal::Fault(fault), after);
             }
         }
         for (ticket, message) in std::mem::take(&mut self.notify_queue) {
-            match too_large(message.body.len(), limit) {
-                Some(fault) => wakers.extend(self.end_posted(ticket, Terminal::Fault(fault))),
+            match unfit(&message.body, &message.carried) {
+                Some(fault) => {
+                    after.discard(message.body, message.carried);
+                    after.wakers.extend(self.end_posted(ticket, Terminal::Fault(fault)));
+                }
                 None => self.notify_queue.push_back((ticket, message)),
             }
         }
-        wakers
     }
 
     pub(crate) fn has_queued(&self) -> bool {
-        !self.small_queue.is_empty() || !self.large_queue.is_empty()
+        !self.small_queue.is_empty() || !self.demanding_queue.is_empty()
     }
 
-    /// The answer to `xid` came. `fill` puts a value into the row's own buffer. Returns whom to wake.
-    pub(crate) fn answered(&mut self, xid: Xid, fill: impl FnOnce(Vec<u8>) -> Terminal) -> Option<W> {
+    pub(crate) fn has_queued_notifies(&self) -> bool {
+        !self.notify_queue.is_empty()
+    }
+
+    /// The peer owes an answer to `xid`.
+    pub(crate) fn is_unanswered(&self, xid: Xid) -> bool {
+        self.unanswered.contains_key(&xid)
+    }
+
+    /// The answer to `xid` came. `fill` puts a value into the row's own buffer. Returns whom to wake, or
+    /// the halves that nobody waits for.
+    pub(super) fn answered(
+        &mut self,
+        xid: Xid,
+        carried: Vec<Arrived>,
+        exit: &mut Exit<'_, W, P>,
+        fill: impl FnOnce(Vec<u8>) -> Terminal,
+    ) -> Result<Option<W>, Vec<Arrived>> {
         let Some(unanswered) = self.unanswered.remove(&xid) else {
             self.stray_replies += 1;
-            return None;
+            return Err(carried);
         };
-        self.buffered -= unanswered.large;
+        if unanswered.charge > 0 {
+            self.buffered -= unanswered.charge;
+            // It was refused before all of it had gone.
+            exit.abandon(xid);
+        }
         let Some(index) = unanswered.row else {
             self.stray_replies += 1;
-            return None;
+            return Err(carried);
         };
         let row = &mut self.rows[index as usize];
-        let State::Waiting { buffer, .. } = std::mem::replace(&mut row.state, State::Done(Terminal::Sent))
+        let State::Waiting { buffer, .. } = std::mem::replace(&mut row.state, State::done(Terminal::Sent))
         else {
-            return None;
+            return Err(carried);
         };
-        row.state = State::Done(fill(buffer));
-        row.waker.take()
+        row.state = State::Done(fill(buffer), carried);
+        Ok(row.waker.take())
     }
 
-    /// Ends a row before its answer: the caller is told `terminal`, the peer is told CANCEL.
-    fn give_up(
-        &mut self,
-        index: u32,
-        terminal: impl FnOnce(bool) -> Terminal,
-        out: &mut Outbox,
-    ) -> Option<W> {
+    /// Ends a row before its answer: the caller is told `terminal`, the peer is told to stop.
+    fn give_up(&mut self, index: u32, terminal: impl FnOnce(bool) -> Terminal, exit: &mut Exit<'_, W, P>) {
         let row = &mut self.rows[index as usize];
         let sent = match row.state {
-            State::Waiting { xid, .. } => {
-                leave_tombstone(&mut self.unanswered, xid, out);
-                true
-            }
+            State::Waiting { xid, .. } => self.call_off(xid, exit),
             State::Queued(_) => false,
             State::Posted => {
-                let generation = row.generation;
-                self.notify_queue.retain(|(ticket, _)| *ticket != Ticket { index, generation });
+                let ticket = Ticket { index, generation: row.generation };
+                if let Some(at) = self.notify_queue.iter().position(|(posted, _)| *posted == ticket)
+                    && let Some((_, message)) = self.notify_queue.remove(at)
+                {
+                    exit.after.discard(message.body, message.carried);
+                }
                 false
             }
-            State::Done(_) => return None,
+            State::Done(..) => return,
         };
-        let row = &mut self.rows[index as usize];
-        row.state = State::Done(terminal(sent));
-        row.waker.take()
+        self.rows[index as usize].end(terminal(sent), exit.after);
+    }
+
+    /// Tells the peer that nobody waits for the answer. `false` where the request had not gone whole: what
+    /// is left of it never goes, and there will be no answer.
+    fn call_off(&mut self, xid: Xid, exit: &mut Exit<'_, W, P>) -> bool {
+        let Some(entry) = self.unanswered.get_mut(&xid) else { return true };
+        let charge = entry.charge;
+        if charge > 0 && exit.abandon(xid) {
+            self.buffered -= charge;
+            self.unanswered.remove(&xid);
+            return false;
+        }
+        entry.row = None;
+        exit.out.message(&Frame::Cancel { xid });
+        true
     }
 
     /// Takes the row's end, if it has come; the row is gone then.
-    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<Terminal> {
+    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Vec<Arrived>)> {
         let row = self.get_mut(ticket)?;
-        if !matches!(row.state, State::Done(_)) {
+        if !matches!(row.state, State::Done(..)) {
             return None;
         }
         match self.rows.remove(ticket.index as usize).state {
-            State::Done(terminal) => Some(terminal),
+            State::Done(terminal, carried) => Some((terminal, carried)),
             _ => None,
         }
     }
@@ -358,86 +504,100 @@ impl<W> Calls<W> {
         self.rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?.waker.as_ref()
     }
 
-    fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Row<W>> {
+    fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Row<W, P>> {
         self.rows.get_mut(ticket.index as usize).filter(|row| row.generation == ticket.generation)
     }
 
     /// The caller is gone. A request that was not sent is never sent; one that was is cancelled; a
-    /// notify goes its way. Returns what must be dropped outside the lock.
-    pub(crate) fn abandon(&mut self, ticket: Ticket, out: &mut Outbox) -> Option<W> {
-        self.get_mut(ticket)?;
-        let row = self.rows.remove(ticket.index as usize);
-        if let State::Waiting { xid, .. } = row.state {
-            leave_tombstone(&mut self.unanswered, xid, out);
+    /// notify goes its way. Returns what must be dropped outside the lock, and the halves that nobody took.
+    pub(super) fn abandon(
+        &mut self,
+        ticket: Ticket,
+        exit: &mut Exit<'_, W, P>,
+    ) -> (Option<W>, Option<Terminal>, Vec<Arrived>) {
+        if self.get_mut(ticket).is_none() {
+            return (None, None, Vec::new());
         }
-        row.waker
+        let row = self.rows.remove(ticket.index as usize);
+        let (mut terminal, mut untaken) = (None, Vec::new());
+        match row.state {
+            State::Waiting { xid, .. } => drop(self.call_off(xid, exit)),
+            State::Queued(message) => exit.after.discard(message.body, message.carried),
+            State::Posted => {}
+            State::Done(ended, carried) => (terminal, untaken) = (Some(ended), carried),
+        }
+        (row.waker, terminal, untaken)
     }
 
-    /// Times out what is due. Returns whom to wake, and the next deadline.
-    pub(crate) fn expire(&mut self, now: Millis, out: &mut Outbox) -> (Vec<W>, Option<Millis>) {
+    /// Times out what is due. Returns the next deadline.
+    pub(super) fn expire(&mut self, now: Millis, exit: &mut Exit<'_, W, P>) -> Option<Millis> {
         let mut next: Option<Millis> = None;
         let mut due = Vec::new();
         for (index, row) in &self.rows {
             match row.deadline {
-                Some(_) if matches!(row.state, State::Done(_)) => {}
+                Some(_) if matches!(row.state, State::Done(..)) => {}
                 Some(deadline) if deadline <= now => due.push(index as u32),
                 Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
                 None => {}
             }
         }
-        let wakers =
-            due.into_iter().filter_map(|index| self.give_up(index, |sent| Terminal::TimedOut { sent }, out));
-        (wakers.collect(), next)
+        for index in due {
+            self.give_up(index, |sent| Terminal::TimedOut { sent }, exit);
+        }
+        next
     }
 
     /// The peer will not run anything above `last`.
-    pub(crate) fn refuse_above(&mut self, last: Xid, fault: &Fault) -> Vec<W> {
+    pub(super) fn refuse_above(&mut self, last: Xid, fault: &Fault, exit: &mut Exit<'_, W, P>) -> Vec<W> {
         let above: Vec<Xid> = self.unanswered.keys().copied().filter(|&xid| xid > last).collect();
-        above.into_iter().filter_map(|xid| self.answered(xid, |_| Terminal::Fault(fault.clone()))).collect()
+        let mut refuse = |xid| self.answered(xid, Vec::new(), exit, |_| Terminal::Fault(fault.clone()));
+        above.into_iter().filter_map(|xid| refuse(xid).ok().flatten()).collect()
     }
 
     /// Refuses everything that still waits for room.
-    pub(crate) fn refuse_queued(&mut self, fault: &Fault) -> Vec<W> {
-        let queues = [&mut self.small_queue, &mut self.large_queue];
-        let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
-        let mut wakers = Vec::new();
-        for (ticket, _) in std::mem::take(&mut self.notify_queue) {
-            wakers.extend(self.end_posted(ticket, Terminal::Fault(fault.clone())));
+    pub(crate) fn refuse_queued(&mut self, fault: &Fault, after: &mut After<W, P>) {
+        for (ticket, message) in std::mem::take(&mut self.notify_queue) {
+            after.discard(message.body, message.carried);
+            after.wakers.extend(self.end_posted(ticket, Terminal::Fault(fault.clone())));
         }
+        let queues = [&mut self.small_queue, &mut self.demanding_queue];
+        let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
         for ticket in queued {
             if let Some(row) = self.get_mut(ticket)
                 && matches!(row.state, State::Queued(_))
             {
-                row.state = State::Done(Terminal::Fault(fault.clone()));
-                wakers.extend(row.waker.take());
+                row.end(Terminal::Fault(fault.clone()), after);
             }
         }
-        wakers
     }
 
     /// All that was taken so far has left the outbox.
-    pub(crate) fn left_outbox(&mut self) {
-        self.last_sent = self.next_xid.saturating_sub(2);
+    pub(crate) fn left_outbox(&mut self, ids: &Counter) {
+        self.last_sent = ids.last();
     }
 
     /// Ends every row, and forgets what the peer owed.
-    pub(crate) fn close(&mut self) -> Vec<W> {
-        self.unanswered.clear();
-        self.small_queue.clear();
-        self.large_queue.clear();
-        self.notify_queue.clear();
-        self.buffered = 0;
-        let mut wakers = Vec::new();
+    pub(crate) fn close(&mut self, out: &Outbox, after: &mut After<W, P>) {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        let went_whole = |xid: &Xid| {
+            *xid <= self.last_sent
+                && unanswered.get(xid).is_none_or(|entry| entry.charge == 0 || !out.holds(*xid))
+        };
         for (_, row) in &mut self.rows {
-            let sent = match row.state {
-                State::Waiting { xid, .. } => xid <= self.last_sent,
+            let sent = match &row.state {
+                State::Waiting { xid, .. } => went_whole(xid),
                 State::Queued(_) | State::Posted => false,
-                State::Done(_) => continue,
+                State::Done(..) => continue,
             };
-            row.state = State::Done(Terminal::Closed { sent });
-            wakers.extend(row.waker.take());
+            row.end(Terminal::Closed { sent }, after);
         }
-        wakers
+        self.small_queue.clear();
+        self.demanding_queue.clear();
+        self.large_notifies.clear();
+        self.buffered = 0;
+        for (_, message) in self.notify_queue.drain(..) {
+            after.discard(message.body, message.carried);
+        }
     }
 
     /// Requests the peer has not answered, tombstones among them.
@@ -451,55 +611,45 @@ impl<W> Calls<W> {
     }
 }
 
-/// The fault of a body that the peer will not take.
-pub(crate) fn too_large(len: usize, limit: u64) -> Option<Fault> {
-    let exceeds = len as u64 > limit;
-    exceeds.then(|| {
-        Fault::new(FaultCode::TooLarge, format!("request of {len} bytes exceeds the peer's limit of {limit}"))
-    })
-}
-
-fn may_notify(len: usize, peer: &Settings, purse: &Purse) -> bool {
-    purse.may_start() && (len <= SMALL || len as u64 <= peer.max_inline)
-}
-
-fn send_notify(message: Message, purse: &mut Purse, out: &mut Outbox) {
-    let meta = message.meta.encode(None);
-    purse.spend(credit::notify_cost(meta.as_deref(), message.body.len()));
-    let frame = Frame::Notify { method: message.method, meta: meta.as_deref(), args: &[] };
-    out.message_with(&frame, message.body);
-}
-
-fn leave_tombstone(unanswered: &mut XidMap<Unanswered>, xid: Xid, out: &mut Outbox) {
-    if let Some(entry) = unanswered.get_mut(&xid) {
-        entry.row = None;
-        out.message(&Frame::Cancel { xid });
+impl<W, P> Row<W, P> {
+    /// The caller will find `terminal`.
+    fn end(&mut self, terminal: Terminal, after: &mut After<W, P>) {
+        if let State::Queued(message) = std::mem::replace(&mut self.state, State::done(terminal)) {
+            after.discard(message.body, message.carried);
+        }
+        after.wakers.extend(self.waker.take());
     }
 }
 
-/// The first of a queue that still waits, and the length of its body.
-fn live_front<W>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W>>) -> Option<(Ticket, usize)> {
+impl<P> State<P> {
+    fn done(terminal: Terminal) -> State<P> {
+        State::Done(terminal, Vec::new())
+    }
+}
+
+/// The first of a queue that still waits.
+fn live_front<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>) -> Option<Ticket> {
     while let Some(&ticket) = queue.front() {
-        if let Some(len) = queued_len(rows, ticket) {
-            return Some((ticket, len));
+        if queued(rows, ticket).is_some() {
+            return Some(ticket);
         }
         queue.pop_front();
     }
     None
 }
 
-fn queued_len<W>(rows: &Slab<Row<W>>, ticket: Ticket) -> Option<usize> {
+fn queued<W, P>(rows: &Slab<Row<W, P>>, ticket: Ticket) -> Option<&Message<P>> {
     let row = rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?;
     match &row.state {
-        State::Queued(message) => Some(message.body.len()),
+        State::Queued(message) => Some(message),
         _ => None,
     }
 }
 
 /// Callers that gave up leave their tickets behind; they are swept out when they outnumber the rest.
-fn enqueue<W>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W>>, ticket: Ticket) {
+fn enqueue<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>, ticket: Ticket) {
     if queue.len() > 64 && queue.len() > 2 * rows.len() {
-        queue.retain(|&ticket| queued_len(rows, ticket).is_some());
+        queue.retain(|&ticket| queued(rows, ticket).is_some());
     }
     queue.push_back(ticket);
 }

@@ -92,7 +92,8 @@ pub(crate) struct End<'a> {
 pub(crate) const ENVELOPE: usize = 64 << 10;
 
 /// Longest frame, in bytes: lengths stay below 2^24, so that the first byte of a connection is always
-/// zero.
+/// zero. What [`Settings`] can tell a peer keeps well below it.
+#[cfg(test)]
 pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
 
 /// Longest HELLO, in bytes, and so the longest frame before it has come.
@@ -173,7 +174,7 @@ impl<'a> Frame<'a> {
                 output.head(3, 9).uint(channel).uint(total);
             }
             Frame::Chunk { id, remaining, data } => {
-                output.head(4, 10).uint(id).uint_or_nil(remaining).bin_head(data.len());
+                ChunkHead { id, remaining, len: data.len() }.encode(output.out);
             }
             Frame::Ping { nonce } => {
                 output.head(2, 11).uint(nonce);
@@ -202,6 +203,36 @@ impl<'a> Frame<'a> {
             Frame::Chunk { data, .. } => data,
             _ => &[],
         }
+    }
+}
+
+/// What stands before the data of a CHUNK. The data may not be there yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkHead {
+    pub(crate) id: u64,
+    /// Bytes still to come after this chunk; `None` abandons the message.
+    pub(crate) remaining: Option<u64>,
+    /// Length of the data.
+    pub(crate) len: usize,
+}
+
+impl ChunkHead {
+    /// The longest, in bytes: an array, a kind, two numbers, and the length of binary.
+    pub(crate) const LONGEST: usize = 1 + 1 + 9 + 9 + 5;
+
+    /// Reads the head from a frame of `frame_len` bytes that may be cut short; the `usize` is where its
+    /// data begins. `None` where it is no chunk, or one that is malformed or cut within its head.
+    pub(crate) fn peek(frame: &[u8], frame_len: usize) -> Option<(ChunkHead, usize)> {
+        let mut input = Input { rest: frame.strip_prefix(&[0x94, 10])? };
+        let (id, remaining) = (input.uint("").ok()?, input.uint_or_nil("").ok()?);
+        let len = read::read_bin_len(&mut input.rest).ok()? as usize;
+        let at = frame.len() - input.rest.len();
+        (at + len == frame_len).then_some((ChunkHead { id, remaining, len }, at))
+    }
+
+    /// Appends it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        Output { out }.head(4, 10).uint(self.id).uint_or_nil(self.remaining).bin_head(self.len);
     }
 }
 
@@ -293,7 +324,7 @@ impl<'a> Input<'a> {
         }))
     }
 
-    fn array_len(&mut self, what: &str) -> Result<u32, BadFrame> {
+    pub(super) fn array_len(&mut self, what: &str) -> Result<u32, BadFrame> {
         read::read_array_len(&mut self.rest).map_err(|_| bad(what, "an array"))
     }
 
@@ -419,37 +450,82 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Whether a body nests no deeper than `most`. What is malformed is for its decoder to refuse.
+/// Whether a body nests no deeper than [`MAX_DEPTH`]. What is malformed is for its decoder to refuse.
 ///
 /// The decoder has a limit of its own, which does not count the variants of an enum.
-pub(crate) fn nests_within(body: &[u8], most: usize) -> bool {
+pub(crate) fn nests_acceptably(body: &[u8]) -> bool {
     // A level takes a byte at least.
-    if body.len() <= most {
+    if body.len() <= MAX_DEPTH {
         return true;
     }
     let mut input = Input { rest: body };
-    let mut open: Vec<u64> = Vec::with_capacity(most);
-    while let Ok(values) = input.skip_one("body") {
-        if values == 0 {
-            close_full(&mut open);
-        } else if open.len() == most {
-            return false;
-        } else {
-            open.push(values);
+    // Values still to come in each container that is open.
+    let mut open = [0_u64; MAX_DEPTH];
+    let mut depth = 0;
+    while let Some(&marker) = input.rest.first() {
+        let values = match SCALARS[usize::from(marker)] {
+            0 if marker & 0xf0 == 0x90 => {
+                input.rest = &input.rest[1..];
+                u64::from(marker & 0x0f)
+            }
+            0 => match input.skip_one("body") {
+                Ok(values) => values,
+                Err(_) => return true,
+            },
+            len => match input.rest.get(usize::from(len)..) {
+                Some(rest) => {
+                    input.rest = rest;
+                    0
+                }
+                None => return true,
+            },
+        };
+        if values > 0 {
+            let Some(container) = open.get_mut(depth) else { return false };
+            *container = values;
+            depth += 1;
+            continue;
+        }
+        // A value counts off its container, and a container that is full off the one around it.
+        while depth > 0 {
+            open[depth - 1] -= 1;
+            if open[depth - 1] > 0 {
+                break;
+            }
+            depth -= 1;
         }
     }
     true
 }
 
-/// Counts a value off the innermost container, and containers that are full off those around them.
-fn close_full(open: &mut Vec<u64>) {
-    while let Some(left) = open.last_mut() {
-        *left -= 1;
-        if *left > 0 {
-            return;
-        }
-        open.pop();
+/// By its marker, the bytes that a value of known length takes; zero for all others.
+const SCALARS: [u8; 256] = {
+    let mut lens = [0; 256];
+    let mut marker = 0;
+    while marker < 256 {
+        lens[marker] = match marker {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => 1,
+            0xa0..=0xbf => 1 + (marker as u8 & 0x1f),
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 => 3,
+            0xca | 0xce | 0xd2 => 5,
+            0xcb | 0xcf | 0xd3 => 9,
+            _ => 0,
+        };
+        marker += 1;
     }
+    lens
+};
+
+/// Nesting that decoding follows. rmp-serde's own default of 1024 overflows tokio's 2 MiB stacks in
+/// debug builds.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// The length of the first value in a body, where all of it is there.
+pub(crate) fn first_value(body: &[u8]) -> Option<usize> {
+    let mut input = Input { rest: body };
+    input.skip("value").ok()?;
+    Some(body.len() - input.rest.len())
 }
 
 fn bad(what: &str, expected: &str) -> BadFrame {
@@ -524,6 +600,23 @@ mod tests {
         let bytes = encode(&frame);
         for cut in 0..bytes.len() {
             assert!(Frame::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_chunk_is_read_before_its_data_is_there() {
+        for (id, remaining) in [(1, Some(0)), (u64::MAX, Some(u64::MAX)), (7, None)] {
+            let bytes = encode(&Frame::Chunk { id, remaining, data: &[9; 300] });
+            let data = bytes.len() - 300;
+            assert!(data <= ChunkHead::LONGEST);
+            for cut in 0..bytes.len() {
+                let head = ChunkHead { id, remaining, len: 300 };
+                assert_eq!(
+                    ChunkHead::peek(&bytes[..cut], bytes.len()),
+                    (cut >= data).then_some((head, data))
+                );
+            }
+            assert_eq!(ChunkHead::peek(&bytes, bytes.len() + 1), None, "a length that lies");
         }
     }
 

@@ -1,6 +1,6 @@
 //! HELLO: what each side tells the other first. Each side's word binds what the other sends.
 
-use super::frame::{BadFrame, Input};
+use super::frame::{BadFrame, ENVELOPE, Input};
 use super::xid::Side;
 use rmp::encode as write;
 
@@ -30,7 +30,8 @@ pub(crate) struct Settings {
     pub(crate) max_message: u64,
     /// Requests that may wait for their answer at once.
     pub(crate) max_in_flight: u64,
-    /// Bodies over 16 KiB of requests not yet answered, in sum.
+    /// Large messages that may be under way at once, in sum: of requests until they are answered, of all
+    /// others until they have come whole. Questions and answers are counted apart.
     pub(crate) max_buffered: u64,
     /// Credit a channel starts with; also that of notifies.
     pub(crate) window: u64,
@@ -52,6 +53,11 @@ impl Settings {
         max_channels: 0,
         services: Vec::new(),
     };
+
+    /// The longest frame that may come, in bytes: a whole message or a chunk.
+    pub(crate) fn longest_frame(&self) -> usize {
+        self.max_inline.max(self.max_frame) as usize + ENVELOPE
+    }
 
     /// The numbers by their names on the wire, beside their floors.
     fn numbers(&self) -> [(&'static str, u64); 7] {

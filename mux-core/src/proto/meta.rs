@@ -1,5 +1,6 @@
-//! The meta map of a message: the time left, and the user's own keys.
+//! The meta map of a message: the time left, the channels it carries, and the user's own keys.
 
+use super::carried::{self, Arrived};
 use super::frame::{BadFrame, Input};
 use rmp::encode as write;
 
@@ -25,9 +26,9 @@ impl MetaPairs {
         self.pairs.len()
     }
 
-    /// The whole map with the time left, or `None` where there is nothing to say.
-    pub(crate) fn encode(&self, timeout_ms: Option<u64>) -> Option<Vec<u8>> {
-        let count = self.count + u32::from(timeout_ms.is_some());
+    /// The whole map, or `None` where there is nothing to say.
+    pub(crate) fn encode(&self, timeout_ms: Option<u64>, carried: &[Arrived]) -> Option<Vec<u8>> {
+        let count = self.count + u32::from(timeout_ms.is_some()) + u32::from(!carried.is_empty());
         if count == 0 {
             return None;
         }
@@ -36,6 +37,10 @@ impl MetaPairs {
         if let Some(timeout_ms) = timeout_ms {
             let _ = write::write_str(&mut map, "timeout_ms");
             let _ = write::write_uint(&mut map, timeout_ms);
+        }
+        if !carried.is_empty() {
+            let _ = write::write_str(&mut map, "channels");
+            carried::encode(carried, &mut map);
         }
         map.extend_from_slice(&self.pairs);
         Some(map)
@@ -46,7 +51,7 @@ impl MetaPairs {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct MetaFacts {
     pub(crate) timeout_ms: Option<u64>,
-    pub(crate) carries_channels: bool,
+    pub(crate) carried: Vec<Arrived>,
 }
 
 impl MetaFacts {
@@ -57,10 +62,7 @@ impl MetaFacts {
         for _ in 0..input.map_len("meta")? {
             match input.str("meta key")? {
                 "timeout_ms" => facts.timeout_ms = Some(input.uint("timeout_ms")?),
-                "channels" => {
-                    facts.carries_channels = true;
-                    input.skip("channels")?;
-                }
+                "channels" => facts.carried = carried::decode(&mut input)?,
                 _ => input.skip("meta value")?,
             }
         }
@@ -88,7 +90,7 @@ mod tests {
     fn pairs_and_time_left_are_read_back() {
         let mut pairs = MetaPairs::default();
         pairs.push("tenant", "eu");
-        let map = pairs.encode(Some(250)).unwrap();
+        let map = pairs.encode(Some(250), &[]).unwrap();
         assert_eq!(MetaFacts::read(Some(&map)).unwrap().timeout_ms, Some(250));
         assert_eq!(lookup(&map, "tenant"), Some("eu"));
         assert_eq!(lookup(&map, "absent"), None);
@@ -96,6 +98,6 @@ mod tests {
 
     #[test]
     fn nothing_to_say_is_nil() {
-        assert_eq!(MetaPairs::default().encode(None), None);
+        assert_eq!(MetaPairs::default().encode(None, &[]), None);
     }
 }

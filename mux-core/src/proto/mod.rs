@@ -1,12 +1,17 @@
 //! The protocol, pure: frames, tables and the session that rules them.
 //! Knows no runtime, no clock, no I/O and no user types; time comes in as [`Millis`].
 
+pub(crate) mod after;
 pub(crate) mod calls;
+pub(crate) mod carried;
+pub(crate) mod channels;
+pub(crate) mod chunks;
 pub(crate) mod credit;
 pub(crate) mod fault;
 pub(crate) mod frame;
 pub(crate) mod hello;
 pub(crate) mod meta;
+pub(crate) mod payload;
 pub(crate) mod serving;
 pub(crate) mod session;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! the outbox, whatever becomes of the handler or of the asker's interest.
 
 use super::Millis;
-use super::hello::{SMALL, Settings};
+use super::hello::Settings;
 use super::xid::{Xid, XidMap};
 use std::collections::hash_map::Entry;
 
@@ -16,8 +16,8 @@ pub(crate) enum Stopped {
 #[derive(Debug)]
 struct Row<H> {
     deadline: Option<Millis>,
-    /// The length of its body, where it is a large one.
-    large: u64,
+    /// What it counts as a large one; zero for a small one.
+    charge: u64,
     stopped: Option<Stopped>,
     /// It waits for a thread, and has certainly not begun.
     parked: bool,
@@ -28,7 +28,7 @@ struct Row<H> {
 #[derive(Debug)]
 pub(crate) struct Serving<H> {
     rows: XidMap<Row<H>>,
-    /// Sum of the large bodies in the rows.
+    /// Sum of the charges.
     buffered: u64,
     /// Terminals that wait in the outbox.
     leaving: u32,
@@ -40,7 +40,6 @@ pub(crate) struct Serving<H> {
 pub(crate) enum Misuse {
     Duplicate,
     TooMany,
-    TooMuch,
 }
 
 impl<H> Serving<H> {
@@ -48,25 +47,20 @@ impl<H> Serving<H> {
         Serving { rows: XidMap::default(), buffered: 0, leaving: 0, highest: 0 }
     }
 
-    /// Adds a row for a request with a body of `len` bytes, within what our settings allow.
+    /// Adds a row for a request, within what our settings allow.
     pub(crate) fn accept(
         &mut self,
         xid: Xid,
         deadline: Option<Millis>,
-        len: usize,
+        charge: u64,
         ours: &Settings,
     ) -> Result<(), Misuse> {
         if self.rows.len() as u64 + u64::from(self.leaving) >= ours.max_in_flight {
             return Err(Misuse::TooMany);
         }
-        let large = if len > SMALL { len as u64 } else { 0 };
-        // One large body may always come when there is none other.
-        if large > 0 && self.buffered > 0 && self.buffered + large > ours.max_buffered {
-            return Err(Misuse::TooMuch);
-        }
         let Entry::Vacant(place) = self.rows.entry(xid) else { return Err(Misuse::Duplicate) };
-        place.insert(Row { deadline, large, stopped: None, parked: false, handle: None });
-        self.buffered += large;
+        place.insert(Row { deadline, charge, stopped: None, parked: false, handle: None });
+        self.buffered += charge;
         self.highest = self.highest.max(xid);
         Ok(())
     }
@@ -89,14 +83,16 @@ impl<H> Serving<H> {
         }
     }
 
-    /// Keeps what stops the handler, or gives it back when it must stop at once.
+    /// Keeps what stops the handler, or gives it back when it must stop at once. One that has answered
+    /// already goes on: it is a stream.
     pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(Option<H>) -> H) -> Option<H> {
         match self.rows.get_mut(&xid) {
             Some(row) if row.stopped.is_none() => {
                 row.handle = Some(merge(row.handle.take()));
                 None
             }
-            _ => Some(merge(None)),
+            Some(_) => Some(merge(None)),
+            None => None,
         }
     }
 
@@ -131,7 +127,7 @@ impl<H> Serving<H> {
     /// The handler's answer goes to the outbox; `false` if there is nobody to answer any more.
     pub(crate) fn finish(&mut self, xid: Xid) -> bool {
         let Some(row) = self.rows.remove(&xid) else { return false };
-        self.buffered -= row.large;
+        self.buffered -= row.charge;
         self.leaving += 1;
         true
     }
@@ -150,6 +146,11 @@ impl<H> Serving<H> {
         self.leaving = 0;
         self.buffered = 0;
         self.rows.drain().filter_map(|(_, row)| row.handle).collect()
+    }
+
+    /// What requests count that are whole and not answered.
+    pub(crate) fn buffered(&self) -> u64 {
+        self.buffered
     }
 
     pub(crate) fn highest(&self) -> Xid {

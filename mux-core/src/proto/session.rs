@@ -2,16 +2,22 @@
 //! frames to the outbox; none of them waits, wakes, or runs code of a user.
 
 use super::Millis;
-use super::calls::{self, Calls, Request, Terminal, Ticket, Value};
+use super::after::After;
+use super::calls::{Calls, Exit, Request, Terminal, Ticket, Value};
+use super::carried::{self, Arrived, Leaving};
+use super::channels::{Channels, Items, NotSent, Taken, item_cost};
+use super::chunks::{self, Chunked, Chunks, Class, Intake};
 use super::credit::{self, Granter, Purse};
 use super::fault::{Fault, FaultCode, GoawayCode};
-use super::frame::{BadFrame, ENVELOPE, Frame, MAX_LEN};
-use super::hello::{Hello, Settings, VERSION};
+use super::frame::{BadFrame, ChunkHead, ENVELOPE, Frame};
+use super::hello::{Hello, SMALL, Settings, VERSION};
 use super::meta::MetaFacts;
+use super::payload::Payload;
 use super::serving::{Misuse, Serving, Stopped};
-use super::xid::{Side, Xid};
-use crate::outbox::Outbox;
+use super::xid::{Counter, Side, Xid};
+use crate::outbox::{Departed, Outbox};
 use bytes::Bytes;
+use std::collections::VecDeque;
 
 /// The longest time a peer's timeout is taken for: a year. A longer one means the same.
 const MAX_TIMEOUT: Millis = 365 * 24 * 60 * 60 * 1000;
@@ -19,9 +25,18 @@ const MAX_TIMEOUT: Millis = 365 * 24 * 60 * 60 * 1000;
 /// What a fault's message may take of the envelope, in bytes; the rest is cut off.
 const MAX_FAULT_MESSAGE: usize = 8 << 10;
 
-/// `W` wakes a caller, `H` stops a handler.
+/// Channels opened to a peer at once, where it takes so many and this end takes no more itself.
+const MOST_OPEN: u64 = 1024;
+
+/// What a carried channel takes of the envelope: an array, an id, a half. In bytes.
+const CARRIED_LEN: usize = 1 + 9 + 1;
+
+/// Channels that one message may carry, so that its envelope holds their list.
+const MOST_CARRIED: u64 = (ENVELOPE / 2 / CARRIED_LEN) as u64;
+
+/// `W` wakes a caller or a receiver, `H` stops a handler, `P` is the port of a channel's half that is here.
 #[derive(Debug)]
-pub(crate) struct Session<W, H> {
+pub(crate) struct Session<W, H, P> {
     side: Side,
     ours: Settings,
     /// The floors, until the peer's HELLO has come.
@@ -30,10 +45,19 @@ pub(crate) struct Session<W, H> {
     phase: Phase,
     /// The peer takes no more requests: what a new call is refused with.
     peer_refuses: Option<Fault>,
-    calls: Calls<W>,
+    /// No answer opens a channel any more: the peer could not end it, or a drain has ended them all.
+    channels_over: bool,
+    ids: Counter,
+    calls: Calls<W, P>,
     serving: Serving<H>,
+    channels: Channels<W, P>,
+    chunks: Chunks,
+    /// Answers that carry more channels than the peer takes now.
+    crowded: VecDeque<(Xid, Answer, Vec<Leaving<P>>)>,
     purse: Purse,
     granter: Granter,
+    /// To be done once the lock is free.
+    pub(crate) after: After<W, P>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +77,12 @@ pub(crate) enum Action<'a, W, H> {
         xid: Xid,
         deadline: Option<Millis>,
         inquiry: Inquiry<'a>,
+        carried: Vec<Arrived>,
     },
     ServeNotify {
         cost: u64,
         inquiry: Inquiry<'a>,
+        carried: Vec<Arrived>,
     },
     Stop(H),
     /// The peer has closed: nothing more comes or is read. The callers it never ran are to be woken.
@@ -64,6 +90,15 @@ pub(crate) enum Action<'a, W, H> {
         message: String,
         refused: Vec<W>,
     },
+}
+
+/// Whether a message came by itself, or in chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Arrival {
+    /// What it counts as a large one; zero for a frame of its own.
+    charge: u64,
+    /// Length of its body, of which not all may be there.
+    len: u64,
 }
 
 /// What a handler is found by and works on.
@@ -84,20 +119,13 @@ pub(crate) struct Breach {
 /// What a handler came to.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Value(Vec<u8>),
+    Value(Payload),
     Fault(Fault),
 }
 
-/// Whom to tell that the connection is closed.
-#[derive(Debug)]
-pub(crate) struct Closing<W, H> {
-    pub(crate) wakers: Vec<W>,
-    pub(crate) handles: Vec<H>,
-}
-
-impl<W, H> Session<W, H> {
+impl<W, H, P: Clone> Session<W, H, P> {
     /// Queues our HELLO; requests may follow it at once, within the floors.
-    pub(crate) fn new(side: Side, ours: Settings, out: &mut Outbox) -> Session<W, H> {
+    pub(crate) fn new(side: Side, ours: Settings, out: &mut Outbox) -> Session<W, H, P> {
         // Before whatever else is queued, a ping included. Nothing is owed yet that could be too much.
         let _ = out.control(&Frame::Hello(Hello { version: VERSION, side, settings: ours.clone() }));
         Session {
@@ -106,12 +134,24 @@ impl<W, H> Session<W, H> {
             greeted: false,
             phase: Phase::Open,
             peer_refuses: None,
-            calls: Calls::new(side),
+            channels_over: false,
+            ids: Counter::new(side),
+            calls: Calls::new(),
             serving: Serving::new(),
+            channels: Channels::new(side),
+            chunks: Chunks::default(),
+            crowded: VecDeque::new(),
             purse: Purse::new(Settings::FLOOR.window),
             granter: Granter::new(ours.window),
+            after: After::default(),
             ours,
         }
+    }
+
+    /// Apart, so that the tables of calls may send through the others.
+    fn parts<'s>(&'s mut self, out: &'s mut Outbox) -> (&'s mut Calls<W, P>, &'s mut Purse, Exit<'s, W, P>) {
+        let Session { ours, peer, greeted, ids, calls, channels, purse, after, .. } = self;
+        (calls, purse, Exit { ours, peer, greeted: *greeted, ids, channels, out, after })
     }
 
     // Asking.
@@ -119,60 +159,65 @@ impl<W, H> Session<W, H> {
     /// Makes a transaction: sent now, or as soon as there is room.
     pub(crate) fn open(
         &mut self,
-        request: Request<'_, W>,
+        request: Request<'_, W, P>,
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Ticket, Terminal> {
-        self.admit(&request, now)?;
-        self.calls.open(request, &self.peer, now, out).map_err(Terminal::Fault)
+        let request = self.admit(request, now)?;
+        let (calls, _, mut exit) = self.parts(out);
+        calls.open(request, now, &mut exit).map_err(Terminal::Fault)
     }
 
     /// Sends a notify: now (`None`), or as soon as there is credit.
     pub(crate) fn notify(
         &mut self,
-        request: Request<'_, W>,
+        request: Request<'_, W, P>,
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Option<Ticket>, Terminal> {
-        self.admit(&request, now)?;
-        self.calls.notify(request, &self.peer, &mut self.purse, out).map_err(Terminal::Fault)
+        let request = self.admit(request, now)?;
+        let (calls, purse, mut exit) = self.parts(out);
+        calls.notify(request, purse, &mut exit).map_err(Terminal::Fault)
     }
 
-    fn admit(&self, request: &Request<'_, W>, now: Millis) -> Result<(), Terminal> {
+    fn admit<'w>(&mut self, request: Request<'w, W, P>, now: Millis) -> Result<Request<'w, W, P>, Terminal> {
+        match self.refuses(&request, now) {
+            None => Ok(request),
+            Some(terminal) => {
+                self.after.discard(request.body, request.carried);
+                Err(terminal)
+            }
+        }
+    }
+
+    fn refuses(&self, request: &Request<'_, W, P>, now: Millis) -> Option<Terminal> {
         if self.phase == Phase::Closed {
-            return Err(Terminal::Closed { sent: false });
+            return Some(Terminal::Closed { sent: false });
         }
         if request.deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(Terminal::TimedOut { sent: false });
+            return Some(Terminal::TimedOut { sent: false });
         }
         // A handler that still runs may finish with its peer's help.
         if self.phase == Phase::Draining && !request.nested {
-            return Err(Terminal::Fault(Fault::new(FaultCode::Draining, "this end drains the connection")));
+            return Some(Terminal::Fault(Fault::new(FaultCode::Draining, "this end drains the connection")));
         }
         if let Some(fault) = &self.peer_refuses {
-            return Err(Terminal::Fault(fault.clone()));
+            return Some(Terminal::Fault(fault.clone()));
         }
-        self.fits(request).map_or(Ok(()), |fault| Err(Terminal::Fault(fault)))
+        self.misfit(request).map(Terminal::Fault)
     }
 
-    fn fits(&self, request: &Request<'_, W>) -> Option<Fault> {
-        let beside = request.method.len() + request.meta.len();
+    fn misfit(&self, request: &Request<'_, W, P>) -> Option<Fault> {
+        let beside = request.method.len() + request.meta.len() + CARRIED_LEN * request.carried.len();
         if beside > ENVELOPE / 2 {
-            return Some(Fault::new(
-                FaultCode::TooLarge,
-                format!("meta of {beside} bytes exceeds the limit of {}", ENVELOPE / 2),
-            ));
+            let message = format!("meta of {beside} bytes exceeds the limit of {}", ENVELOPE / 2);
+            return Some(Fault::new(FaultCode::TooLarge, message));
         }
-        // Before the HELLO nobody knows the peer's limit: the call waits for it.
-        if self.greeted { calls::too_large(request.body.len(), self.largest()) } else { None }
+        // Before the HELLO nobody knows the peer's limits: the call waits for them.
+        if self.greeted { unfit(&request.body, &request.carried, &self.peer) } else { None }
     }
 
-    /// The largest body the peer takes. Messages go whole, so it is bounded by what it takes inline.
-    fn largest(&self) -> u64 {
-        self.peer.max_message.min(self.peer.max_inline).min((MAX_LEN - ENVELOPE) as u64)
-    }
-
-    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<Terminal> {
+    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Vec<Arrived>)> {
         self.calls.take_done(ticket)
     }
 
@@ -184,18 +229,36 @@ impl<W, H> Session<W, H> {
         self.calls.set_waker(ticket, waker)
     }
 
-    /// The caller is gone. Returns its waker, to be dropped outside the lock.
-    pub(crate) fn abandon(&mut self, ticket: Ticket, now: Millis, out: &mut Outbox) -> Option<W> {
-        let waker = self.calls.abandon(ticket, out);
+    /// The caller is gone. Returns its waker and its untaken end, to be dropped outside the lock.
+    pub(crate) fn abandon(
+        &mut self,
+        ticket: Ticket,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> (Option<W>, Option<Terminal>) {
+        let (calls, _, mut exit) = self.parts(out);
+        let (waker, terminal, untaken) = calls.abandon(ticket, &mut exit);
+        self.channels.discard(untaken, out, &mut self.after);
         self.pump(now, out);
-        waker
+        (waker, terminal)
     }
 
-    /// Sends what waits, where an answer or a caller that gave up made room. Afterwards a queue that
+    /// Sends what waits, where an answer, a caller that gave up or a channel that ended made room. Afterwards a queue that
     /// is not empty begins with a live call that has no room.
     fn pump(&mut self, now: Millis, out: &mut Outbox) {
         if self.calls.has_queued() {
-            self.calls.pump(&self.peer, now, out);
+            let (calls, _, mut exit) = self.parts(out);
+            calls.pump(now, &mut exit);
+        }
+        self.pump_notifies(out);
+        self.pump_answers(out);
+    }
+
+    fn pump_notifies(&mut self, out: &mut Outbox) {
+        if self.calls.has_queued_notifies() {
+            let (calls, purse, mut exit) = self.parts(out);
+            let wakers = calls.pump_notifies(purse, &mut exit);
+            self.after.wakers.extend(wakers);
         }
     }
 
@@ -216,12 +279,27 @@ impl<W, H> Session<W, H> {
         if !self.greeted && !matches!(frame, Frame::Hello(_) | Frame::Goaway { .. }) {
             return Err(breach("the first frame is not a hello"));
         }
+        let arrival = Arrival { charge: 0, len: frame.body().len() as u64 };
+        self.decide(frame, arrival, owner, now, out)
+    }
+
+    fn decide<'a>(
+        &mut self,
+        frame: &Frame<'a>,
+        arrival: Arrival,
+        owner: Option<&Bytes>,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'a, W, H>, Breach> {
         match *frame {
             Frame::Hello(ref hello) => self.on_hello(hello, now, out),
             Frame::Request { xid, method, meta, args } => {
-                self.on_request(xid, Inquiry { method, meta, args }, now, out)
+                self.on_request(xid, Inquiry { method, meta, args }, arrival, now, out)
             }
-            Frame::Reply { xid, value, .. } => Ok(self.on_answer(xid, now, out, |mut buffer| {
+            Frame::Reply { xid, meta, value } => self.on_answer(xid, meta, now, out, |limit, mut buffer| {
+                if arrival.len > limit {
+                    return Terminal::Fault(reply_too_large(arrival.len, limit));
+                }
                 Terminal::Reply(match owner {
                     Some(owner) => Value::Shared(owner.slice_ref(value)),
                     None => {
@@ -229,24 +307,59 @@ impl<W, H> Session<W, H> {
                         Value::Copied(buffer)
                     }
                 })
-            })),
-            Frame::Fault { xid, code, message, detail, .. } => Ok(self.on_answer(xid, now, out, |_| {
-                Terminal::Fault(Fault { code, message: clip(message).to_owned(), detail: detail.to_vec() })
-            })),
-            Frame::Cancel { xid } => Ok(self.serving.cancel(xid).map_or(Action::None, Action::Stop)),
-            Frame::Notify { method, meta, args } => self.on_notify(Inquiry { method, meta, args }, out),
+            }),
+            Frame::Fault { xid, meta, code, message, detail } => {
+                self.on_answer(xid, meta, now, out, |limit, _| {
+                    if arrival.len > limit {
+                        return Terminal::Fault(reply_too_large(arrival.len, limit));
+                    }
+                    let (message, detail) = (clip(message).to_owned(), detail.to_vec());
+                    Terminal::Fault(Fault { code, message, detail })
+                })
+            }
+            Frame::Cancel { xid } => {
+                let action = self.on_cancel(xid, out);
+                // Channels of an answer that does not go leave room for others.
+                self.pump(now, out);
+                Ok(action)
+            }
+            Frame::Notify { method, meta, args } => {
+                self.on_notify(Inquiry { method, meta, args }, arrival, out)
+            }
+            Frame::Item { channel, carried, count, values } => {
+                let values =
+                    || owner.map_or_else(|| Bytes::copy_from_slice(values), |it| it.slice_ref(values));
+                self.on_item(channel, carried, count, arrival, values, out)
+            }
+            Frame::End { channel, ref why } => {
+                let why = why.as_ref().map(|end| Fault {
+                    code: end.code,
+                    message: clip(end.message).to_owned(),
+                    detail: end.detail.to_vec(),
+                });
+                let woken = wake(self.channels.on_end(channel, why, &mut self.after))?;
+                self.pump(now, out);
+                Ok(woken)
+            }
+            Frame::Stop { channel } => {
+                let stopped = self.channels.on_stop(channel, &self.ids, out, &mut self.after);
+                stopped.map_err(breach)?;
+                self.pump(now, out);
+                Ok(Action::None)
+            }
             Frame::Credit { channel: credit::NOTIFIES, total } => {
                 self.purse.allow(total);
-                Ok(Action::WakeAll(self.calls.pump_notifies(&self.peer, &mut self.purse, out)))
+                self.pump_notifies(out);
+                Ok(Action::None)
             }
-            Frame::Item { channel, .. }
-            | Frame::End { channel, .. }
-            | Frame::Stop { channel }
-            | Frame::Credit { channel, .. } => Err(breach(format!("channel {channel} was never opened"))),
-            Frame::Chunk { .. } => Err(breach("a chunk, where messages were to come whole")),
+            Frame::Credit { channel, total } => {
+                let credited = self.channels.on_credit(channel, total, &self.ids, &mut self.after);
+                credited.map(|()| Action::None).map_err(breach)
+            }
+            Frame::Chunk { .. } => Err(breach("a chunk within a chunk")),
             Frame::Ping { nonce } => self.on_ping(nonce, out),
             Frame::Pong { .. } | Frame::Skipped { .. } => Ok(Action::None),
-            Frame::Goaway { last, code, message } => Ok(self.on_goaway(last, code, message)),
+            Frame::Goaway { last, code, message } => Ok(self.on_goaway(last, code, message, out)),
         }
     }
 
@@ -271,21 +384,26 @@ impl<W, H> Session<W, H> {
         }
         self.greeted = true;
         self.peer = hello.settings.clone();
+        // A stream runs on after its reply, and so beyond what its call may take: whatever the peer allows,
+        // no more of them are begun for it.
+        self.peer.max_channels = self.peer.max_channels.min(self.ours.max_channels.max(MOST_OPEN));
+        out.greet(&self.peer);
         self.purse.allow(self.peer.window);
-        let mut wakers = self.calls.refuse_too_large(self.largest());
-        self.calls.pump(&self.peer, now, out);
-        wakers.extend(self.calls.pump_notifies(&self.peer, &mut self.purse, out));
-        Ok(Action::WakeAll(wakers))
+        let peer = &self.peer;
+        self.calls.refuse_unfit(|body, carried| unfit(body, carried, peer), &mut self.after);
+        self.pump(now, out);
+        Ok(Action::None)
     }
 
     fn on_request<'a>(
         &mut self,
         xid: Xid,
         inquiry: Inquiry<'a>,
+        arrival: Arrival,
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Action<'a, W, H>, Breach> {
-        if !self.side.other().owns(xid) {
+        if !self.side.other().owns(xid) || self.channels.contains(xid) {
             return Err(breach(format!(
                 "xid {xid} is not one that the {} side gives out",
                 side_name(self.side.other())
@@ -294,58 +412,240 @@ impl<W, H> Session<W, H> {
         let facts = inquiry.facts()?;
         let deadline = facts.timeout_ms.map(|timeout| now + timeout.min(MAX_TIMEOUT));
         self.serving
-            .accept(xid, deadline, inquiry.args.len(), &self.ours)
+            .accept(xid, deadline, arrival.charge, &self.ours)
             .map_err(|misuse| self.misuse(xid, &misuse))?;
-        if let Some(fault) = self.refusal(&facts, inquiry.args.len()) {
-            self.finish(xid, Answer::Fault(fault), out);
+        self.arrive(&facts.carried, out)?;
+        if let Some(fault) = self.refusal(arrival) {
+            self.channels.discard(facts.carried, out, &mut self.after);
+            self.finish(xid, Answer::Fault(fault), Vec::new(), out);
             return Ok(Action::None);
         }
-        Ok(Action::Serve { xid, deadline, inquiry })
+        Ok(Action::Serve { xid, deadline, inquiry, carried: facts.carried })
+    }
+
+    /// Opens the channels that a message carries.
+    fn arrive(&mut self, carried: &[Arrived], out: &Outbox) -> Result<(), Breach> {
+        if carried.is_empty() {
+            return Ok(());
+        }
+        let Session { serving, channels, ours, peer, .. } = self;
+        let is_taken = |id| serving.is_live(id) || out.holds(id);
+        channels.arrive(carried, (ours, peer), is_taken).map_err(breach)
     }
 
     fn misuse(&self, xid: Xid, misuse: &Misuse) -> Breach {
         match misuse {
             Misuse::Duplicate => breach(format!("a second live request with xid {xid}")),
-            Misuse::TooMuch => {
-                breach(format!("more than {} bytes of requests buffered", self.ours.max_buffered))
-            }
             Misuse::TooMany => breach(format!("more than {} requests in flight", self.ours.max_in_flight)),
         }
     }
 
     /// Why a well-formed request is not run.
-    fn refusal(&self, facts: &MetaFacts, len: usize) -> Option<Fault> {
+    fn refusal(&self, arrival: Arrival) -> Option<Fault> {
         if self.phase == Phase::Draining {
             return Some(Fault::new(FaultCode::Draining, "this end drains the connection"));
         }
-        if facts.carries_channels {
-            return Some(Fault::new(FaultCode::Unsupported, "this end takes no channels"));
+        let Arrival { charge, len } = arrival;
+        if charge == 0 && len > self.ours.max_inline {
+            let limit = self.ours.max_inline;
+            let message = format!("request of {len} bytes in one frame exceeds the limit of {limit}");
+            return Some(Fault::new(FaultCode::TooLarge, message));
         }
-        calls::too_large(len, self.ours.max_message)
+        too_large(len, self.ours.max_message)
     }
 
     fn on_answer(
         &mut self,
         xid: Xid,
+        meta: Option<&[u8]>,
         now: Millis,
         out: &mut Outbox,
-        fill: impl FnOnce(Vec<u8>) -> Terminal,
-    ) -> Action<'static, W, H> {
-        let waker = self.calls.answered(xid, fill);
+        fill: impl FnOnce(u64, Vec<u8>) -> Terminal,
+    ) -> Result<Action<'static, W, H>, Breach> {
+        let carried = match meta {
+            None => Vec::new(),
+            Some(_) => MetaFacts::read(meta)?.carried,
+        };
+        self.arrive(&carried, out)?;
+        let limit = self.ours.max_message;
+        let (calls, _, mut exit) = self.parts(out);
+        let answered = calls.answered(xid, carried, &mut exit, |buffer| fill(limit, buffer));
+        let waker = match answered {
+            Ok(waker) => waker,
+            Err(untaken) => {
+                self.channels.discard(untaken, out, &mut self.after);
+                None
+            }
+        };
         self.pump(now, out);
-        waker.map_or(Action::None, Action::Wake)
+        Ok(waker.map_or(Action::None, Action::Wake))
     }
 
-    fn on_notify<'a>(&mut self, inquiry: Inquiry<'a>, out: &mut Outbox) -> Result<Action<'a, W, H>, Breach> {
-        let cost = credit::notify_cost(inquiry.meta, inquiry.args.len());
+    fn on_cancel(&mut self, xid: Xid, out: &mut Outbox) -> Action<'static, W, H> {
+        if let Some(large) = out.abandon_terminal(xid) {
+            self.after.segments.extend(large.segments);
+            large.introduces.iter().for_each(|&id| self.channels.recall(id, &mut self.after));
+            let fault = Fault::new(FaultCode::Cancelled, "the call was cancelled");
+            self.send_answer(xid, Answer::Fault(fault), Vec::new(), out);
+            return Action::None;
+        }
+        if self.serving.is_live(xid)
+            && let Some(at) = self.crowded.iter().position(|(crowded, ..)| *crowded == xid)
+            && let Some((_, answer, carried)) = self.crowded.remove(at)
+        {
+            self.discard_answer(answer, carried);
+            let fault = Fault::new(FaultCode::Cancelled, "the call was cancelled");
+            self.finish(xid, Answer::Fault(fault), Vec::new(), out);
+            return Action::None;
+        }
+        self.serving.cancel(xid).map_or(Action::None, Action::Stop)
+    }
+
+    fn on_notify<'a>(
+        &mut self,
+        inquiry: Inquiry<'a>,
+        arrival: Arrival,
+        out: &mut Outbox,
+    ) -> Result<Action<'a, W, H>, Breach> {
+        // No more is kept of one that is too long, whatever length it claims.
+        let len = arrival.len.min(self.ours.max_message);
+        let cost = credit::notify_cost(inquiry.meta, len as usize);
         if !self.granter.arrive(cost) {
             return Err(breach("a notify without credit"));
         }
         let facts = inquiry.facts()?;
-        if self.refusal(&facts, inquiry.args.len()).is_none() {
-            return Ok(Action::ServeNotify { cost, inquiry });
+        self.arrive(&facts.carried, out)?;
+        if self.refusal(arrival).is_none() {
+            return Ok(Action::ServeNotify { cost, inquiry, carried: facts.carried });
         }
+        self.channels.discard(facts.carried, out, &mut self.after);
         if self.finish_notify(cost, out) { Ok(Action::None) } else { Err(Breach::unread_credit()) }
+    }
+
+    fn on_item(
+        &mut self,
+        channel: Xid,
+        carried: Option<&[u8]>,
+        count: u32,
+        arrival: Arrival,
+        values: impl FnOnce() -> Bytes,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, Breach> {
+        // Small values decode to a multiple of their length, all of a frame at once.
+        if count > 1 && arrival.len > SMALL as u64 {
+            return Err(breach(format!("{count} items of {} bytes in one message", arrival.len)));
+        }
+        let carried = carried::read(carried)?;
+        self.arrive(&carried, out)?;
+        if let Some(fault) = too_large(arrival.len, self.ours.max_message) {
+            self.channels.refuse_items(channel, fault).map_err(breach)?;
+            self.channels.discard(carried, out, &mut self.after);
+            return Ok(Action::None);
+        }
+        let items = Items { values: values(), count, carried };
+        wake(self.channels.on_items(channel, items, out, &mut self.after))
+    }
+
+    // Chunks.
+
+    /// A chunk begins, or gives its message up. What is to become of its data?
+    pub(crate) fn chunk_begins(&mut self, head: &ChunkHead) -> Result<Intake, Breach> {
+        if self.phase == Phase::Closed {
+            return Ok(Intake::Skip);
+        }
+        let ChunkHead { id, remaining, len } = *head;
+        if !self.greeted {
+            return Err(breach("the first frame is not a hello"));
+        }
+        match remaining {
+            None if self.chunks.forget(id) => Ok(Intake::Skip),
+            None => Err(breach(format!("message {id} is given up, and was never begun"))),
+            Some(remaining) if self.chunks.is_open(id) => {
+                self.chunks.resume(id, len, remaining).map_err(breach)
+            }
+            Some(remaining) => {
+                let class = self.class(id)?;
+                let buffered = self.serving.buffered();
+                self.chunks.open(id, class, (len, remaining), buffered, &self.ours).map_err(breach)
+            }
+        }
+    }
+
+    /// What a message that begins under this id can only be.
+    fn class(&self, id: Xid) -> Result<Class, Breach> {
+        if self.channels.is_receiving(id) || self.calls.is_unanswered(id) {
+            Ok(Class::Answer)
+        } else if self.side.other().owns(id) {
+            Ok(Class::Question)
+        } else {
+            Err(breach(format!("a chunk of message {id}, which nobody asked for")))
+        }
+    }
+
+    /// The data of a chunk is there, or was dropped.
+    pub(crate) fn chunk_ends(&mut self, id: Xid, buffer: Option<Vec<u8>>) -> Chunked {
+        self.chunks.end(id, buffer)
+    }
+
+    /// Some messages are not whole.
+    pub(crate) fn expects_chunks(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+
+    /// Decides what a message means that came in chunks. `owner` is its buffer.
+    pub(crate) fn on_whole<'a>(
+        &mut self,
+        id: Xid,
+        frame: &Frame<'a>,
+        owner: &Bytes,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'a, W, H>, Breach> {
+        let arrival = Arrival { charge: chunks::charge(owner.len() as u64), len: frame.body().len() as u64 };
+        self.on_chunked(id, frame, arrival, owner, now, out)
+    }
+
+    /// Refuses a message of `total` bytes that exceeds the limit. `start` is what has come of it.
+    pub(crate) fn on_oversize(
+        &mut self,
+        id: Xid,
+        (start, total): (&Bytes, u64),
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, Breach> {
+        let frame = Frame::decode(start).map_err(|bad| {
+            breach(format!("a message of {total} bytes whose first chunk has no head: {bad}"))
+        })?;
+        let head = start.len() - frame.body().len();
+        let arrival = Arrival { charge: chunks::charge(0), len: total - head as u64 };
+        match self.on_chunked(id, &frame, arrival, start, now, out)? {
+            Action::Wake(waker) => Ok(Action::Wake(waker)),
+            _ => Ok(Action::None),
+        }
+    }
+
+    fn on_chunked<'a>(
+        &mut self,
+        id: Xid,
+        frame: &Frame<'a>,
+        arrival: Arrival,
+        owner: &Bytes,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'a, W, H>, Breach> {
+        if self.phase == Phase::Closed {
+            return Ok(Action::None);
+        }
+        let is_its_own = match *frame {
+            Frame::Request { xid, .. } | Frame::Reply { xid, .. } | Frame::Fault { xid, .. } => xid == id,
+            Frame::Item { channel, .. } => channel == id,
+            Frame::Notify { .. } => self.side.other().owns(id),
+            _ => false,
+        };
+        if !is_its_own {
+            return Err(breach(format!("the chunks of {id} are not a message of that id")));
+        }
+        self.decide(frame, arrival, Some(owner), now, out)
     }
 
     fn on_ping(&mut self, nonce: u64, out: &mut Outbox) -> Result<Action<'static, W, H>, Breach> {
@@ -356,16 +656,23 @@ impl<W, H> Session<W, H> {
         }
     }
 
-    fn on_goaway(&mut self, last: Xid, code: GoawayCode, message: &str) -> Action<'static, W, H> {
+    fn on_goaway(
+        &mut self,
+        last: Xid,
+        code: GoawayCode,
+        message: &str,
+        out: &mut Outbox,
+    ) -> Action<'static, W, H> {
         let message = clip(message);
+        let (calls, _, mut exit) = self.parts(out);
         if code != GoawayCode::Draining {
             let why = format!("the other end closed the connection before the call ran: {message}");
-            let refused = self.calls.refuse_above(last, &Fault::new(FaultCode::Draining, why));
+            let refused = calls.refuse_above(last, &Fault::new(FaultCode::Draining, why), &mut exit);
             return Action::Close { message: message.to_owned(), refused };
         }
         let fault = Fault::new(FaultCode::Draining, "the peer drains the connection");
-        let mut wakers = self.calls.refuse_above(last, &fault);
-        wakers.extend(self.calls.refuse_queued(&fault));
+        let wakers = calls.refuse_above(last, &fault, &mut exit);
+        calls.refuse_queued(&fault, exit.after);
         self.peer_refuses = Some(fault);
         Action::WakeAll(wakers)
     }
@@ -385,7 +692,7 @@ impl<W, H> Session<W, H> {
     /// Keeps what stops a handler, or gives it back when the handler must stop at once. `merge` is
     /// given what was kept before.
     pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(Option<H>) -> H) -> Option<H> {
-        self.serving.attach(xid, merge)
+        if self.phase == Phase::Closed { Some(merge(None)) } else { self.serving.attach(xid, merge) }
     }
 
     pub(crate) fn is_serving(&self, xid: Xid) -> bool {
@@ -398,18 +705,86 @@ impl<W, H> Session<W, H> {
     }
 
     /// The request's one answer. Returns the value's buffer where it was not kept.
-    pub(crate) fn finish(&mut self, xid: Xid, answer: Answer, out: &mut Outbox) -> Vec<u8> {
-        if !self.serving.finish(xid) {
+    pub(crate) fn finish(
+        &mut self,
+        xid: Xid,
+        answer: Answer,
+        carried: Vec<Leaving<P>>,
+        out: &mut Outbox,
+    ) -> Vec<u8> {
+        if !self.serving.is_live(xid) {
+            self.discard_answer(answer, carried);
             return Vec::new();
         }
-        match self.sendable(answer) {
-            Answer::Value(value) => out.message_with(&Frame::Reply { xid, meta: None, value: &[] }, value),
-            Answer::Fault(fault) => {
-                let Fault { code, ref message, ref detail } = fault;
-                out.message(&Frame::Fault { xid, meta: None, code, message: clip(message), detail });
+        let (answer, carried) = self.sendable(answer, carried);
+        if !self.has_room_for(&carried) {
+            self.crowded.push_back((xid, answer, carried));
+            self.drop_unwanted_answers(out);
+            return Vec::new();
+        }
+        self.serving.finish(xid);
+        self.send_answer(xid, answer, carried, out)
+    }
+
+    fn has_room_for(&self, carried: &[Leaving<P>]) -> bool {
+        carried.is_empty() || self.crowded.is_empty() && self.channels.has_room(carried.len(), &self.peer)
+    }
+
+    fn send_answer(
+        &mut self,
+        xid: Xid,
+        answer: Answer,
+        carried: Vec<Leaving<P>>,
+        out: &mut Outbox,
+    ) -> Vec<u8> {
+        let (_, _, mut exit) = self.parts(out);
+        let carried = exit.open(carried);
+        let meta =
+            if carried.is_empty() { None } else { super::meta::MetaPairs::default().encode(None, &carried) };
+        let meta = meta.as_deref();
+        match answer {
+            Answer::Value(value) => exit.send(xid, &Frame::Reply { xid, meta, value: &[] }, value, &carried),
+            Answer::Fault(Fault { code, message, detail }) => {
+                let detail = if detail.is_empty() { vec![0xc0] } else { detail };
+                let frame = Frame::Fault { xid, meta, code, message: clip(&message), detail: &[] };
+                exit.send(xid, &frame, detail.into(), &carried);
                 Vec::new()
             }
         }
+    }
+
+    /// Sends the answers that waited until the peer would take the channels they carry.
+    fn pump_answers(&mut self, out: &mut Outbox) {
+        while let Some((_, _, carried)) = self.crowded.front()
+            && self.channels.has_room(carried.len(), &self.peer)
+            && let Some((xid, answer, carried)) = self.crowded.pop_front()
+        {
+            if self.serving.finish(xid) {
+                self.send_answer(xid, answer, carried, out);
+            } else {
+                self.discard_answer(answer, carried);
+            }
+        }
+    }
+
+    /// Of the answers that wait, those are dropped whose askers have gone.
+    fn drop_unwanted_answers(&mut self, out: &mut Outbox) {
+        for (xid, answer, carried) in std::mem::take(&mut self.crowded) {
+            if self.serving.stopped(xid).is_some() {
+                self.discard_answer(answer, carried);
+                self.finish_unanswered(xid, out);
+            } else {
+                self.crowded.push_back((xid, answer, carried));
+            }
+        }
+    }
+
+    fn discard_answer(&mut self, answer: Answer, carried: Vec<Leaving<P>>) {
+        let body = match answer {
+            Answer::Value(value) => value,
+            Answer::Fault(_) => Payload::default(),
+        };
+        self.after.discard(body, carried);
     }
 
     /// The handler was dropped before it had an answer.
@@ -419,21 +794,29 @@ impl<W, H> Session<W, H> {
             Some(Stopped::TimedOut) => Fault::new(FaultCode::TimedOut, "the call ran out of time"),
             None => Fault::new(FaultCode::Cancelled, "the handler was dropped before it had an answer"),
         };
-        self.finish(xid, Answer::Fault(fault), out);
+        self.finish(xid, Answer::Fault(fault), Vec::new(), out);
     }
 
-    /// The answer itself, or the fault that says it exceeds the peer's limit.
-    fn sendable(&self, answer: Answer) -> Answer {
+    /// The answer itself, or the fault that says it exceeds the peer's limits.
+    fn sendable(&mut self, answer: Answer, carried: Vec<Leaving<P>>) -> (Answer, Vec<Leaving<P>>) {
         let len = match &answer {
             Answer::Value(value) => value.len(),
             Answer::Fault(fault) => fault.detail.len(),
+        } as u64;
+        let (limit, channels) = (self.peer.max_message, self.peer.max_channels);
+        let fault = if len > limit {
+            reply_too_large(len, limit)
+        } else if self.channels_over && !carried.is_empty() {
+            Fault::new(FaultCode::Cancelled, "the connection ends, and takes no more channels")
+        } else if carried.len() as u64 > channels.min(MOST_CARRIED) {
+            let count = carried.len();
+            let message = format!("reply with {count} channels exceeds the asker's limit of {channels}");
+            Fault::new(FaultCode::ReplyTooLarge, message)
+        } else {
+            return (answer, carried);
         };
-        let limit = self.largest();
-        if len as u64 <= limit {
-            return answer;
-        }
-        let message = format!("reply of {len} bytes exceeds the asker's limit of {limit}");
-        Answer::Fault(Fault::new(FaultCode::ReplyTooLarge, message))
+        self.discard_answer(answer, carried);
+        (Answer::Fault(fault), Vec::new())
     }
 
     /// A notify's handler ended: its credit goes back. `false` when the peer reads nothing.
@@ -449,19 +832,137 @@ impl<W, H> Session<W, H> {
 
     // Time, room and ends.
 
-    /// Times out calls and handlers. Returns whom to tell, and the next deadline.
-    pub(crate) fn expire(&mut self, now: Millis, out: &mut Outbox) -> (Closing<W, H>, Option<Millis>) {
-        let (wakers, call) = self.calls.expire(now, out);
+    /// Times out calls and handlers. Returns what stops the handlers, and the next deadline.
+    pub(crate) fn expire(&mut self, now: Millis, out: &mut Outbox) -> (Vec<H>, Option<Millis>) {
+        let (calls, _, mut exit) = self.parts(out);
+        let call = calls.expire(now, &mut exit);
         self.pump(now, out);
         let (handles, handler) = self.serving.expire(now);
-        let next = call.into_iter().chain(handler).min();
-        (Closing { wakers, handles }, next)
+        self.drop_unwanted_answers(out);
+        (handles, call.into_iter().chain(handler).min())
     }
 
-    /// All of the outbox was taken by the writer, `terminals` answers with it.
-    pub(crate) fn left_outbox(&mut self, terminals: u32) {
+    /// The writer took what was queued.
+    pub(crate) fn left_outbox(&mut self, departed: Departed, now: Millis, out: &mut Outbox) {
+        let Departed { terminals, whole } = departed;
         self.serving.left_outbox(terminals);
-        self.calls.left_outbox();
+        self.calls.left_outbox(&self.ids);
+        self.channels.left_outbox();
+        if whole.is_empty() {
+            return;
+        }
+        for message in whole {
+            match message.class {
+                Class::Question => self.calls.notify_left(message.id),
+                Class::Answer => self.channels.release(message.id, out, &mut self.after),
+            }
+            for id in message.introduces {
+                self.channels.release(id, out, &mut self.after);
+            }
+        }
+        self.pump(now, out);
+    }
+
+    // Channels.
+
+    /// Queues the credit and the stops that are due. Before the writer takes what is queued.
+    pub(crate) fn flush_channels(&mut self, out: &mut Outbox) {
+        self.channels.flush(out);
+    }
+
+    pub(crate) fn has_due(&self) -> bool {
+        self.channels.has_due()
+    }
+
+    /// The half that came with a message has got its port; `false` where its receiver has gone already.
+    pub(crate) fn bind(&mut self, id: Xid, port: P) -> bool {
+        self.channels.bind(id, port)
+    }
+
+    /// Whether items that carry so many channels may be sent now. Where they have to wait, the port is
+    /// resumed later.
+    pub(crate) fn may_send_items(&mut self, id: Xid, carried: usize) -> Result<(), NotSent> {
+        self.channels.may_send(id, carried, &self.peer)
+    }
+
+    /// Sends items that may be sent. Returns the buffer where it was not kept.
+    pub(crate) fn send_items(
+        &mut self,
+        id: Xid,
+        (count, values): (u32, Payload),
+        carried: Vec<Leaving<P>>,
+        out: &mut Outbox,
+    ) -> Vec<u8> {
+        let (cost, large) = (item_cost(values.len(), carried.len()), values.is_large());
+        let (_, _, mut exit) = self.parts(out);
+        let carried = exit.open(carried);
+        let mut list = Vec::new();
+        let list = (!carried.is_empty()).then(|| {
+            carried::encode(&carried, &mut list);
+            &list[..]
+        });
+        let frame = Frame::Item { channel: id, carried: list, count, values: &[] };
+        let buffer = exit.send(id, &frame, values, &carried);
+        self.channels.spend(id, cost, large);
+        buffer
+    }
+
+    /// Why the peer would not take an item at all.
+    pub(crate) fn misfit_item(&self, len: usize, carried: usize) -> Option<Fault> {
+        let limit = self.peer.max_message;
+        if self.greeted && len as u64 > limit {
+            let message = format!("item of {len} bytes exceeds the receiver's limit of {limit}");
+            return Some(Fault::new(FaultCode::TooLarge, message));
+        }
+        too_many_channels(carried, self.greeted.then_some(self.peer.max_channels))
+    }
+
+    /// The sender has no more to say, or says why.
+    pub(crate) fn end_channel(&mut self, id: Xid, why: Option<Fault>, now: Millis, out: &mut Outbox) {
+        self.channels.end(id, why, out, &mut self.after);
+        self.pump(now, out);
+    }
+
+    /// What has come for a receiver.
+    pub(crate) fn take_items(&mut self, id: Xid) -> Taken {
+        self.channels.take(id)
+    }
+
+    pub(crate) fn receiver_waker(&self, id: Xid) -> Option<&W> {
+        self.channels.waker(id)
+    }
+
+    /// Returns the one before.
+    pub(crate) fn set_receiver_waker(&mut self, id: Xid, waker: W) -> Option<W> {
+        self.channels.set_waker(id, waker)
+    }
+
+    /// A receiver took items that cost so much.
+    pub(crate) fn consume(&mut self, id: Xid, cost: u64) {
+        self.channels.consume(id, cost);
+    }
+
+    /// A receiver is gone. Returns its waker, to be dropped outside the lock.
+    pub(crate) fn stop_channel(&mut self, id: Xid, out: &mut Outbox) {
+        self.channels.stop(id, out, &mut self.after);
+    }
+
+    /// Halves that came with a message and were not taken out of it.
+    pub(crate) fn discard(&mut self, carried: Vec<Arrived>, out: &mut Outbox) {
+        self.channels.discard(carried, out, &mut self.after);
+    }
+
+    // Ends.
+
+    /// The time that a drain gives open channels is over.
+    pub(crate) fn end_channels(&mut self, now: Millis, out: &mut Outbox) {
+        self.end_crowded(out);
+        self.channels.end_all(out, &mut self.after);
+        self.pump(now, out);
+    }
+
+    pub(crate) fn has_channels(&self) -> bool {
+        !self.channels.is_empty()
     }
 
     #[must_use]
@@ -470,19 +971,24 @@ impl<W, H> Session<W, H> {
     }
 
     /// Refuses new work from now on. What runs, and what waits for the peer, goes on.
-    pub(crate) fn drain(&mut self, out: &mut Outbox) -> Vec<W> {
+    pub(crate) fn drain(&mut self, out: &mut Outbox) {
         if self.phase != Phase::Open {
-            return Vec::new();
+            return;
         }
         self.phase = Phase::Draining;
         let last = self.serving.highest();
         out.message(&Frame::Goaway { last, code: GoawayCode::Draining, message: "draining" });
-        self.calls.refuse_queued(&Fault::new(FaultCode::Draining, "this end drains the connection"))
+        let fault = Fault::new(FaultCode::Draining, "this end drains the connection");
+        self.calls.refuse_queued(&fault, &mut self.after);
     }
 
     /// Draining, and nothing is left to wait for.
     pub(crate) fn is_drained(&self) -> bool {
-        let idle = self.serving.is_empty() && self.granter.is_settled() && self.calls.unanswered() == 0;
+        let idle = self.serving.is_empty()
+            && self.granter.is_settled()
+            && self.calls.unanswered() == 0
+            && self.channels.is_empty()
+            && self.chunks.is_empty();
         self.phase == Phase::Draining && idle
     }
 
@@ -499,40 +1005,60 @@ impl<W, H> Session<W, H> {
         self.serving.is_empty()
     }
 
-    /// Ends every row. Requests that have not begun are told so; the peer is told why.
-    pub(crate) fn close(&mut self, code: GoawayCode, message: &str, out: &mut Outbox) -> Closing<W, H> {
+    /// Ends every row. Requests that have not begun are told so; the peer is told why. Large messages
+    /// are given up.
+    pub(crate) fn close(&mut self, code: GoawayCode, message: &str, out: &mut Outbox) -> Vec<H> {
         if self.phase == Phase::Closed {
-            return Closing { wakers: Vec::new(), handles: Vec::new() };
+            return Vec::new();
         }
         for xid in self.serving.parked() {
             let fault = Fault::new(FaultCode::Draining, "the connection was closed before the call ran");
-            self.finish(xid, Answer::Fault(fault), out);
+            self.finish(xid, Answer::Fault(fault), Vec::new(), out);
         }
         let last = self.serving.highest();
         out.message(&Frame::Goaway { last, code, message: clip(message) });
         // What is queued is still written, and may be run.
-        self.calls.left_outbox();
-        self.end()
+        self.calls.left_outbox(&self.ids);
+        self.end(out)
     }
 
     /// Ends every row, and forgets what is queued: nobody will read it.
-    pub(crate) fn abort(&mut self, out: &mut Outbox) -> Closing<W, H> {
-        out.clear();
-        self.end()
+    pub(crate) fn abort(&mut self, out: &mut Outbox) -> Vec<H> {
+        let handles = self.end(out);
+        self.after.segments.extend(out.clear());
+        handles
     }
 
-    fn end(&mut self) -> Closing<W, H> {
+    fn end(&mut self, out: &mut Outbox) -> Vec<H> {
         self.phase = Phase::Closed;
-        Closing { wakers: self.calls.close(), handles: self.serving.close() }
+        self.calls.close(out, &mut self.after);
+        self.channels.close(&mut self.after);
+        self.after.segments.extend(out.clear_large());
+        self.chunks.clear();
+        for (_, answer, carried) in std::mem::take(&mut self.crowded) {
+            self.discard_answer(answer, carried);
+        }
+        self.serving.close()
     }
 
-    /// The peer can send nothing more, so it can answer nothing more: all that wait are told.
-    /// What it asked for goes on, as it may still read.
-    pub(crate) fn close_calls(&mut self) -> Vec<W> {
+    /// The peer can send nothing more, so it can answer nothing more and grant no credit: all that wait
+    /// are told, and channels end. What it asked for goes on, as it may still read.
+    pub(crate) fn close_calls(&mut self, out: &mut Outbox) {
         self.peer_refuses = Some(Fault::new(FaultCode::Draining, "the peer has closed its sending half"));
         // What is queued is still written, and may be run.
-        self.calls.left_outbox();
-        self.calls.close()
+        self.calls.left_outbox(&self.ids);
+        self.calls.close(out, &mut self.after);
+        self.channels.close(&mut self.after);
+        self.chunks.clear();
+        self.end_crowded(out);
+    }
+
+    /// Answers that wait for channels get none.
+    fn end_crowded(&mut self, out: &mut Outbox) {
+        self.channels_over = true;
+        for (xid, answer, carried) in std::mem::take(&mut self.crowded) {
+            self.finish(xid, answer, carried, out);
+        }
     }
 
     /// Replies that came late or were never asked for.
@@ -548,6 +1074,12 @@ impl<W, H> Session<W, H> {
     #[cfg(test)]
     pub(crate) fn rows(&self) -> (usize, usize) {
         (self.calls.rows() + self.calls.unanswered(), self.serving.rows())
+    }
+
+    /// Channels and messages that are not whole.
+    #[cfg(test)]
+    pub(crate) fn open_rows(&self) -> (usize, usize) {
+        (self.channels.rows(), self.chunks.rows())
     }
 }
 
@@ -587,7 +1119,41 @@ fn side_name(side: Side) -> &'static str {
     }
 }
 
+fn wake<W, H>(woken: Result<Option<W>, String>) -> Result<Action<'static, W, H>, Breach> {
+    woken.map(|waker| waker.map_or(Action::None, Action::Wake)).map_err(breach)
+}
+
+/// The fault of a message that the peer will not take, whenever it comes.
+fn unfit<P>(body: &Payload, carried: &[Leaving<P>], peer: &Settings) -> Option<Fault> {
+    too_large(body.len() as u64, peer.max_message)
+        .or_else(|| too_many_channels(carried.len(), Some(peer.max_channels)))
+}
+
+fn too_large(len: u64, limit: u64) -> Option<Fault> {
+    let exceeds = len > limit;
+    exceeds.then(|| {
+        Fault::new(FaultCode::TooLarge, format!("request of {len} bytes exceeds the peer's limit of {limit}"))
+    })
+}
+
+fn reply_too_large(len: u64, limit: u64) -> Fault {
+    let message = format!("reply of {len} bytes exceeds the asker's limit of {limit}");
+    Fault::new(FaultCode::ReplyTooLarge, message)
+}
+
+fn too_many_channels(carried: usize, limit: Option<u64>) -> Option<Fault> {
+    let limit = limit.unwrap_or(MOST_CARRIED).min(MOST_CARRIED);
+    let exceeds = carried as u64 > limit;
+    exceeds.then(|| match limit {
+        0 => Fault::new(FaultCode::Unsupported, "the peer takes no channels"),
+        limit => Fault::new(
+            FaultCode::TooLarge,
+            format!("message with {carried} channels exceeds the peer's limit of {limit}"),
+        ),
+    })
+}
+
 /// Cuts at a character's border.
-fn clip(message: &str) -> &str {
+pub(super) fn clip(message: &str) -> &str {
     &message[..message.floor_char_boundary(MAX_FAULT_MESSAGE)]
 }

@@ -3,6 +3,8 @@
 mod answering;
 mod asking;
 mod breaches;
+mod channels;
+mod chunks;
 mod ends;
 mod frames;
 mod golden;

@@ -34,6 +34,29 @@ impl Side {
     }
 }
 
+/// Gives out ids: of transactions, of channels, and of large notifies.
+#[derive(Debug)]
+pub(crate) struct Counter {
+    next: Xid,
+}
+
+impl Counter {
+    pub(crate) fn new(side: Side) -> Counter {
+        Counter { next: side.first_xid() }
+    }
+
+    pub(crate) fn take(&mut self) -> Xid {
+        let xid = self.next;
+        self.next += 2;
+        xid
+    }
+
+    /// The last one given out; at the start, one that never is.
+    pub(crate) fn last(&self) -> Xid {
+        self.next.saturating_sub(2)
+    }
+}
+
 /// Hashes an xid by one multiplication: tables keyed by xids hold at most `max_in_flight` rows, so
 /// crafted collisions cost a peer's own calls a bounded scan and nobody else anything.
 #[derive(Default)]

@@ -1,4 +1,5 @@
-//! TCP, without Nagle's delay: a frame is a whole message, and nothing follows it soon.
+//! TCP, without Nagle's delay, as a frame is a whole message and nothing follows it soon; and with little
+//! waiting unsent in the kernel, as small frames queue behind that.
 
 use crate::peer::Peer;
 use std::io;
@@ -17,8 +18,27 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Pee
     prepare(listener.accept().await?.0)
 }
 
+/// What the kernel takes beyond what it has sent, in bytes: enough to keep a fast network busy. Without a limit
+/// megabytes of a large message stand before a small one that comes later.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNSENT: u32 = 128 << 10;
+
+/// What the kernel holds unread where a round trip takes no time, in bytes. On other ways it finds its own size,
+/// as a small one would limit a long link.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const UNREAD: usize = 256 << 10;
+
 fn prepare(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
     stream.set_nodelay(true)?;
+    #[cfg(any(target_os = "android", target_os = "linux"))]
+    keep_queues_short(&stream)?;
     let address = Some(format!("tcp://{}", stream.peer_addr()?));
     Ok((stream, Peer { address, ..Peer::default() }))
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn keep_queues_short(stream: &TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(UNSENT)?;
+    if stream.peer_addr()?.ip().is_loopback() { socket.set_recv_buffer_size(UNREAD) } else { Ok(()) }
 }

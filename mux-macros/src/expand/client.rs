@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
+use syn::{Type, parse_quote};
 
 use super::{Scope, pointing_at};
 use crate::model::{Arg, Method, Passing, Reply};
@@ -112,10 +113,9 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (vis, descriptor) = (scope.service.vis(), scope.descriptor(method));
     let (attrs, doc) = (method.client_attrs(), default_doc(scope, method));
     let (ident, twin) = (names::generated(&method.ident), names::local_method(&method.ident));
-    let ask = match &method.reply {
-        Reply::None => tokens!(transaction),
-        Reply::Value(ty) | Reply::Bytes(ty) => pointing_at(ty.span(), tokens!(transaction)),
-        Reply::Result(ty) => pointing_at(ty.span(), tokens!(transaction_result::<#ty>)),
+    let ask = match Resolved::of(method, private) {
+        Resolved::Value(ty) => pointing_at(ty.span(), tokens!(transaction)),
+        Resolved::Result(ty) => pointing_at(ty.span(), tokens!(transaction_result::<#ty>)),
     };
     let params = method.sent().map(|(arg, _)| {
         let Arg { cfgs, ident, ty, .. } = arg;
@@ -177,12 +177,29 @@ fn each(method: &Method, render: impl Fn(&Arg, &Passing) -> TokenStream) -> Vec<
 /// `Call<u32>`, `Call<<Result<u32, Shortage> as Returned>::Ok, <Result<u32, Shortage> as Returned>::App>`
 fn call(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
-    match &method.reply {
-        Reply::None => tokens!(#private::Call<()>),
-        Reply::Value(ty) | Reply::Bytes(ty) => tokens!(#private::Call<#ty>),
-        Reply::Result(ty) => {
+    match Resolved::of(method, private) {
+        Resolved::Value(ty) => tokens!(#private::Call<#ty>),
+        Resolved::Result(ty) => {
             let returned = pointing_at(ty.span(), tokens!(<#ty as #private::Returned>));
             tokens!(#private::Call<#returned::Ok, #returned::App>)
+        }
+    }
+}
+
+/// What a call resolves to, as its method would return it.
+enum Resolved {
+    Value(Type),
+    Result(Type),
+}
+
+impl Resolved {
+    fn of(method: &Method, private: &TokenStream) -> Self {
+        match &method.reply {
+            Reply::None => Self::Value(parse_quote!(())),
+            Reply::Value(ty) | Reply::Bytes(ty) => Self::Value(ty.clone()),
+            Reply::Result(ty) => Self::Result(ty.clone()),
+            Reply::Stream(streamed) if streamed.is_in_result() => Self::Result(streamed.received(private)),
+            Reply::Stream(streamed) => Self::Value(streamed.received(private)),
         }
     }
 }
@@ -280,12 +297,17 @@ fn bridge(scope: &Scope<'_>) -> TokenStream {
 fn bridge_body(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
     let (descriptor, reply) = (scope.descriptor(method), bridge_reply(scope, method));
-    let context = LocalContext::of(scope, method);
-    let LocalContext { declared, given, lent } = &context;
-    let call = if method.is_async || method.inline {
-        tokens!(#private::Call::local(#descriptor, #given, async move { #lent #reply }))
-    } else {
-        tokens!(#private::Call::local_blocking(#descriptor, #given, move || { #lent #reply }))
+    let LocalContext { declared, given, lent } = LocalContext::of(scope, method);
+    let job = tokens!({ #lent #reply });
+    let call = match &method.reply {
+        // Wherever the method runs, its stream goes on after the answer.
+        Reply::Stream(_) => {
+            tokens!(#private::local_stream(#descriptor, #given, move |opening| async move #job))
+        }
+        _ if method.is_async || method.inline => {
+            tokens!(#private::Call::local(#descriptor, #given, async move #job))
+        }
+        _ => tokens!(#private::Call::local_blocking(#descriptor, #given, move || #job)),
     };
     tokens!(#declared #call)
 }
@@ -312,7 +334,8 @@ impl LocalContext {
     }
 }
 
-/// `Ok(Inventory::stock(&*self, Borrow::borrow(&sku)).await)`
+/// `Ok(Inventory::stock(&*self, Borrow::borrow(&sku)).await)`,
+/// `opening.stream(plain(Inventory::watch(&*self, prefix).await)).await`
 fn bridge_reply(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
     let returned = scope.invoke(method, &tokens!(&*self), |arg, passing| passing.lend_kept(arg, private));
@@ -320,5 +343,6 @@ fn bridge_reply(scope: &Scope<'_>, method: &Method) -> TokenStream {
         Reply::None => tokens!(#returned; #private::Ok(())),
         Reply::Value(_) | Reply::Bytes(_) => tokens!(#private::Ok(#returned)),
         Reply::Result(ty) => pointing_at(ty.span(), tokens!(#private::Returned::into_result(#returned))),
+        Reply::Stream(streamed) => streamed.answered(&tokens!(opening), &streamed.source(&returned, private)),
     }
 }

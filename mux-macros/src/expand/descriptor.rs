@@ -53,6 +53,7 @@ fn method_descriptor(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (returns, notify) = match reply {
         Reply::None => ("()".to_owned(), true),
         Reply::Value(ty) | Reply::Bytes(ty) | Reply::Result(ty) => (types::text(ty), false),
+        Reply::Stream(streamed) => (types::text(&streamed.returned), false),
     };
     let (args, placement) = (args(private, method), placement(private, method));
     tokens! {

@@ -6,6 +6,7 @@ mod descriptor;
 mod request;
 mod server;
 mod service;
+mod stream;
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;

@@ -152,11 +152,18 @@ fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
             let returned = pointing_at(ty.span(), tokens!(&#returned));
             tokens!(#value(#returned, #encoding))
         }
-        Reply::Bytes(_) => tokens!(#private::Outcome::bytes(&#returned)),
+        Reply::Bytes(ty) => {
+            let bytes = pointing_at(ty.span(), tokens!(#private::Outcome::bytes));
+            tokens!(#bytes(#returned))
+        }
         Reply::Result(ty) => {
             let result = pointing_at(ty.span(), tokens!(#private::Outcome::result));
             let returned = pointing_at(ty.span(), returned);
             tokens!(#result(#returned, #encoding))
+        }
+        Reply::Stream(streamed) => {
+            let source = streamed.source(&returned, private);
+            streamed.answered(&tokens!(context), &tokens!(#source, #encoding))
         }
     };
     tokens!(#(#cfgs)* #pattern => #outcome)

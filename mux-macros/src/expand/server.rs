@@ -104,16 +104,16 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 #descriptor
             }
 
-            fn serve(&self, inbound: #private::Inbound, turn: #private::Turn<'_>) {
+            fn serve(&self, mut inbound: #private::Inbound, turn: #private::Turn<'_>) {
                 let service = #private::Clone::clone(&self.service);
                 let inspect = #private::Clone::clone(&self.inspect);
                 turn.run(async move {
-                    match #request::decode(inbound.method().name, inbound.body()) {
-                        #private::Ok(request) => {
+                    match inbound.decode(#request::decode) {
+                        #private::Ok((request, context)) => {
                             if let #private::Some(inspect) = &inspect {
                                 inspect(&request);
                             }
-                            request.run(&*service, inbound.context()).await
+                            request.run(&*service, context).await
                         }
                         #private::Err(refused) => #private::Into::into(refused),
                     }

@@ -4,17 +4,20 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Block, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, parse_quote,
+    Attribute, Block, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, Type, parse_quote,
 };
 
-use crate::args;
+use crate::{args, names, stream};
 
 // Input:
-//     pub trait Store<K>: Debug { async fn len(&self) -> u64; fn check(&self); }
+//     pub trait Store<K>: Debug {
+//         async fn len(&self) -> u64;
+//         fn keys(&self) -> impl Stream<Item = K>;
+//     }
 // Output:
 //     pub trait Store<K: Value>: Debug + Send + Sync + 'static {
 //         fn len(&self) -> impl Future<Output = u64> + Send;
-//         fn check(&self);
+//         fn keys(&self) -> impl Stream<Item = K> + Send;
 //     }
 pub(crate) fn render(item: &ItemTrait, private: &TokenStream) -> TokenStream {
     let mut item = item.clone();
@@ -40,6 +43,9 @@ fn render_method(method: &mut TraitItemFn, private: &TokenStream) {
             FnArg::Typed(typed) => remove_mux(&mut typed.attrs),
         }
     }
+    if !is_generic(&method.sig) {
+        send_stream(&mut method.sig.output, private);
+    }
     if method.sig.asyncness.is_some() {
         desugar_async(method, private);
     }
@@ -47,6 +53,21 @@ fn render_method(method: &mut TraitItemFn, private: &TokenStream) {
 
 fn remove_mux(attrs: &mut Vec<Attribute>) {
     attrs.retain(|attr| !args::is_mux(attr) && args::hidden_mux(attr).is_none());
+}
+
+/// Only the fallback meets a method with generics, whose future may well not be `Send`.
+fn is_generic(sig: &Signature) -> bool {
+    !sig.generics.params.is_empty() || names::mentions(sig.inputs.to_token_stream(), "impl")
+}
+
+fn send_stream(output: &mut ReturnType, private: &TokenStream) {
+    let ReturnType::Type(_, ty) = output else { return };
+    if let Some(Type::ImplTrait(stream)) = stream::place(ty) {
+        // Errors about the stream point at it.
+        let place = Span::mixed_site().located_at(stream.impl_token.span());
+        let send = quote_spanned!(place=> #private::Send);
+        stream.bounds.push(parse_quote!(#send));
+    }
 }
 
 // Input:
@@ -58,8 +79,7 @@ fn remove_mux(attrs: &mut Vec<Attribute>) {
 fn desugar_async(method: &mut TraitItemFn, private: &TokenStream) {
     // Errors about the future point at the word that asked for one.
     let place = Span::mixed_site().located_at(method.sig.asyncness.span());
-    // Only the fallback meets a method with generics, whose future may well not be `Send`.
-    let send = method.sig.generics.params.is_empty().then(|| quote_spanned!(place=> + #private::Send));
+    let send = (!is_generic(&method.sig)).then(|| quote_spanned!(place=> + #private::Send));
     let output = match &method.sig.output {
         ReturnType::Default => tokens!(()),
         ReturnType::Type(_, ty) => ty.to_token_stream(),

@@ -17,6 +17,25 @@ pub trait Inventory: ::mux::__private::Send + ::mux::__private::Sync + 'static {
         &self,
         line: String,
     ) -> impl ::mux::__private::Future<Output = ()> + ::mux::__private::Send;
+    fn watch(
+        &self,
+        prefix: String,
+    ) -> impl ::mux::__private::Future<
+        Output = impl Stream<Item = Change> + ::mux::__private::Send,
+    > + ::mux::__private::Send;
+    fn audit(
+        &self,
+        sku: &str,
+    ) -> impl ::mux::__private::Future<
+        Output = Result<
+            impl Stream<Item = Result<Change, Rotten>> + ::mux::__private::Send,
+            Shortage,
+        >,
+    > + ::mux::__private::Send;
+    fn load(
+        &self,
+        rows: Receiver<Row>,
+    ) -> impl ::mux::__private::Future<Output = u64> + ::mux::__private::Send;
     fn who(
         &self,
         cx: &Context,
@@ -177,6 +196,98 @@ impl InventoryClient {
             }
         }
     }
+    /// Calls [`Inventory::watch`].
+    pub fn watch(
+        &self,
+        prefix: String,
+    ) -> ::mux::__private::Call<::mux::__private::Receiver<Change>> {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction(
+                    __InventoryMethods::WATCH,
+                    |args| {
+                        args.begin(1u32);
+                        args.value(&prefix)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_watch(
+                    ::mux::__private::Clone::clone(local),
+                    prefix,
+                )
+            }
+        }
+    }
+    /// Calls [`Inventory::audit`].
+    pub fn audit(
+        &self,
+        sku: &str,
+    ) -> ::mux::__private::Call<
+        <Result<
+            ::mux::__private::Receiver<
+                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+            >,
+            Shortage,
+        > as ::mux::__private::Returned>::Ok,
+        <Result<
+            ::mux::__private::Receiver<
+                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+            >,
+            Shortage,
+        > as ::mux::__private::Returned>::App,
+    > {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction_result::<
+                        Result<
+                            ::mux::__private::Receiver<
+                                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+                            >,
+                            Shortage,
+                        >,
+                    >(
+                    __InventoryMethods::AUDIT,
+                    |args| {
+                        args.begin(1u32);
+                        args.value(sku)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_audit(
+                    ::mux::__private::Clone::clone(local),
+                    ::mux::__private::ToOwned::to_owned(sku),
+                )
+            }
+        }
+    }
+    /// Calls [`Inventory::load`].
+    pub fn load(&self, rows: Receiver<Row>) -> ::mux::__private::Call<u64> {
+        match &self.stub {
+            ::mux::__private::Stub::Remote(mux) => {
+                mux.transaction(
+                    __InventoryMethods::LOAD,
+                    |args| {
+                        args.begin(1u32);
+                        args.value(&rows)?;
+                        ::mux::__private::Ok(())
+                    },
+                )
+            }
+            ::mux::__private::Stub::Local(local) => {
+                __InventoryLocal::__local_load(
+                    ::mux::__private::Clone::clone(local),
+                    rows,
+                )
+            }
+        }
+    }
     /// Calls [`Inventory::who`].
     pub fn who(&self) -> ::mux::__private::Call<String> {
         match &self.stub {
@@ -243,6 +354,33 @@ trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'stati
         self: ::mux::__private::Arc<Self>,
         line: String,
     ) -> ::mux::__private::Call<()>;
+    fn __local_watch(
+        self: ::mux::__private::Arc<Self>,
+        prefix: String,
+    ) -> ::mux::__private::Call<::mux::__private::Receiver<Change>>;
+    fn __local_audit(
+        self: ::mux::__private::Arc<Self>,
+        sku: ::mux::__private::String,
+    ) -> ::mux::__private::Call<
+        <Result<
+            ::mux::__private::Receiver<
+                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+            >,
+            Shortage,
+        > as ::mux::__private::Returned>::Ok,
+        <Result<
+            ::mux::__private::Receiver<
+                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+            >,
+            Shortage,
+        > as ::mux::__private::Returned>::App,
+    >;
+    fn __local_load(
+        self: ::mux::__private::Arc<Self>,
+        rows: Receiver<Row>,
+    ) -> ::mux::__private::Call<u64>;
     fn __local_who(self: ::mux::__private::Arc<Self>) -> ::mux::__private::Call<String>;
 }
 #[allow(dead_code)]
@@ -310,6 +448,70 @@ impl<S: Inventory> __InventoryLocal for S {
                 Inventory::log(&*self, line).await;
                 ::mux::__private::Ok(())
             },
+        )
+    }
+    fn __local_watch(
+        self: ::mux::__private::Arc<Self>,
+        prefix: String,
+    ) -> ::mux::__private::Call<::mux::__private::Receiver<Change>> {
+        ::mux::__private::local_stream(
+            __InventoryMethods::WATCH,
+            ::mux::__private::None,
+            move |opening| async move {
+                opening
+                    .stream(
+                        ::mux::__private::plain(Inventory::watch(&*self, prefix).await),
+                    )
+                    .await
+            },
+        )
+    }
+    fn __local_audit(
+        self: ::mux::__private::Arc<Self>,
+        sku: ::mux::__private::String,
+    ) -> ::mux::__private::Call<
+        <Result<
+            ::mux::__private::Receiver<
+                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+            >,
+            Shortage,
+        > as ::mux::__private::Returned>::Ok,
+        <Result<
+            ::mux::__private::Receiver<
+                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
+            >,
+            Shortage,
+        > as ::mux::__private::Returned>::App,
+    > {
+        ::mux::__private::local_stream(
+            __InventoryMethods::AUDIT,
+            ::mux::__private::None,
+            move |opening| async move {
+                opening
+                    .stream_result(
+                        ::mux::__private::Result::map(
+                            Inventory::audit(
+                                    &*self,
+                                    ::mux::__private::Borrow::borrow(&sku),
+                                )
+                                .await,
+                            ::mux::__private::failing,
+                        ),
+                    )
+                    .await
+            },
+        )
+    }
+    fn __local_load(
+        self: ::mux::__private::Arc<Self>,
+        rows: Receiver<Row>,
+    ) -> ::mux::__private::Call<u64> {
+        ::mux::__private::Call::local(
+            __InventoryMethods::LOAD,
+            ::mux::__private::None,
+            async move { ::mux::__private::Ok(Inventory::load(&*self, rows).await) },
         )
     }
     fn __local_who(self: ::mux::__private::Arc<Self>) -> ::mux::__private::Call<String> {
@@ -386,24 +588,27 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
                 __InventoryMethods::TAKE,
                 __InventoryMethods::CHECKSUM,
                 __InventoryMethods::LOG,
+                __InventoryMethods::WATCH,
+                __InventoryMethods::AUDIT,
+                __InventoryMethods::LOAD,
                 __InventoryMethods::WHO,
             ],
         }
     }
     fn serve(
         &self,
-        inbound: ::mux::__private::Inbound,
+        mut inbound: ::mux::__private::Inbound,
         turn: ::mux::__private::Turn<'_>,
     ) {
         let service = ::mux::__private::Clone::clone(&self.service);
         let inspect = ::mux::__private::Clone::clone(&self.inspect);
         turn.run(async move {
-            match InventoryRequest::decode(inbound.method().name, inbound.body()) {
-                ::mux::__private::Ok(request) => {
+            match inbound.decode(InventoryRequest::decode) {
+                ::mux::__private::Ok((request, context)) => {
                     if let ::mux::__private::Some(inspect) = &inspect {
                         inspect(&request);
                     }
-                    request.run(&*service, inbound.context()).await
+                    request.run(&*service, context).await
                 }
                 ::mux::__private::Err(refused) => ::mux::__private::Into::into(refused),
             }
@@ -434,6 +639,21 @@ pub enum InventoryRequest<'a> {
     Log {
         /// The argument `line`.
         line: String,
+    },
+    /// Asks for [`Inventory::watch`].
+    Watch {
+        /// The argument `prefix`.
+        prefix: String,
+    },
+    /// Asks for [`Inventory::audit`].
+    Audit {
+        /// The argument `sku`.
+        sku: &'a str,
+    },
+    /// Asks for [`Inventory::load`].
+    Load {
+        /// The argument `rows`.
+        rows: Receiver<Row>,
     },
     /// Asks for [`Inventory::who`].
     Who {},
@@ -471,6 +691,21 @@ impl<'a> InventoryRequest<'a> {
             "log" => {
                 Self::Log {
                     line: args.value("line")?,
+                }
+            }
+            "watch" => {
+                Self::Watch {
+                    prefix: args.value("prefix")?,
+                }
+            }
+            "audit" => {
+                Self::Audit {
+                    sku: args.value("sku")?,
+                }
+            }
+            "load" => {
+                Self::Load {
+                    rows: args.value("rows")?,
                 }
             }
             "who" => Self::Who {},
@@ -513,6 +748,31 @@ impl<'a> InventoryRequest<'a> {
                 Inventory::log(service, line).await;
                 ::mux::__private::Outcome::none()
             }
+            Self::Watch { prefix } => {
+                context
+                    .stream(
+                        ::mux::__private::plain(Inventory::watch(service, prefix).await),
+                        ::mux::__private::Encoding::Named,
+                    )
+                    .await
+            }
+            Self::Audit { sku } => {
+                context
+                    .stream_result(
+                        ::mux::__private::Result::map(
+                            Inventory::audit(service, sku).await,
+                            ::mux::__private::failing,
+                        ),
+                        ::mux::__private::Encoding::Named,
+                    )
+                    .await
+            }
+            Self::Load { rows } => {
+                ::mux::__private::Outcome::value(
+                    &Inventory::load(service, rows).await,
+                    ::mux::__private::Encoding::Named,
+                )
+            }
             Self::Who {} => {
                 ::mux::__private::Outcome::value(
                     &Inventory::who(service, context).await,
@@ -529,6 +789,9 @@ impl<'a> InventoryRequest<'a> {
             Self::Take { .. } => __InventoryMethods::TAKE,
             Self::Checksum { .. } => __InventoryMethods::CHECKSUM,
             Self::Log { .. } => __InventoryMethods::LOG,
+            Self::Watch { .. } => __InventoryMethods::WATCH,
+            Self::Audit { .. } => __InventoryMethods::AUDIT,
+            Self::Load { .. } => __InventoryMethods::LOAD,
             Self::Who { .. } => __InventoryMethods::WHO,
         }
     }
@@ -615,6 +878,57 @@ impl __InventoryMethods {
         encoding: ::mux::__private::Encoding::Named,
         placement: ::mux::__private::Placement::Task,
         notify: true,
+        detached: false,
+        idempotent: false,
+    };
+    const WATCH: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "watch",
+        path: "inventory.watch",
+        docs: "",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "prefix",
+                ty: "String",
+            },
+        ],
+        returns: "impl Stream<Item = Change>",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+    const AUDIT: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "audit",
+        path: "inventory.audit",
+        docs: "",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "sku",
+                ty: "&str",
+            },
+        ],
+        returns: "Result<impl Stream<Item = Result<Change, Rotten>>, Shortage>",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+    const LOAD: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
+        name: "load",
+        path: "inventory.load",
+        docs: "",
+        args: &[
+            ::mux::__private::ArgDescriptor {
+                name: "rows",
+                ty: "Receiver<Row>",
+            },
+        ],
+        returns: "u64",
+        encoding: ::mux::__private::Encoding::Named,
+        placement: ::mux::__private::Placement::Task,
+        notify: false,
         detached: false,
         idempotent: false,
     };

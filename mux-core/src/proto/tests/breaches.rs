@@ -91,28 +91,6 @@ fn requests_that_were_cancelled_still_count_as_in_flight() {
 }
 
 #[test]
-fn frames_of_channels_are_breaches() {
-    let frames = [
-        Frame::Item { channel: 7, carried: None, count: 1, values: &[1] },
-        Frame::End { channel: 7, why: None },
-        Frame::Stop { channel: 7 },
-        Frame::Credit { channel: 7, total: 1 },
-    ];
-    for frame in frames {
-        let mut end = greeted();
-        end.hear(&frame);
-        end.expect_breach("channel 7 was never opened");
-    }
-}
-
-#[test]
-fn a_chunk_is_a_breach() {
-    let mut end = greeted();
-    end.hear(&Frame::Chunk { id: 1, remaining: Some(0), data: &[1] });
-    end.expect_breach("a chunk");
-}
-
-#[test]
 fn a_meta_that_is_no_map_of_names_is_a_breach() {
     let metas: [&[u8]; 4] = [&[0x90], &[0x81, 1, 1], b"\x81\xaatimeout_ms\xa1x", b"\x81\xaatimeout_ms\xff"];
     for meta in metas {

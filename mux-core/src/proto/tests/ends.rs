@@ -173,8 +173,7 @@ fn what_a_close_calls_unsent_does_not_go_out_after_it() {
 fn what_is_called_unsent_when_the_peer_sends_no_more_does_not_go_out_after_it() {
     let mut pair = Pair::narrow();
     let call = pair.client.call(ADD);
-    let wakers = pair.client.session.close_calls();
-    pair.client.woken.extend(wakers);
+    pair.client.half_close();
     let Terminal::Closed { sent } = pair.client.expect_end(call) else { panic!("not closed") };
     assert_eq!(sent, pair.client.said().contains(&Request(1)));
 }
@@ -278,8 +277,7 @@ fn a_peer_that_sends_no_more_is_still_answered() {
     pair.drive();
     pair.server.said();
     let xid = pair.server.expect_request(ADD);
-    let wakers = pair.server.session.close_calls();
-    pair.server.woken.extend(wakers);
+    pair.server.half_close();
     assert_eq!(pair.server.expect_end(waiting), Terminal::Closed { sent: true });
     let late = pair.server.call(MUL.nested());
     pair.server.expect_fault(late, FaultCode::Draining);

@@ -118,7 +118,7 @@ fn meta() -> impl Strategy<Value = Meta> {
     (pairs, prop::option::of(number())).prop_map(|(pairs, timeout)| {
         let mut meta = MetaPairs::default();
         pairs.iter().for_each(|(key, value)| meta.push(key, value));
-        meta.encode(timeout)
+        meta.encode(timeout, &[])
     })
 }
 

@@ -25,11 +25,11 @@ golden! {
         settings: Settings {
             max_frame: 128 << 10,
             max_inline: 16 << 10,
-            max_message: 1 << 20,
+            max_message: 16 << 20,
             max_in_flight: 1024,
             max_buffered: 64 << 20,
             window: 256 << 10,
-            max_channels: 0,
+            max_channels: 256,
             services: vec![("calc".into(), 0x0123_4567_89ab_cdef)],
         },
     })];
@@ -41,10 +41,17 @@ golden! {
             meta: Some(b"\x82\xaatimeout_ms\xcd\x05\xdc\xa6tenant\xa2eu"),
             args: &[0x90],
         },
+        Frame::Request {
+            xid: 5,
+            method: "calc.work",
+            meta: Some(b"\x81\xa8channels\x91\x92\x03\x01"),
+            args: &[0x91, 0],
+        },
     ];
     reply_is_as_written: "02_reply" = [
         Frame::Reply { xid: 1, meta: None, value: &[42] },
         Frame::Reply { xid: (1 << 32) + 1, meta: Some(&[0x80]), value: &[0xc4, 3, 1, 2, 3] },
+        Frame::Reply { xid: 5, meta: Some(b"\x81\xa8channels\x91\x92\x02\x00"), value: &[0] },
     ];
     fault_is_as_written: "03_fault" = [
         Frame::Fault { xid: 1, meta: None, code: FaultCode::App, message: "out of stock", detail: b"\x81\xa4left\x03" },
@@ -55,11 +62,15 @@ golden! {
     notify_is_as_written: "05_notify" = [Frame::Notify { method: "calc.log", meta: None, args: b"\x91\xa2hi" }];
     item_is_as_written: "06_item" = [
         Frame::Item { channel: 7, carried: None, count: 2, values: &[1, 2] },
-        Frame::Item { channel: 7, carried: Some(&[0x91, 0x92, 9, 0]), count: 1, values: &[0xc0] },
+        Frame::Item { channel: 7, carried: Some(&[0x91, 0x92, 9, 0]), count: 1, values: &[0] },
     ];
     end_is_as_written: "07_end" = [
         Frame::End { channel: 7, why: None },
         Frame::End { channel: 7, why: Some(End { code: FaultCode::Failed, message: "gone", detail: &[] }) },
+        Frame::End {
+            channel: 9,
+            why: Some(End { code: FaultCode::App, message: "", detail: b"\x81\xa4left\x00" }),
+        },
     ];
     stop_is_as_written: "08_stop" = [Frame::Stop { channel: 7 }];
     credit_is_as_written: "09_credit" = [

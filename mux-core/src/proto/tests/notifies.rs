@@ -189,9 +189,7 @@ fn a_close_tells_notifies_that_waited() {
 #[test]
 fn a_notify_that_is_not_run_gives_its_credit_back() {
     let mut end = End::scripted(Settings::FLOOR);
-    let args = vec![0xc0; WINDOW];
-    let meta = b"\x81\xa8channels\x90";
-    end.hear(&Frame::Notify { method: "calc.add", meta: Some(meta), args: &args });
+    end.hear(&Frame::Notify { method: "calc.add", meta: None, args: &[0xc0; WINDOW + 1] });
     assert!(end.notes.is_empty());
     assert!(matches!(end.said().last(), Some(Credit(_))));
 }

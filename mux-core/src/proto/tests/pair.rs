@@ -3,13 +3,17 @@
 use crate::codec::{self, PREFIX};
 use crate::outbox::{Batch, Outbox};
 use crate::proto::Millis;
+use crate::proto::after::After;
 use crate::proto::calls::{Request, Terminal, Ticket, Value};
+use crate::proto::carried::{Arrived, Half, Leaving};
+use crate::proto::channels::{Ended, Items, NotSent, Taken};
+use crate::proto::chunks::{Chunked, Intake};
 use crate::proto::fault::{Fault, FaultCode, GoawayCode};
 use crate::proto::frame::Frame;
-use crate::proto::frame::{ENVELOPE, MAX_HELLO, MAX_LEN};
+use crate::proto::frame::{ChunkHead, MAX_HELLO, MAX_LEN};
 use crate::proto::hello::{Hello, Settings, VERSION};
 use crate::proto::meta::MetaPairs;
-use crate::proto::session::{Action, Answer, Breach, Closing, Session};
+use crate::proto::session::{Action, Answer, Breach, Session};
 use crate::proto::xid::{Side, Xid};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -58,7 +62,12 @@ impl Ask {
         (0..self.len).map(|at| (at * 7 + self.method.len()) as u8).collect()
     }
 
-    fn request(self, now: Millis, waker: &mut Option<CallId>) -> Request<'_, CallId> {
+    fn request(
+        self,
+        now: Millis,
+        waker: &mut Option<CallId>,
+        carried: Vec<Leaving<PortId>>,
+    ) -> Request<'_, CallId, PortId> {
         let mut meta = MetaPairs::default();
         if self.meta > 0 {
             meta.push("key", &"v".repeat(self.meta));
@@ -66,7 +75,8 @@ impl Ask {
         Request {
             method: self.method,
             meta,
-            body: self.body(),
+            body: self.body().into(),
+            carried,
             deadline: self.within.map(|timeout| now + timeout),
             waker,
             nested: self.nested,
@@ -74,8 +84,21 @@ impl Ask {
     }
 }
 
-/// Names a call for its test; its waker too.
+/// Names a call for its test; its waker too, and that of a receiver.
 pub(super) type CallId = u32;
+
+/// Names the half of a channel that is here.
+pub(super) type PortId = u32;
+
+/// What became of a half that is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Port {
+    /// Its other half has left under this id.
+    pub(super) id: Option<Xid>,
+    pub(super) closed: bool,
+    /// It may send again.
+    pub(super) resumed: bool,
+}
 
 /// A frame, as far as dialogues speak of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +109,14 @@ pub(super) enum Spoken {
     Fault(Xid, FaultCode),
     Cancel(Xid),
     Notify,
+    /// A channel, and how many items.
+    Item(Xid, u32),
+    /// A channel, and why it ended if not well.
+    End(Xid, Option<FaultCode>),
+    Stop(Xid),
+    Grant(Xid, u64),
+    /// A large message was given up half-way.
+    Abandoned(Xid),
     Credit(u64),
     Ping(u64),
     Pong(u64),
@@ -102,7 +133,12 @@ impl Spoken {
             Frame::Fault { xid, code, .. } => Spoken::Fault(xid, code),
             Frame::Cancel { xid } => Spoken::Cancel(xid),
             Frame::Notify { .. } => Spoken::Notify,
+            Frame::Item { channel, count, .. } => Spoken::Item(channel, count),
+            Frame::End { channel, ref why } => Spoken::End(channel, why.as_ref().map(|why| why.code)),
+            Frame::Stop { channel } => Spoken::Stop(channel),
             Frame::Credit { channel: 0, total } => Spoken::Credit(total),
+            Frame::Credit { channel, total } => Spoken::Grant(channel, total),
+            Frame::Chunk { id, .. } => Spoken::Abandoned(id),
             Frame::Ping { nonce } => Spoken::Ping(nonce),
             Frame::Pong { nonce } => Spoken::Pong(nonce),
             Frame::Goaway { last, code, .. } => Spoken::Goaway(last, code),
@@ -118,6 +154,7 @@ pub(super) struct Inquiry {
     pub(super) method: String,
     pub(super) args: Vec<u8>,
     pub(super) deadline: Option<Millis>,
+    pub(super) carried: Vec<Arrived>,
 }
 
 /// A notify that came.
@@ -126,11 +163,12 @@ pub(super) struct Note {
     pub(super) method: String,
     pub(super) len: usize,
     pub(super) cost: u64,
+    pub(super) carried: Vec<Arrived>,
 }
 
 /// One session and its driver's part, played by hand.
 pub(super) struct End {
-    pub(super) session: Session<CallId, Xid>,
+    pub(super) session: Session<CallId, Xid, PortId>,
     pub(super) outbox: Outbox,
     batch: Batch,
     /// Longest frame that may come after the hello.
@@ -153,12 +191,18 @@ pub(super) struct End {
     next_call: CallId,
     pub(super) breach: Option<Breach>,
     pub(super) goodbye: Option<String>,
+    pub(super) ports: HashMap<PortId, Port>,
+    next_port: PortId,
+    /// Large messages said so far in parts.
+    parts: HashMap<Xid, Vec<u8>>,
+    /// How many chunks were said.
+    pub(super) chunks: usize,
 }
 
 impl End {
     pub(super) fn new(side: Side, ours: Settings) -> End {
         let mut outbox = Outbox::default();
-        let limit = ours.max_inline.max(ours.max_frame) as usize + ENVELOPE;
+        let limit = ours.longest_frame();
         let session = Session::new(side, ours, &mut outbox);
         End {
             session,
@@ -179,6 +223,10 @@ impl End {
             next_call: 0,
             breach: None,
             goodbye: None,
+            ports: HashMap::new(),
+            next_port: 0,
+            parts: HashMap::new(),
+            chunks: 0,
         }
     }
 
@@ -193,17 +241,26 @@ impl End {
     // Asking.
 
     pub(super) fn call(&mut self, ask: Ask) -> CallId {
+        self.call_with(ask, Vec::new())
+    }
+
+    /// A call that carries halves of channels.
+    pub(super) fn call_with(&mut self, ask: Ask, carried: Vec<Leaving<PortId>>) -> CallId {
         self.next_call += 1;
         let mut waker = Some(self.next_call);
-        let request = ask.request(self.now, &mut waker);
+        let request = ask.request(self.now, &mut waker, carried);
         let opened = self.session.open(request, self.now, &mut self.outbox).map(Some);
         self.keep(opened)
     }
 
     pub(super) fn notify(&mut self, ask: Ask) -> CallId {
+        self.notify_with(ask, Vec::new())
+    }
+
+    pub(super) fn notify_with(&mut self, ask: Ask, carried: Vec<Leaving<PortId>>) -> CallId {
         self.next_call += 1;
         let mut waker = Some(self.next_call);
-        let request = ask.request(self.now, &mut waker);
+        let request = ask.request(self.now, &mut waker, carried);
         let opened = self.session.notify(request, self.now, &mut self.outbox);
         self.keep(opened)
     }
@@ -213,6 +270,7 @@ impl End {
     }
 
     fn keep(&mut self, opened: Result<Option<Ticket>, Terminal>) -> CallId {
+        self.settle();
         let call = self.next_call;
         match opened {
             Ok(Some(ticket)) => drop(self.tickets.insert(call, ticket)),
@@ -224,12 +282,24 @@ impl End {
 
     /// The call's end, if it has come. Who had to wait for it was woken.
     pub(super) fn end_of(&mut self, call: CallId) -> Option<Terminal> {
+        self.whole_end_of(call).map(|(terminal, carried)| {
+            assert_eq!(carried, [], "halves that came with the end of call {call}");
+            terminal
+        })
+    }
+
+    /// As [`end_of`](End::end_of), with the halves of channels that came.
+    pub(super) fn whole_end_of(&mut self, call: CallId) -> Option<(Terminal, Vec<Arrived>)> {
         if let Some(terminal) = self.early.remove(&call) {
-            return Some(terminal);
+            return Some((terminal, Vec::new()));
         }
-        let terminal = self.session.take_done(*self.tickets.get(&call)?)?;
-        assert!(self.woken.contains(&call), "call {call} ended by {terminal:?}, and nobody was woken");
-        Some(terminal)
+        self.end_with_halves(call)
+    }
+
+    fn end_with_halves(&mut self, call: CallId) -> Option<(Terminal, Vec<Arrived>)> {
+        let ended = self.session.take_done(*self.tickets.get(&call)?)?;
+        assert!(self.woken.contains(&call), "call {call} ended by {ended:?}, and nobody was woken");
+        Some(ended)
     }
 
     #[track_caller]
@@ -265,6 +335,7 @@ impl End {
         if let Some(ticket) = self.tickets.remove(&call) {
             self.session.abandon(ticket, self.now, &mut self.outbox);
         }
+        self.settle();
     }
 
     // Answering.
@@ -290,16 +361,24 @@ impl End {
     }
 
     pub(super) fn reply(&mut self, xid: Xid, value: &[u8]) {
-        self.session.finish(xid, Answer::Value(value.to_vec()), &mut self.outbox);
+        self.reply_with(xid, value, Vec::new());
+    }
+
+    pub(super) fn reply_with(&mut self, xid: Xid, value: &[u8], carried: Vec<Leaving<PortId>>) {
+        self.session.finish(xid, Answer::Value(value.to_vec().into()), carried, &mut self.outbox);
+        self.settle();
     }
 
     pub(super) fn fault(&mut self, xid: Xid, code: FaultCode) {
-        self.session.finish(xid, Answer::Fault(Fault::new(code, "so it goes")), &mut self.outbox);
+        let answer = Answer::Fault(Fault::new(code, "so it goes"));
+        self.session.finish(xid, answer, Vec::new(), &mut self.outbox);
+        self.settle();
     }
 
     /// The handler is dropped without an answer.
     pub(super) fn drop_handler(&mut self, xid: Xid) {
         self.session.finish_unanswered(xid, &mut self.outbox);
+        self.settle();
     }
 
     /// Gives the session what stops the handler; it is kept, or stops it at once.
@@ -315,34 +394,160 @@ impl End {
         note
     }
 
+    // Channels.
+
+    /// A half that leaves with the next message, and the port of the one that stays.
+    pub(super) fn half(&mut self, half: Half) -> (PortId, Leaving<PortId>) {
+        self.next_port += 1;
+        self.ports.insert(self.next_port, Port::default());
+        (self.next_port, Leaving { half, port: self.next_port })
+    }
+
+    /// A port for the sending half that came with a message.
+    pub(super) fn bind(&mut self, id: Xid) -> PortId {
+        self.next_port += 1;
+        let bound = self.session.bind(id, self.next_port);
+        self.ports.insert(self.next_port, Port { id: Some(id), closed: !bound, resumed: false });
+        self.next_port
+    }
+
+    /// The id that a port's channel has got.
+    #[track_caller]
+    pub(super) fn id_of(&self, port: PortId) -> Xid {
+        self.ports[&port].id.expect("the other half should have left")
+    }
+
+    /// Sends one item, if it may be sent now.
+    pub(super) fn send(&mut self, id: Xid, value: &[u8]) -> Result<(), NotSent> {
+        self.send_with(id, value, Vec::new())
+    }
+
+    pub(super) fn send_with(
+        &mut self,
+        id: Xid,
+        value: &[u8],
+        carried: Vec<Leaving<PortId>>,
+    ) -> Result<(), NotSent> {
+        self.session.may_send_items(id, carried.len())?;
+        self.session.send_items(id, (1, value.to_vec().into()), carried, &mut self.outbox);
+        self.settle();
+        Ok(())
+    }
+
+    /// The sender ends its channel.
+    pub(super) fn end_channel(&mut self, id: Xid, why: Option<FaultCode>) {
+        let why = why.map(|code| Fault::new(code, "so it goes"));
+        self.session.end_channel(id, why, self.now, &mut self.outbox);
+        self.settle();
+    }
+
+    /// The receiver takes what is there, and tells that it did. `waker` is woken when more comes.
+    pub(super) fn take(&mut self, id: Xid, waker: CallId) -> Taken {
+        let taken = self.session.take_items(id);
+        match &taken {
+            Taken::Items(items) => {
+                let cost = items.iter().map(Items::cost).sum();
+                self.session.consume(id, cost);
+            }
+            Taken::Nothing => drop(self.session.set_receiver_waker(id, waker)),
+            Taken::Ended(_) => {}
+        }
+        self.settle();
+        taken
+    }
+
+    /// All items that are there.
+    #[track_caller]
+    pub(super) fn expect_items(&mut self, id: Xid) -> Vec<u8> {
+        match self.take(id, 0) {
+            Taken::Items(items) => items.iter().flat_map(|items| items.values.to_vec()).collect(),
+            other => panic!("items should have come on channel {id}, not {other:?}"),
+        }
+    }
+
+    /// The halves that the items there carry.
+    #[track_caller]
+    pub(super) fn take_items_carried(&mut self, id: Xid) -> Vec<Arrived> {
+        match self.take(id, 0) {
+            Taken::Items(items) => items.into_iter().flat_map(|items| items.carried).collect(),
+            other => panic!("items should have come on channel {id}, not {other:?}"),
+        }
+    }
+
+    /// The grace of a drain is over.
+    pub(super) fn end_channels(&mut self) {
+        self.session.end_channels(self.now, &mut self.outbox);
+        self.settle();
+    }
+
+    #[track_caller]
+    pub(super) fn expect_channel_end(&mut self, id: Xid) -> Option<FaultCode> {
+        match self.take(id, 0) {
+            Taken::Ended(Ended::Said(why)) => why.map(|fault| fault.code),
+            other => panic!("channel {id} should have ended, not {other:?}"),
+        }
+    }
+
+    /// The receiver is dropped.
+    pub(super) fn stop(&mut self, id: Xid) {
+        self.session.stop_channel(id, &mut self.outbox);
+        self.settle();
+    }
+
+    /// Nobody takes the halves that came with a message.
+    pub(super) fn discard(&mut self, carried: Vec<Arrived>) {
+        self.session.discard(carried, &mut self.outbox);
+        self.settle();
+    }
+
+    /// Does what the session has left to be done.
+    fn settle(&mut self) {
+        let After { wakers, attached, closed, resumed, .. } = std::mem::take(&mut self.session.after);
+        self.woken.extend(wakers);
+        for (port, id) in attached {
+            let known = self.ports.entry(port).or_default();
+            assert_eq!(known.id.replace(id), None, "port {port} was attached twice");
+        }
+        for port in closed {
+            self.ports.entry(port).or_default().closed = true;
+        }
+        for port in resumed {
+            self.ports.entry(port).or_default().resumed = true;
+        }
+    }
+
     // Time and ends.
 
     /// Returns the next deadline.
     pub(super) fn expire(&mut self) -> Option<Millis> {
-        let (closing, next) = self.session.expire(self.now, &mut self.outbox);
-        self.tell(closing);
+        let (handles, next) = self.session.expire(self.now, &mut self.outbox);
+        self.stopped.extend(handles);
+        self.settle();
         next
     }
 
     pub(super) fn drain(&mut self) {
-        let wakers = self.session.drain(&mut self.outbox);
-        self.woken.extend(wakers);
+        self.session.drain(&mut self.outbox);
+        self.settle();
     }
 
     pub(super) fn close(&mut self) {
-        let closing = self.session.close(GoawayCode::Closed, "bye", &mut self.outbox);
-        self.tell(closing);
+        let handles = self.session.close(GoawayCode::Closed, "bye", &mut self.outbox);
+        self.stopped.extend(handles);
+        self.settle();
     }
 
     /// Nothing more can be written.
     pub(super) fn abort(&mut self) {
-        let closing = self.session.abort(&mut self.outbox);
-        self.tell(closing);
+        let handles = self.session.abort(&mut self.outbox);
+        self.stopped.extend(handles);
+        self.settle();
     }
 
-    fn tell(&mut self, closing: Closing<CallId, Xid>) {
-        self.woken.extend(closing.wakers);
-        self.stopped.extend(closing.handles);
+    /// The peer sends no more.
+    pub(super) fn half_close(&mut self) {
+        self.session.close_calls(&mut self.outbox);
+        self.settle();
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -353,8 +558,10 @@ impl End {
 
     /// The writer takes everything queued.
     pub(super) fn flush(&mut self) {
-        let terminals = self.outbox.take(&mut self.batch);
-        self.session.left_outbox(terminals);
+        self.session.flush_channels(&mut self.outbox);
+        let departed = self.outbox.take(&mut self.batch);
+        self.session.left_outbox(departed, self.now, &mut self.outbox);
+        self.settle();
         let mut bytes = Vec::new();
         while !self.batch.is_written() {
             let mut slices = [IoSlice::new(&[]); 4];
@@ -371,8 +578,27 @@ impl End {
         while let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX>() {
             let len =
                 codec::frame_len(*prefix, MAX_LEN).expect("no frame of ours exceeds the wire's own limit");
-            self.said.push(Spoken::of(&Frame::decode(&rest[..len]).expect("our own frame")));
+            let frame = Frame::decode(&rest[..len]).expect("our own frame");
             bytes = &rest[len..];
+            if let Frame::Chunk { id, remaining: Some(remaining), data } = frame {
+                self.note_chunk(id, remaining, data);
+                continue;
+            }
+            if let Frame::Chunk { id, .. } = frame {
+                self.parts.remove(&id).expect("only what was begun is given up");
+            }
+            self.said.push(Spoken::of(&frame));
+        }
+    }
+
+    /// A large message counts as said with its last chunk.
+    fn note_chunk(&mut self, id: Xid, remaining: u64, data: &[u8]) {
+        self.chunks += 1;
+        let whole = self.parts.entry(id).or_default();
+        whole.extend_from_slice(data);
+        if remaining == 0 {
+            let whole = self.parts.remove(&id).unwrap_or_default();
+            self.said.push(Spoken::of(&Frame::decode(&whole).expect("our own message")));
         }
     }
 
@@ -418,14 +644,49 @@ impl End {
     fn on_frame(&mut self, bytes: &Bytes) {
         let owner = (bytes.len() > OWNED).then_some(bytes);
         let frame = match Frame::decode(bytes) {
+            Ok(Frame::Chunk { id, remaining, data }) => return self.on_chunk(id, remaining, data),
             Ok(frame) => frame,
             Err(bad) => return self.end_by(bad.into()),
         };
         self.heard.push(Spoken::of(&frame));
-        match self.session.on_frame(&frame, owner, self.now, &mut self.outbox) {
-            Ok(action) => self.perform(&frame, action),
+        let action = self.session.on_frame(&frame, owner, self.now, &mut self.outbox);
+        self.on_action(&frame, action);
+    }
+
+    fn on_chunk(&mut self, id: Xid, remaining: Option<u64>, data: &[u8]) {
+        let head = ChunkHead { id, remaining, len: data.len() };
+        let buffer = match self.session.chunk_begins(&head) {
+            Ok(Intake::Keep(mut buffer)) => {
+                buffer.extend_from_slice(data);
+                Some(buffer)
+            }
+            Ok(Intake::Skip) => None,
+            Err(breach) => return self.end_by(breach),
+        };
+        match self.session.chunk_ends(id, buffer) {
+            Chunked::Part => self.settle(),
+            Chunked::Whole(message) => {
+                let frame = match Frame::decode(&message) {
+                    Ok(frame) => frame,
+                    Err(bad) => return self.end_by(bad.into()),
+                };
+                self.heard.push(Spoken::of(&frame));
+                let action = self.session.on_whole(id, &frame, &message, self.now, &mut self.outbox);
+                self.on_action(&frame, action);
+            }
+            Chunked::Oversize { start, total } => {
+                let action = self.session.on_oversize(id, (&start, total), self.now, &mut self.outbox);
+                self.on_action(&Frame::Skipped { kind: 64 }, action);
+            }
+        }
+    }
+
+    fn on_action(&mut self, frame: &Frame<'_>, action: Result<Action<'_, CallId, Xid>, Breach>) {
+        match action {
+            Ok(action) => self.perform(frame, action),
             Err(breach) => self.end_by(breach),
         }
+        self.settle();
     }
 
     fn perform(&mut self, frame: &Frame<'_>, action: Action<'_, CallId, Xid>) {
@@ -434,13 +695,14 @@ impl End {
             Action::Wake(call) => drop(self.woken.insert(call)),
             Action::WakeAll(calls) => self.woken.extend(calls),
             Action::Stop(handler) => self.stopped.push(handler),
-            Action::Serve { xid, deadline, .. } => {
+            Action::Serve { xid, deadline, carried, .. } => {
                 let Frame::Request { method, args, .. } = *frame else { panic!("{frame:?} is no request") };
-                self.inquiries.push_back(Inquiry { xid, method: method.into(), args: args.into(), deadline });
+                let (method, args) = (method.into(), args.into());
+                self.inquiries.push_back(Inquiry { xid, method, args, deadline, carried });
             }
-            Action::ServeNotify { cost, .. } => {
+            Action::ServeNotify { cost, carried, .. } => {
                 let Frame::Notify { method, args, .. } = *frame else { panic!("{frame:?} is no notify") };
-                self.notes.push_back(Note { method: method.into(), len: args.len(), cost });
+                self.notes.push_back(Note { method: method.into(), len: args.len(), cost, carried });
             }
             Action::Close { message, refused } => {
                 self.woken.extend(refused);
@@ -451,8 +713,9 @@ impl End {
     }
 
     fn end_by(&mut self, breach: Breach) {
-        let closing = self.session.close(breach.code, &breach.message, &mut self.outbox);
-        self.tell(closing);
+        let handles = self.session.close(breach.code, &breach.message, &mut self.outbox);
+        self.stopped.extend(handles);
+        self.settle();
         self.breach = Some(breach);
     }
 
@@ -467,7 +730,7 @@ impl End {
 
     /// Nothing is queued, and nothing is on its way from here.
     pub(super) fn is_quiet(&self) -> bool {
-        self.outbox.is_empty() && self.pipe.is_empty()
+        self.outbox.is_empty() && !self.session.has_due() && self.pipe.is_empty()
     }
 }
 
@@ -511,6 +774,11 @@ impl Pair {
         carry(&mut self.server, &mut self.client, to_client);
     }
 
+    /// Moves what was written, and has nobody write more.
+    pub(super) fn carry_all_written(&mut self) {
+        self.carry(usize::MAX, usize::MAX);
+    }
+
     /// Time goes by at both ends.
     pub(super) fn pass(&mut self, time: Millis) {
         self.client.now += time;
@@ -519,10 +787,12 @@ impl Pair {
         self.server.expire();
     }
 
-    /// Nothing is left of any transaction.
+    /// Nothing is left of any transaction, channel or large message.
     #[track_caller]
     pub(super) fn expect_no_rows(&self) {
-        assert_eq!((self.client.session.rows(), self.server.session.rows()), ((0, 0), (0, 0)));
+        for end in [&self.client, &self.server] {
+            assert_eq!((end.session.rows(), end.session.open_rows()), ((0, 0), (0, 0)));
+        }
     }
 }
 
@@ -543,7 +813,7 @@ pub(super) fn request(xid: Xid, args: &[u8]) -> Frame<'_> {
 
 /// The floors, with more room for large messages.
 pub(super) fn roomy(max_message: u64, max_buffered: u64) -> Settings {
-    Settings { max_inline: max_message, max_message, max_buffered, ..Settings::FLOOR }
+    Settings { max_message, max_buffered, ..Settings::FLOOR }
 }
 
 /// The floors, with so many requests in flight.

@@ -1,10 +1,12 @@
 //! Two honest sessions, and whatever their callers, their handlers, the clock and the network do to
 //! them, in any order.
 
-use super::pair::{ADD, Ask, CallId, End, Pair, Spoken, roomy};
+use super::pair::{ADD, Ask, CallId, End, Pair, PortId, Spoken, roomy};
 use super::proptest_config;
 use crate::proto::Millis;
 use crate::proto::calls::{Terminal, Value};
+use crate::proto::carried::{Arrived, Half, Leaving};
+use crate::proto::channels::{Ended, Taken};
 use crate::proto::fault::{FaultCode, GoawayCode};
 use crate::proto::hello::Settings;
 use crate::proto::xid::{Side, Xid};
@@ -21,17 +23,25 @@ enum Deed {
         nested: bool,
         within: Option<Millis>,
         times: usize,
+        halves: Halves,
     },
     Notify {
         size: Size,
         nested: bool,
         within: Option<Millis>,
+        halves: Halves,
     },
     /// A caller looks whether its call is over.
     Look(Index),
     Abandon(Index),
-    Answer(Index, Way),
+    Answer(Index, Way, Halves),
     FinishNote,
+    /// A sender sends items, each of which may carry halves.
+    Send(Index, Size, usize, Halves),
+    /// A receiver takes what is there.
+    Take(Index),
+    /// A sender ends its channel, or a receiver is dropped.
+    Leave(Index),
     Flush,
     /// So many written bytes arrive at the other end.
     Carry(usize),
@@ -40,6 +50,13 @@ enum Deed {
     Close,
     /// The network is gone, with all that was on its way.
     Cut,
+}
+
+/// How many halves of each kind go with a message, and whether what came with one is kept.
+#[derive(Clone, Copy, Debug)]
+struct Halves {
+    receiving: usize,
+    sending: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,12 +90,19 @@ fn deed() -> impl Strategy<Value = Deed> {
     let nested = || prop::bool::weighted(0.2);
     let within = || prop::option::weighted(0.3, 1..100_u64);
     prop_oneof![
-        60 => (size(), nested(), within(), 1..12_usize)
-            .prop_map(|(size, nested, within, times)| Deed::Call { size, nested, within, times }),
-        20 => (size(), nested(), within()).prop_map(|(size, nested, within)| Deed::Notify { size, nested, within }),
+        60 => (size(), nested(), within(), 1..12_usize, halves()).prop_map(
+            |(size, nested, within, times, halves)| Deed::Call { size, nested, within, times, halves }
+        ),
+        20 => (size(), nested(), within(), halves())
+            .prop_map(|(size, nested, within, halves)| Deed::Notify { size, nested, within, halves }),
         40 => any::<Index>().prop_map(Deed::Look),
         40 => any::<Index>().prop_map(Deed::Abandon),
-        80 => (any::<Index>(), way()).prop_map(|(which, way)| Deed::Answer(which, way)),
+        80 => (any::<Index>(), way(), halves())
+            .prop_map(|(which, way, halves)| Deed::Answer(which, way, halves)),
+        80 => (any::<Index>(), size(), 1..8_usize, halves())
+            .prop_map(|(which, size, times, halves)| Deed::Send(which, size, times, halves)),
+        50 => any::<Index>().prop_map(Deed::Take),
+        15 => any::<Index>().prop_map(Deed::Leave),
         10 => Just(Deed::FinishNote),
         60 => Just(Deed::Flush),
         90 => prop_oneof![1..64_usize, 1..4096_usize, 1..200_000_usize].prop_map(Deed::Carry),
@@ -87,6 +111,11 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => Just(Deed::Close),
         1 => Just(Deed::Cut),
     ]
+}
+
+fn halves() -> impl Strategy<Value = Halves> {
+    let halves = |receiving, sending| Just(Halves { receiving, sending });
+    prop_oneof![8 => halves(0, 0), 2 => halves(1, 0), 2 => halves(0, 1), 1 => halves(2, 1)]
 }
 
 fn size() -> impl Strategy<Value = Size> {
@@ -117,17 +146,35 @@ struct Handler {
     parked: bool,
 }
 
+/// A half of a channel that is here.
+#[derive(Clone, Copy)]
+enum Held {
+    /// Its id is known once the other half has left.
+    Sending(PortId),
+    /// As above.
+    Leaving(PortId),
+    Receiving(Xid),
+}
+
+/// What went through one channel.
+#[derive(Debug, Default)]
+struct Flow {
+    sent: Vec<u8>,
+    taken: Vec<u8>,
+}
+
 /// What is known of one end beside its session.
 struct Witness {
     side: Side,
     ours: Settings,
     open: Vec<Open>,
     handlers: Vec<Handler>,
+    held: Vec<Held>,
     serial: u32,
     /// Lengths of the calls and notifies of the other end that ran here, or may have.
     ran: HashSet<usize>,
-    /// The highest xid of a request said.
-    highest: Xid,
+    /// Xids of the requests said.
+    asked: HashSet<Xid>,
     /// Requests said, whose terminal has not been heard.
     unanswered: HashSet<Xid>,
     /// Requests heard, and how many terminals were said for each.
@@ -143,9 +190,10 @@ impl Witness {
             ours,
             open: Vec::new(),
             handlers: Vec::new(),
+            held: Vec::new(),
             serial: 0,
             ran: HashSet::new(),
-            highest: 0,
+            asked: HashSet::new(),
             unanswered: HashSet::new(),
             owed: HashMap::new(),
             drains: false,
@@ -158,11 +206,12 @@ impl Witness {
         assert!(!self.closed, "{spoken:?} after the goodbye");
         match *spoken {
             Spoken::Request(xid) => {
-                assert!(self.side.owns(xid) && xid > self.highest, "{xid} after {}", self.highest);
-                self.highest = xid;
+                assert!(self.side.owns(xid) && self.asked.insert(xid), "{xid} was used before");
                 self.unanswered.insert(xid);
             }
-            Spoken::Cancel(xid) => assert!(xid <= self.highest, "the cancel of {xid} overtook its request"),
+            Spoken::Cancel(xid) => {
+                assert!(self.asked.contains(&xid), "the cancel of {xid} overtook its request")
+            }
             Spoken::Reply(xid) | Spoken::Fault(xid, _) => {
                 let said = self.owed.get_mut(&xid).expect("an answer to a request that came");
                 *said += 1;
@@ -186,16 +235,18 @@ struct Storm {
     pair: Pair,
     client: Witness,
     server: Witness,
+    flows: HashMap<Xid, Flow>,
 }
 
 impl Storm {
     fn new() -> Storm {
-        let client = Settings { max_in_flight: 16, ..roomy(64 << 10, 64 << 10) };
-        let server = Settings { max_in_flight: 20, ..roomy(96 << 10, 128 << 10) };
+        let client = Settings { max_in_flight: 16, max_channels: 4, ..roomy(64 << 10, 64 << 10) };
+        let server = Settings { max_in_flight: 20, max_channels: 7, ..roomy(96 << 10, 128 << 10) };
         Storm {
             pair: Pair::new(client.clone(), server.clone()),
             client: Witness::new(Side::Connecting, client),
             server: Witness::new(Side::Accepting, server),
+            flows: HashMap::new(),
         }
     }
 
@@ -209,12 +260,14 @@ impl Storm {
     fn step(&mut self, side: Side, deed: &Deed) {
         let (end, witness) = self.at(side);
         match *deed {
-            Deed::Call { size, nested, within, times } => {
+            Deed::Call { size, nested, within, times, halves } => {
                 for _ in 0..times {
-                    witness.ask(end, size, nested, within, false);
+                    witness.ask(end, size, nested, within, false, halves);
                 }
             }
-            Deed::Notify { size, nested, within } => witness.ask(end, size, nested, within, true),
+            Deed::Notify { size, nested, within, halves } => {
+                witness.ask(end, size, nested, within, true, halves);
+            }
             Deed::Look(which) if !witness.open.is_empty() => {
                 let at = which.index(witness.open.len());
                 self.look(side, at);
@@ -223,9 +276,23 @@ impl Storm {
                 let open = witness.open.swap_remove(which.index(witness.open.len()));
                 end.abandon(open.call);
             }
-            Deed::Answer(which, way) if !witness.handlers.is_empty() => {
+            Deed::Answer(which, way, halves) if !witness.handlers.is_empty() => {
                 let handler = witness.handlers.swap_remove(which.index(witness.handlers.len()));
-                witness.answer(end, &handler, way);
+                witness.answer(end, &handler, way, halves);
+            }
+            Deed::Send(which, size, times, halves) if !witness.held.is_empty() => {
+                let held = witness.held[which.index(witness.held.len())];
+                for _ in 0..times {
+                    self.send(side, held, size, halves);
+                }
+            }
+            Deed::Take(which) if !witness.held.is_empty() => {
+                let at = which.index(witness.held.len());
+                self.take(side, at);
+            }
+            Deed::Leave(which) if !witness.held.is_empty() => {
+                let held = witness.held.swap_remove(which.index(witness.held.len()));
+                self.leave(side, held);
             }
             Deed::FinishNote if !end.notes.is_empty() => drop(end.finish_note()),
             Deed::Flush => end.flush(),
@@ -239,8 +306,65 @@ impl Storm {
             Deed::Close => end.close(),
             Deed::Cut => self.cut(),
             Deed::Look(_) | Deed::Abandon(_) | Deed::Answer(..) | Deed::FinishNote => {}
+            Deed::Send(..) | Deed::Take(_) | Deed::Leave(_) => {}
         }
         self.check();
+    }
+
+    fn send(&mut self, side: Side, held: Held, size: Size, halves: Halves) {
+        let (end, witness) = self.at(side);
+        let Held::Sending(port) = held else { return };
+        let Some(id) = end.ports[&port].id else { return };
+        witness.serial += 1;
+        let item = item(size.len(0).min(60 << 10), witness.serial);
+        if end.session.misfit_item(item.len(), halves.receiving + halves.sending).is_some() {
+            return;
+        }
+        let (staying, leaving) = leaving(end, halves);
+        if end.send_with(id, &item, leaving).is_ok() {
+            witness.held.extend(staying);
+            self.flows.entry(id).or_default().sent.extend(item);
+        }
+    }
+
+    /// Takes what is there for a receiver. What was sent comes whole and in order, or is the beginning of it.
+    fn take(&mut self, side: Side, at: usize) {
+        let (end, witness) = self.at(side);
+        let Some(id) = witness.held[at].receives(end) else { return };
+        let mut came = Vec::new();
+        let taken = end.take(id, 0);
+        match &taken {
+            Taken::Items(frames) => {
+                for frame in frames {
+                    came.extend(frame.values.iter().copied());
+                    witness.get(end, &frame.carried);
+                }
+            }
+            Taken::Ended(_) => drop(witness.held.swap_remove(at)),
+            Taken::Nothing => {}
+        }
+        let flow = self.flows.entry(id).or_default();
+        flow.taken.extend(came);
+        assert!(flow.sent.starts_with(&flow.taken), "channel {id}: {} bytes astray", flow.taken.len());
+        if matches!(taken, Taken::Ended(Ended::Said(None))) {
+            assert_eq!(flow.sent.len(), flow.taken.len(), "channel {id} was finished, and is not whole");
+        }
+    }
+
+    fn leave(&mut self, side: Side, held: Held) {
+        let (end, _) = self.at(side);
+        match held {
+            Held::Sending(port) => match end.ports[&port].id {
+                Some(id) => end.end_channel(id, None),
+                // A sender that is dropped before its channel is known ends it then.
+                None => self.at(side).1.held.push(held),
+            },
+            Held::Leaving(port) => match end.ports[&port].id {
+                Some(id) => end.stop(id),
+                None => self.at(side).1.held.push(held),
+            },
+            Held::Receiving(id) => end.stop(id),
+        }
     }
 
     fn cut(&mut self) {
@@ -254,7 +378,8 @@ impl Storm {
 
     fn look(&mut self, side: Side, at: usize) {
         let (end, witness) = self.at(side);
-        let Some(terminal) = end.end_of(witness.open[at].call) else { return };
+        let Some((terminal, carried)) = end.whole_end_of(witness.open[at].call) else { return };
+        witness.get(end, &carried);
         let open = witness.open.swap_remove(at);
         assert_eq!(end.end_of(open.call), None, "a second end after {terminal:?}");
         let ran = self.at(side.other()).1.ran.contains(&open.len);
@@ -270,8 +395,14 @@ impl Storm {
             end.wrote().iter().for_each(|spoken| witness.on_said(spoken));
             while let Some(inquiry) = end.inquiries.pop_front() {
                 witness.serve(end, inquiry.xid, inquiry.args.len());
+                witness.get(end, &inquiry.carried);
             }
-            witness.ran.extend(end.notes.iter().map(|note| note.len));
+            for at in 0..end.notes.len() {
+                let note = &mut end.notes[at];
+                witness.ran.insert(note.len);
+                let carried = std::mem::take(&mut note.carried);
+                witness.get(end, &carried);
+            }
             assert!(end.session.rows().1 as u64 <= witness.ours.max_in_flight);
         }
         assert!(self.client.unanswered.len() as u64 <= self.server.ours.max_in_flight);
@@ -287,21 +418,59 @@ impl Storm {
                 let (end, witness) = self.at(side);
                 for handler in std::mem::take(&mut witness.handlers) {
                     busy = true;
-                    witness.answer(end, &handler, Way::Value(Size::Small));
+                    witness.answer(end, &handler, Way::Value(Size::Small), NO_HALVES);
                 }
                 while !end.notes.is_empty() {
                     busy = true;
                     end.finish_note();
                 }
+                busy |= self.look_all(side);
+                busy |= self.end_channels(side);
             }
         }
         for side in [Side::Connecting, Side::Accepting] {
-            for last in (0..self.at(side).1.open.len()).rev() {
-                self.look(side, last);
-                assert_eq!(self.at(side).1.open.len(), last, "a caller of the {side:?} end waits for ever");
-            }
+            assert_eq!(self.at(side).1.open.len(), 0, "callers of the {side:?} end wait for ever");
+            assert_eq!(self.at(side).1.held.len(), 0, "halves at the {side:?} end are forgotten");
         }
         self.pair.expect_no_rows();
+    }
+
+    /// All callers look. `true` where one was told its end.
+    fn look_all(&mut self, side: Side) -> bool {
+        let waiting = self.at(side).1.open.len();
+        for at in (0..waiting).rev() {
+            self.look(side, at);
+        }
+        self.at(side).1.open.len() < waiting
+    }
+
+    /// Senders end, receivers take. `true` where something came of it.
+    fn end_channels(&mut self, side: Side) -> bool {
+        let before = self.at(side).1.held.len();
+        let mut came = false;
+        for at in (0..before).rev() {
+            let (end, witness) = self.at(side);
+            match witness.held[at] {
+                Held::Sending(port) if end.ports[&port].closed => drop(witness.held.swap_remove(at)),
+                Held::Leaving(port) if end.ports[&port].closed && end.ports[&port].id.is_none() => {
+                    witness.held.swap_remove(at);
+                }
+                held @ Held::Sending(port) if end.ports[&port].id.is_some() => {
+                    witness.held.swap_remove(at);
+                    self.leave(side, held);
+                }
+                Held::Sending(_) => {}
+                Held::Leaving(_) | Held::Receiving(_) => {
+                    let taken = |flows: &HashMap<Xid, Flow>| {
+                        flows.values().map(|flow| flow.taken.len()).sum::<usize>()
+                    };
+                    let all = taken(&self.flows);
+                    self.take(side, at);
+                    came |= taken(&self.flows) > all;
+                }
+            }
+        }
+        came || self.at(side).1.held.len() != before
     }
 
     fn carry_all(&mut self) {
@@ -337,8 +506,61 @@ impl Storm {
     }
 }
 
+/// Bytes that differ from item to item.
+fn item(len: usize, serial: u32) -> Vec<u8> {
+    (0..len).map(|at| (at as u32 ^ serial.wrapping_mul(31)) as u8).collect()
+}
+
+const NO_HALVES: Halves = Halves { receiving: 0, sending: 0 };
+
+/// Halves to go with a message, and those that stay.
+fn leaving(end: &mut End, halves: Halves) -> (Vec<Held>, Vec<Leaving<PortId>>) {
+    let (mut staying, mut all) = (Vec::new(), Vec::new());
+    for _ in 0..halves.receiving {
+        let (port, leaving) = end.half(Half::Receiving);
+        staying.push(Held::Sending(port));
+        all.push(leaving);
+    }
+    for _ in 0..halves.sending {
+        let (port, leaving) = end.half(Half::Sending);
+        staying.push(Held::Leaving(port));
+        all.push(leaving);
+    }
+    (staying, all)
+}
+
+impl Held {
+    /// The channel that comes in here.
+    fn receives(self, end: &End) -> Option<Xid> {
+        match self {
+            Held::Sending(_) => None,
+            Held::Leaving(port) => end.ports[&port].id,
+            Held::Receiving(id) => Some(id),
+        }
+    }
+}
+
 impl Witness {
-    fn ask(&mut self, end: &mut End, size: Size, nested: bool, within: Option<Millis>, notify: bool) {
+    /// Takes halves out of a message; one in four is not wanted.
+    fn get(&mut self, end: &mut End, carried: &[Arrived]) {
+        for &arrived in carried {
+            match arrived.half {
+                _ if arrived.id / 2 % 4 == 0 => end.discard(vec![arrived]),
+                Half::Receiving => self.held.push(Held::Receiving(arrived.id)),
+                Half::Sending => self.held.push(Held::Sending(end.bind(arrived.id))),
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        end: &mut End,
+        size: Size,
+        nested: bool,
+        within: Option<Millis>,
+        notify: bool,
+        halves: Halves,
+    ) {
         self.serial += 1;
         let len = size.len(self.serial);
         let mut ask: Ask = ADD.of(len);
@@ -348,7 +570,9 @@ impl Witness {
         if let Some(timeout) = within {
             ask = ask.within(timeout);
         }
-        let call = if notify { end.notify(ask) } else { end.call(ask) };
+        let (staying, leaving) = leaving(end, halves);
+        self.held.extend(staying);
+        let call = if notify { end.notify_with(ask, leaving) } else { end.call_with(ask, leaving) };
         self.open.push(Open { call, len, timed: within.is_some(), notify });
     }
 
@@ -371,7 +595,7 @@ impl Witness {
         self.handlers.push(Handler { xid, len, parked });
     }
 
-    fn answer(&mut self, end: &mut End, handler: &Handler, way: Way) {
+    fn answer(&mut self, end: &mut End, handler: &Handler, way: Way, halves: Halves) {
         if handler.parked && !end.session.start(handler.xid) {
             return end.drop_handler(handler.xid);
         }
@@ -380,7 +604,9 @@ impl Witness {
             Way::Value(size) => {
                 let mut value = vec![0; size.len(0)];
                 value[..4].copy_from_slice(&(handler.len as u32).to_be_bytes());
-                end.reply(handler.xid, &value);
+                let (staying, leaving) = leaving(end, halves);
+                self.held.extend(staying);
+                end.reply_with(handler.xid, &value, leaving);
             }
             Way::Fault => end.fault(handler.xid, FaultCode::App),
             Way::Dropped => end.drop_handler(handler.xid),

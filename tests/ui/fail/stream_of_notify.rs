@@ -1,9 +1,8 @@
-pub trait Stream {
-    type Item;
-}
+use mux::Stream;
 
 #[mux::service]
 pub trait Shop {
+    #[mux(notify)]
     async fn watch(&self) -> impl Stream<Item = u8>;
 }
 

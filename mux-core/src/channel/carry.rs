@@ -1,0 +1,243 @@
+//! Halves of channels on their way through serde: while a value is encoded or decoded on this thread, a
+//! half finds here the list that goes beside the value. In the value itself it is its place in the list.
+
+use super::inlet::Inlet;
+use super::outlet::Outlet;
+use crate::descriptor::Encoding;
+use crate::mux::Mux;
+use crate::proto::carried::{Arrived, Half, Leaving};
+use crate::proto::xid::Xid;
+use crate::shared::Shared;
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+thread_local! {
+    static ENCODING: Cell<Option<Scope>> = const { Cell::new(None) };
+    /// Those of the innermost encoding last.
+    static DEPARTING: RefCell<Vec<Leaving<Port>>> = const { RefCell::new(Vec::new()) };
+    static DECODING: RefCell<Option<Arrivals>> = const { RefCell::new(None) };
+    /// There is something in [`DECODING`]: rarely, so it is looked at first.
+    static ARRIVING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The half of a channel that stays here when the other leaves.
+#[derive(Clone, Debug)]
+pub(crate) enum Port {
+    Outlet(Arc<Outlet>),
+    Inlet(Arc<Inlet>),
+}
+
+impl Port {
+    /// The other half has left with a message, under this id.
+    pub(crate) fn attach(&self, shared: &Arc<Shared>, id: Xid) {
+        match self {
+            Port::Outlet(outlet) => Outlet::attach(outlet, shared, id),
+            Port::Inlet(inlet) => inlet.attach(shared, id),
+        }
+    }
+
+    /// The other half has gone, or never left.
+    pub(crate) fn close(&self) {
+        match self {
+            Port::Outlet(outlet) => outlet.close(),
+            Port::Inlet(inlet) => inlet.close(),
+        }
+    }
+
+    fn keep(&self, mux: &Mux) {
+        match self {
+            Port::Outlet(outlet) => outlet.keep(mux.clone()),
+            Port::Inlet(inlet) => inlet.keep(mux.clone()),
+        }
+    }
+}
+
+/// Halves that leave with a message. Those that never do are closed.
+#[derive(Debug, Default)]
+pub(crate) struct Departures(Vec<Leaving<Port>>);
+
+impl Departures {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Their other halves keep the connection open.
+    pub(crate) fn keep(&self, mux: &Mux) {
+        self.0.iter().for_each(|leaving| leaving.port.keep(mux));
+    }
+
+    /// Closes all but the first so many.
+    #[inline]
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if len < self.0.len() {
+            drop(self.split_off(len));
+        }
+    }
+
+    /// All but the first so many.
+    pub(crate) fn split_off(&mut self, len: usize) -> Departures {
+        Departures(self.0.split_off(len))
+    }
+
+    /// For the session, which attaches or closes each.
+    pub(crate) fn into_leaving(mut self) -> Vec<Leaving<Port>> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Departures {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|leaving| leaving.port.close());
+    }
+}
+
+/// What the halves in a value that is being encoded find.
+#[derive(Clone, Copy)]
+struct Scope {
+    encoding: Encoding,
+    /// The place of the next half in the message's list.
+    place: u32,
+}
+
+/// Puts back what was there before when a user's `Serialize` panics.
+struct Outer {
+    scope: Option<Scope>,
+    /// The first place of the halves that departed within.
+    first: u32,
+}
+
+impl Outer {
+    /// Ends the scope. Returns the halves that departed within.
+    #[inline]
+    fn restore(&self) -> Option<Departures> {
+        let inner = ENCODING.replace(self.scope);
+        let count = inner.map_or(0, |inner| inner.place - self.first);
+        (count > 0).then(|| departed(count as usize))
+    }
+}
+
+#[cold]
+fn departed(count: usize) -> Departures {
+    DEPARTING.with_borrow_mut(|departing| {
+        let before = departing.len().saturating_sub(count);
+        Departures(departing.split_off(before))
+    })
+}
+
+impl Drop for Outer {
+    fn drop(&mut self) {
+        drop(self.restore());
+    }
+}
+
+/// Encodes a value whose halves are added to `departures`.
+pub(crate) fn encode<R>(departures: &mut Departures, encoding: Encoding, encode: impl FnOnce() -> R) -> R {
+    let first = departures.len() as u32;
+    let scope = ENCODING.replace(Some(Scope { encoding, place: first }));
+    let outer = Outer { scope, first };
+    let encoded = encode();
+    if let Some(mut departed) = outer.restore() {
+        departures.0.append(&mut departed.0);
+    }
+    std::mem::forget(outer);
+    encoded
+}
+
+/// The encoding of the message that is being encoded; `None` where none is.
+pub(super) fn encoding() -> Option<Encoding> {
+    ENCODING.get().map(|scope| scope.encoding)
+}
+
+/// Adds a half to the message that is being encoded. Returns its place in the list.
+pub(super) fn depart(half: Half, port: Port) -> u32 {
+    let Some(scope) = ENCODING.get() else { return 0 };
+    ENCODING.set(Some(Scope { place: scope.place + 1, ..scope }));
+    DEPARTING.with_borrow_mut(|departing| departing.push(Leaving { half, port }));
+    scope.place
+}
+
+/// Halves that came with a message. Those that are not taken out of it are closed at both ends.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    mux: Option<Mux>,
+    /// That of the message, and so of what its channels carry.
+    encoding: Encoding,
+    halves: Vec<Option<Arrived>>,
+}
+
+impl Arrivals {
+    pub(crate) fn none() -> Arrivals {
+        Arrivals { mux: None, encoding: Encoding::Named, halves: Vec::new() }
+    }
+
+    /// `mux` makes the one that each half gets.
+    pub(crate) fn new(carried: Vec<Arrived>, encoding: Encoding, mux: impl FnOnce() -> Mux) -> Arrivals {
+        if carried.is_empty() {
+            return Arrivals::none();
+        }
+        Arrivals { mux: Some(mux()), encoding, halves: carried.into_iter().map(Some).collect() }
+    }
+}
+
+impl Drop for Arrivals {
+    fn drop(&mut self) {
+        if self.halves.is_empty() {
+            return;
+        }
+        let untaken: Vec<Arrived> = self.halves.drain(..).flatten().collect();
+        if let Some(mux) = self.mux.take()
+            && !untaken.is_empty()
+        {
+            mux.shared().discard_halves(untaken);
+        }
+    }
+}
+
+/// Puts back what was there before, also when a user's `Deserialize` panics.
+struct OuterArrivals(Option<Arrivals>);
+
+impl Drop for OuterArrivals {
+    fn drop(&mut self) {
+        ARRIVING.set(self.0.is_some());
+        let inner = DECODING.try_with(|arrivals| arrivals.replace(self.0.take()));
+        // Not while the cell is borrowed: it tells the connection.
+        drop(inner);
+    }
+}
+
+/// Decodes a value whose halves came with its message.
+pub(crate) fn decode<R>(arrivals: &mut Arrivals, decode: impl FnOnce() -> R) -> R {
+    if arrivals.halves.is_empty() && !ARRIVING.get() {
+        return decode();
+    }
+    ARRIVING.set(true);
+    let arrivals_in = std::mem::replace(arrivals, Arrivals::none());
+    let _outer = OuterArrivals(DECODING.replace(Some(arrivals_in)));
+    let decoded = decode();
+    if let Some(left) = DECODING.take() {
+        *arrivals = left;
+    }
+    decoded
+}
+
+/// Takes a half out of the message that is being decoded.
+pub(super) fn arrive(place: u32, half: Half) -> Result<(Mux, Xid, Encoding), &'static str> {
+    DECODING.with_borrow_mut(|arrivals| {
+        let Some(arrivals) = arrivals else { return Err("a channel's half comes in a message of mux only") };
+        let Some(mux) = &arrivals.mux else { return Err("the message carries no channels") };
+        let Some(arrived) = arrivals.halves.get_mut(place as usize) else {
+            return Err("the message carries fewer channels");
+        };
+        match arrived.take_if(|arrived| arrived.half == half) {
+            Some(Arrived { id, .. }) => Ok((mux.clone(), id, arrivals.encoding)),
+            None if arrived.is_none() => Err("this half of the channel was taken already"),
+            None => Err("the other half of the channel came"),
+        }
+    })
+}

@@ -1,0 +1,354 @@
+//! The sending end of a channel whose receiving half is at the other end of a connection: items wait
+//! here, encoded, until the connection's driver takes them, within their credit and in turn with others.
+
+use crate::channel::carry::{Departures, Port};
+use crate::mux::Mux;
+use crate::outbox::Outbox;
+use crate::proto::channels::{NotSent, item_cost};
+use crate::proto::fault::Fault;
+use crate::proto::hello::SMALL;
+use crate::proto::payload::{Mark, Payload};
+use crate::proto::session::Session;
+use crate::proto::xid::Xid;
+use crate::shared::{Running, Shared};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// A sender waits when so much waits here, by what it will spend.
+const HIGH: usize = 64 << 10;
+
+/// It goes on when no more than this is left, so that it is woken for a batch of items.
+const LOW: usize = HIGH / 4;
+
+/// Items share a frame up to so many bytes.
+pub(crate) const FRAME: usize = SMALL;
+
+/// Items of one frame.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) count: u32,
+    pub(crate) values: Payload,
+    pub(crate) departures: Departures,
+}
+
+impl Batch {
+    /// What it counts while it waits.
+    fn weight(&self) -> usize {
+        item_cost(self.values.len(), self.departures.len()) as usize
+    }
+
+    /// Takes off what was added since there were `count` items and the values ended at `mark`. What is
+    /// carried goes along: a frame of several items carries nothing.
+    pub(super) fn split_off(&mut self, mark: Mark, count: u32) -> Batch {
+        let batch = Batch {
+            count: self.count - count,
+            values: self.values.split_off(mark),
+            departures: self.departures.split_off(0),
+        };
+        self.count = count;
+        batch
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+        self.values.clear();
+        self.departures.truncate(0);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Outlet {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    attached: Option<(Arc<Shared>, Xid)>,
+    /// Keeps the connection open as long as the sender is there.
+    keeper: Option<Mux>,
+    batches: VecDeque<Batch>,
+    /// Small items that carry nothing, behind the batches.
+    tail: Batch,
+    /// What waits in all of them.
+    weight: usize,
+    /// What END will say when all has been sent.
+    ended: Option<Option<Fault>>,
+    /// The receiver is gone.
+    closed: bool,
+    /// The driver will come for what is here.
+    queued: bool,
+    /// A sender that waits for room.
+    sender: Option<Waker>,
+    /// Someone who waits until the receiver is gone.
+    watcher: Option<Waker>,
+}
+
+/// What came of a look at an outlet.
+pub(crate) enum Given {
+    /// So many bytes, and there may be more.
+    Some(usize),
+    /// Nothing now. It is queued again when there is.
+    Nothing,
+}
+
+/// The receiver is gone, or was never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+impl Outlet {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of a half that came with a message. Its receiver may have gone already.
+    pub(super) fn arrived(mux: Mux, id: Xid) -> Arc<Outlet> {
+        let outlet = Arc::new(Outlet::default());
+        let mut state = outlet.lock();
+        state.attached = Some((Arc::clone(mux.shared()), id));
+        drop(state);
+        if !mux.shared().bind(id, Port::Outlet(Arc::clone(&outlet))) {
+            outlet.close();
+        }
+        outlet.keep(mux);
+        outlet
+    }
+
+    pub(super) fn keep(&self, mux: Mux) {
+        let before = self.lock().keeper.replace(mux);
+        drop(before);
+    }
+
+    pub(super) fn attach(this: &Arc<Outlet>, shared: &Arc<Shared>, id: Xid) {
+        let mut state = this.lock();
+        state.attached = Some((Arc::clone(shared), id));
+        let due = state.is_due();
+        state.queued |= due;
+        drop(state);
+        if due {
+            shared.queue_outlet(Arc::clone(this));
+        }
+    }
+
+    /// Has the driver look at it. Under the session's lock.
+    pub(crate) fn resume(&self) -> bool {
+        let mut state = self.lock();
+        let due = state.is_due();
+        state.queued |= due;
+        due
+    }
+
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.weight = 0;
+        state.seal();
+        let batches = std::mem::take(&mut state.batches);
+        let (wakers, keeper) = ([state.sender.take(), state.watcher.take()], state.keeper.take());
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        drop((batches, keeper));
+    }
+
+    // For the sender.
+
+    /// The connection it is attached to.
+    pub(super) fn connection(&self) -> Option<Arc<Shared>> {
+        self.lock().attached.as_ref().map(|(shared, _)| Arc::clone(shared))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_over()
+    }
+
+    pub(super) fn has_room(&self) -> Result<bool, Gone> {
+        let state = self.lock();
+        if state.is_over() { Err(Gone) } else { Ok(state.weight < HIGH) }
+    }
+
+    /// Waits until there is room for an item of any size.
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.poll_until(cx, |state| state.weight < HIGH)
+    }
+
+    /// Waits until all has been handed to the connection.
+    pub(super) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.poll_until(cx, State::is_empty)
+    }
+
+    fn poll_until(&self, cx: &mut Context<'_>, ready: impl Fn(&State) -> bool) -> Poll<Result<(), Gone>> {
+        let look = |state: &State| match state.is_over() {
+            true => Some(Err(Gone)),
+            false => ready(state).then_some(Ok(())),
+        };
+        if let Some(found) = look(&self.lock()) {
+            return Poll::Ready(found);
+        }
+        // Cloning and dropping a waker may run anyone's code.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if let Some(found) = look(&state) {
+            return Poll::Ready(found);
+        }
+        let before = state.sender.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Waits until the receiver is gone.
+    pub(super) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let watches = |state: &State| state.watcher.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let state = self.lock();
+        if state.is_over() || watches(&state) {
+            return if state.is_over() { Poll::Ready(()) } else { Poll::Pending };
+        }
+        drop(state);
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if state.is_over() {
+            return Poll::Ready(());
+        }
+        let before = state.watcher.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Appends a small item that carries nothing.
+    pub(super) fn push(this: &Arc<Outlet>, item: &[u8]) -> Result<(), Gone> {
+        Outlet::append(this, this.lock(), item)
+    }
+
+    /// The same where there is room; `false` where there is none.
+    #[inline]
+    pub(super) fn try_push(this: &Arc<Outlet>, item: &[u8]) -> Result<bool, Gone> {
+        let state = this.lock();
+        if state.weight >= HIGH && !state.is_over() {
+            return Ok(false);
+        }
+        Outlet::append(this, state, item).map(|()| true)
+    }
+
+    #[inline]
+    fn append(this: &Arc<Outlet>, mut state: MutexGuard<'_, State>, item: &[u8]) -> Result<(), Gone> {
+        if state.is_over() {
+            return Err(Gone);
+        }
+        if state.tail.values.flat().len() + item.len() > FRAME {
+            state.seal();
+        }
+        state.tail.count += 1;
+        state.tail.values.flat_mut().extend_from_slice(item);
+        state.weight += item.len();
+        Outlet::queue(this, state);
+        Ok(())
+    }
+
+    /// Appends a frame of items.
+    pub(super) fn push_batch(this: &Arc<Outlet>, batch: Batch) -> Result<(), Gone> {
+        let mut state = this.lock();
+        if state.is_over() {
+            drop(state);
+            return Err(Gone);
+        }
+        state.seal();
+        state.weight += batch.weight();
+        state.batches.push_back(batch);
+        Outlet::queue(this, state);
+        Ok(())
+    }
+
+    /// The sender has no more to say, or says why. What waits is still sent.
+    pub(super) fn end(this: &Arc<Outlet>, why: Option<Fault>) {
+        let mut state = this.lock();
+        state.ended.get_or_insert(why);
+        let wakers = [state.sender.take(), state.watcher.take()];
+        let keeper = state.keeper.take();
+        Outlet::queue(this, state);
+        drop((wakers, keeper));
+    }
+
+    /// Has the driver come, where it has not been told to.
+    #[inline]
+    fn queue(this: &Arc<Outlet>, mut state: MutexGuard<'_, State>) {
+        if state.queued {
+            return;
+        }
+        let Some((shared, _)) = &state.attached else { return };
+        let shared = Arc::clone(shared);
+        state.queued = true;
+        drop(state);
+        shared.queue_outlet(Arc::clone(this));
+    }
+
+    // For the driver, under the session's lock.
+
+    /// Hands one frame of items to the session, or the end.
+    pub(crate) fn give(
+        &self,
+        session: &mut Session<Waker, Running, Port>,
+        out: &mut Outbox,
+        now: u64,
+    ) -> Given {
+        let mut state = self.lock();
+        state.queued = false;
+        let Some(id) = state.attached.as_ref().map(|(_, id)| *id) else { return Given::Nothing };
+        if state.closed {
+            return Given::Nothing;
+        }
+        if state.batches.is_empty() {
+            state.seal();
+        }
+        let Some(carried) = state.batches.front().map(|batch| batch.departures.len()) else {
+            if let Some(why) = state.ended.take() {
+                state.closed = true;
+                drop(state);
+                session.end_channel(id, why, now, out);
+            }
+            return Given::Nothing;
+        };
+        match session.may_send_items(id, carried) {
+            Ok(()) => {}
+            Err(NotSent::Wait | NotSent::Stopped) => return Given::Nothing,
+        }
+        let Some(batch) = state.batches.pop_front() else { return Given::Nothing };
+        state.weight -= batch.weight();
+        let Batch { count, values, departures } = batch;
+        let len = values.len();
+        if state.weight <= LOW {
+            session.after.wakers.extend(state.sender.take());
+        }
+        state.queued = state.is_due();
+        let more = state.queued;
+        drop(state);
+        session.send_items(id, (count, values), departures.into_leaving(), out);
+        if more { Given::Some(len) } else { Given::Nothing }
+    }
+}
+
+impl State {
+    /// Nothing more is taken: the receiver is gone, or the sender has ended.
+    fn is_over(&self) -> bool {
+        self.closed || self.ended.is_some()
+    }
+
+    /// The small items at the end get a frame of their own.
+    fn seal(&mut self) {
+        if self.tail.count > 0 {
+            let batch = std::mem::take(&mut self.tail);
+            self.weight += item_cost(0, 0) as usize;
+            self.batches.push_back(batch);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.tail.count == 0
+    }
+
+    /// There is something for the driver.
+    fn is_due(&self) -> bool {
+        !self.queued && !self.closed && (!self.is_empty() || self.ended.is_some())
+    }
+}

@@ -1,0 +1,441 @@
+//! The receiving half.
+
+use super::carry::{self, Arrivals, Port};
+use super::error::{ChannelError, Never};
+use super::inlet::{Inlet, Place};
+use super::local::{Ending, Left, Local};
+use super::outlet::{Batch, Outlet};
+use super::relay;
+use super::sender::{Encoder, Sender};
+use crate::blocking;
+use crate::body;
+use crate::descriptor::Encoding;
+use crate::proto::carried::Half;
+use crate::proto::channels::{Ended, Items, Taken};
+use crate::proto::fault::{Fault, FaultCode};
+use bytes::Bytes;
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::task::coop;
+
+/// What is taken before the connection is told, in bytes: not only when all is, so that the sender goes
+/// on meanwhile.
+const REPORTED: u64 = 32 << 10;
+
+/// The receiving half of a channel. As a value it may be sent to the peer, which then gets the items.
+///
+/// It is a [`Stream`] of `Result<T, ChannelError<E>>`, and on a plain thread an iterator of them. Dropped, it stops its
+/// sender.
+///
+/// Items that come are held here until they are taken, up to the window that
+/// [`Limits::window`](crate::Limits::window) tells the other end; so who takes slowly slows its own sender, and nobody
+/// else.
+///
+/// ```
+/// # use mux_core as mux;
+/// async fn sum(mut numbers: mux::Receiver<u64>) -> Result<u64, mux::ChannelError> {
+///     let mut sum = 0;
+///     while let Some(number) = numbers.recv().await? {
+///         sum += number;
+///     }
+///     Ok(sum)
+/// }
+/// ```
+#[must_use = "a channel whose receiver is dropped ends"]
+pub struct Receiver<T, E = Never> {
+    way: Mutex<Way<T, E>>,
+}
+
+enum Way<T, E> {
+    Local(Arc<Local<T, E>>),
+    /// Its sender leaves.
+    Inlet(Arc<Inlet>, Decoder<T, E>),
+    Remote(Remote<T, E>),
+    /// It was sent away, or has ended.
+    Gone,
+}
+
+struct Remote<T, E> {
+    place: Place,
+    decoder: Decoder<T, E>,
+    /// Decoded, and not taken.
+    ready: VecDeque<Decoded<T>>,
+    /// What those of one frame cost that are being taken.
+    cost: u64,
+    /// Come, and not decoded.
+    frames: VecDeque<Items>,
+    /// What was taken, and the connection does not know of yet.
+    taken: u64,
+}
+
+/// An item, or why it is none.
+pub(crate) type Decoded<T> = Result<T, Box<str>>;
+
+/// How bytes become items; known where one of the halves left or came.
+pub(super) struct Decoder<T, E> {
+    encoding: Encoding,
+    items: fn(&Bytes, u32, &mut VecDeque<Decoded<T>>),
+    error: fn(&[u8]) -> Result<E, String>,
+}
+
+impl<T, E> Clone for Decoder<T, E> {
+    fn clone(&self) -> Decoder<T, E> {
+        *self
+    }
+}
+
+impl<T, E> Copy for Decoder<T, E> {}
+
+impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Decoder<T, E> {
+    pub(super) fn new(encoding: Encoding) -> Decoder<T, E> {
+        Decoder { encoding, items: body::decode_items::<T>, error: body::decode_end::<E> }
+    }
+}
+
+impl<T, E> Receiver<T, E> {
+    pub(super) fn local(local: Arc<Local<T, E>>) -> Receiver<T, E> {
+        Receiver { way: Mutex::new(Way::Local(local)) }
+    }
+
+    fn way(&mut self) -> &mut Way<T, E> {
+        self.way.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next item; `None` when the sender has finished.
+    ///
+    /// Cancel safe: dropped, it has taken nothing.
+    ///
+    /// # Errors
+    /// When the channel ended otherwise, or the item cannot be decoded; then the next ones follow.
+    pub async fn recv(&mut self) -> Result<Option<T>, ChannelError<E>> {
+        poll_fn(|cx| self.poll_recv(cx)).await.transpose()
+    }
+
+    /// As [`recv`](Receiver::recv), on a plain thread. The receiver's iterator does the same.
+    ///
+    /// # Errors
+    /// As [`recv`](Receiver::recv).
+    ///
+    /// # Panics
+    /// In an async task, which it would block.
+    #[track_caller]
+    pub fn recv_blocking(&mut self) -> Result<Option<T>, ChannelError<E>> {
+        blocking::must_not_block_a_task("Receiver::recv_blocking", "recv().await");
+        blocking::block_on(self.recv())
+    }
+
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
+        loop {
+            match self.way() {
+                Way::Gone => return Poll::Ready(None),
+                Way::Remote(remote) => {
+                    if let Some(item) = remote.next_ready() {
+                        return Poll::Ready(Some(item));
+                    }
+                    let ended = ready!(remote.poll_refill(cx));
+                    if let Some(ended) = ended {
+                        let ended = remote.ended(ended);
+                        *self.way() = Way::Gone;
+                        return Poll::Ready(ended.map(Err));
+                    }
+                }
+                Way::Inlet(inlet, decoder) => {
+                    let decoder = *decoder;
+                    *self.way() = match ready!(inlet.poll_place(cx)) {
+                        Some(place) => Way::Remote(Remote::new(place, decoder)),
+                        None => {
+                            *self.way() = Way::Gone;
+                            return Poll::Ready(Some(Err(never_left())));
+                        }
+                    };
+                }
+                Way::Local(_) => return self.poll_local(cx),
+            }
+        }
+    }
+
+    fn poll_local(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
+        let Way::Local(local) = self.way() else { return self.poll_recv(cx) };
+        let coop = ready!(coop::poll_proceed(cx));
+        let waker = cx.waker().clone();
+        let mut state = local.lock();
+        if let Some(item) = state.queue.pop_front() {
+            let waiting =
+                (state.queue.len() <= super::local::MOST / 2).then(|| state.sender.take()).flatten();
+            drop(state);
+            waiting.into_iter().for_each(std::task::Waker::wake);
+            coop.made_progress();
+            return Poll::Ready(Some(Ok(item)));
+        }
+        if let Some(ended) = state.ended.take() {
+            drop(state);
+            *self.way() = Way::Gone;
+            return Poll::Ready(match ended {
+                Ending::Finished => None,
+                Ending::App(error) => Some(Err(ChannelError::App(error))),
+                Ending::Fault(fault) => Some(Err(error_of_fault(fault, no_error))),
+            });
+        }
+        if let Some(Left::Sender(inlet, decoder)) = &state.left {
+            let way = Way::Inlet(Arc::clone(inlet), *decoder);
+            drop(state);
+            *self.way() = way;
+            return self.poll_recv(cx);
+        }
+        let before = state.receiver.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+}
+
+impl<T, E> Receiver<T, E>
+where
+    T: DeserializeOwned + 'static,
+    E: DeserializeOwned + 'static,
+{
+    /// Of a sender that leaves.
+    pub(super) fn inlet(inlet: Arc<Inlet>) -> Receiver<T, E> {
+        Receiver { way: Mutex::new(Way::Inlet(inlet, Decoder::new(Encoding::Named))) }
+    }
+}
+
+impl<T, E> Remote<T, E> {
+    fn new(place: Place, decoder: Decoder<T, E>) -> Remote<T, E> {
+        Remote { place, decoder, ready: VecDeque::new(), cost: 0, frames: VecDeque::new(), taken: 0 }
+    }
+
+    fn next_ready(&mut self) -> Option<Result<T, ChannelError<E>>> {
+        let item = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            self.taken += std::mem::take(&mut self.cost);
+        }
+        Some(item.map_err(|why| ChannelError::Undecodable(why.into())))
+    }
+
+    /// Decodes the next frame; waits for one where there is none. Resolves to the channel's end, if that came.
+    fn poll_refill(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
+        let coop = ready!(coop::poll_proceed(cx));
+        if self.frames.is_empty() {
+            let (mux, id) = &self.place;
+            match ready!(mux.shared().poll_items(*id, std::mem::take(&mut self.taken), cx)) {
+                Taken::Items(frames) => self.frames = frames,
+                Taken::Ended(ended) => return Poll::Ready(Some(ended)),
+                Taken::Nothing => return Poll::Pending,
+            }
+        }
+        coop.made_progress();
+        if self.taken >= REPORTED {
+            let (mux, id) = &self.place;
+            mux.shared().consume(*id, std::mem::take(&mut self.taken));
+        }
+        if let Some(frame) = self.frames.pop_front() {
+            self.decode(frame);
+        }
+        Poll::Ready(None)
+    }
+
+    fn decode(&mut self, frame: Items) {
+        self.cost = frame.cost();
+        let Items { values, count, carried } = frame;
+        let mut arrivals = Arrivals::new(carried, self.decoder.encoding, || self.place.0.clone());
+        carry::decode(&mut arrivals, || (self.decoder.items)(&values, count, &mut self.ready));
+    }
+
+    fn ended(&self, ended: Ended) -> Option<ChannelError<E>> {
+        match ended {
+            Ended::Said(why) => Some(error_of_fault(why?, self.decoder.error)),
+            Ended::Closed => Some(ChannelError::Closed(self.place.0.shared().close_reason())),
+        }
+    }
+
+    /// Nobody takes any more.
+    fn stop(self) {
+        let (mux, id) = self.place;
+        for frame in self.frames {
+            drop(Arrivals::new(frame.carried, self.decoder.encoding, || mux.clone()));
+        }
+        mux.shared().stop_channel(id);
+    }
+}
+
+fn never_left<E>() -> ChannelError<E> {
+    ChannelError::Dropped("its sender was in a message that was not sent".into())
+}
+
+/// Of a fault that was made in this process, whose error is the user's own.
+fn no_error<E>(_: &[u8]) -> Result<E, String> {
+    Err("no error of the sender's own".into())
+}
+
+fn error_of_fault<E>(fault: Fault, decode: fn(&[u8]) -> Result<E, String>) -> ChannelError<E> {
+    match fault.code {
+        FaultCode::App => match decode(&fault.detail) {
+            Ok(error) => ChannelError::App(error),
+            // After an undecodable item others follow. This is the end.
+            Err(why) => ChannelError::Dropped(format!("its error could not be decoded: {why}")),
+        },
+        FaultCode::Failed | FaultCode::Panicked => ChannelError::Remote(body::remote_error(fault)),
+        FaultCode::Draining => ChannelError::Drained,
+        FaultCode::TooLarge | FaultCode::ReplyTooLarge => ChannelError::TooLarge(fault.message),
+        _ => ChannelError::Dropped(fault.message),
+    }
+}
+
+/// Nothing in it is pinned.
+impl<T, E> Unpin for Receiver<T, E> {}
+
+impl<T, E> Drop for Receiver<T, E> {
+    fn drop(&mut self) {
+        match std::mem::replace(self.way(), Way::Gone) {
+            Way::Local(local) => drop_local(&local),
+            Way::Inlet(inlet, _) => inlet.drop_receiver(),
+            Way::Remote(remote) => remote.stop(),
+            Way::Gone => {}
+        }
+    }
+}
+
+fn drop_local<T, E>(local: &Local<T, E>) {
+    let (untaken, left) = local.tell(|state| {
+        state.receiver_gone = true;
+        (std::mem::take(&mut state.queue), state.left.clone())
+    });
+    if let Some(Left::Sender(inlet, _)) = left {
+        inlet.drop_receiver();
+    }
+    drop(untaken);
+}
+
+impl<T, E> fmt::Debug for Receiver<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").finish_non_exhaustive()
+    }
+}
+
+impl<T, E> Stream for Receiver<T, E> {
+    type Item = Result<T, ChannelError<E>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_recv(cx)
+    }
+}
+
+/// The items of a receiver, on a plain thread.
+#[derive(Debug)]
+pub struct Iter<T, E = Never>(Receiver<T, E>);
+
+impl<T, E> Iterator for Iter<T, E> {
+    type Item = Result<T, ChannelError<E>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        blocking::must_not_block_a_task("the iterator of a `Receiver`", "recv().await");
+        self.0.recv_blocking().transpose()
+    }
+}
+
+/// Takes items on a plain thread; its iterator panics in an async task, which it would block.
+impl<T, E> IntoIterator for Receiver<T, E> {
+    type Item = Result<T, ChannelError<E>>;
+    type IntoIter = Iter<T, E>;
+
+    fn into_iter(self) -> Iter<T, E> {
+        Iter(self)
+    }
+}
+
+impl<T, E> Serialize for Receiver<T, E>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    /// Sends this half away: it gets what the sender that stays sends.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(encoding) = carry::encoding() else {
+            return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
+        };
+        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        let way = match std::mem::replace(&mut *way, Way::Gone) {
+            Way::Gone => return Err(serde::ser::Error::custom("this receiver was sent away, or has ended")),
+            way => way,
+        };
+        serializer.serialize_u32(carry::depart(Half::Receiving, Port::Outlet(leave(way, encoding))))
+    }
+}
+
+/// The outlet that stands for a receiver which leaves.
+fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<Outlet>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    let outlet = Arc::new(Outlet::default());
+    let encoder = Encoder::new(encoding);
+    match way {
+        Way::Local(local) => leave_local(&local, &outlet, encoder),
+        // What comes from elsewhere passes through here.
+        way => {
+            relay::spawn(Receiver { way: Mutex::new(way) }, Sender::remote(Arc::clone(&outlet), encoder));
+        }
+    }
+    outlet
+}
+
+fn leave_local<T, E>(local: &Arc<Local<T, E>>, outlet: &Arc<Outlet>, encoder: Encoder<T, E>)
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    loop {
+        let mut state = local.lock();
+        if let Some(Left::Sender(..)) = state.left {
+            drop(state);
+            let receiver = Receiver::local(Arc::clone(local));
+            return relay::spawn(receiver, Sender::remote(Arc::clone(outlet), encoder));
+        }
+        if state.queue.is_empty() {
+            let ended = state.ended.take();
+            state.left = Some(Left::Receiver(Arc::clone(outlet), encoder));
+            drop(state);
+            if let Some(ended) = ended {
+                Outlet::end(outlet, encoder.ending(ended));
+            }
+            // The sender goes on over there.
+            return local.tell(|_| ());
+        }
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        // Encoding runs code of the user, which never runs under a lock.
+        for item in queue {
+            let mut batch = Batch::default();
+            match encoder.append(&item, &mut batch) {
+                // Fails where the message was given up meanwhile; so are its items.
+                Ok(()) => drop(Outlet::push_batch(outlet, batch)),
+                Err(error) => {
+                    let why = format!("an item could not be encoded: {error}");
+                    Outlet::end(outlet, Some(Fault::new(FaultCode::Unencodable, why)));
+                }
+            }
+        }
+    }
+}
+
+impl<'de, T, E> Deserialize<'de> for Receiver<T, E>
+where
+    T: DeserializeOwned + 'static,
+    E: DeserializeOwned + 'static,
+{
+    /// Takes this half out of the message that carries it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Receiver<T, E>, D::Error> {
+        let place = u32::deserialize(deserializer)?;
+        let (mux, id, encoding) = carry::arrive(place, Half::Receiving).map_err(serde::de::Error::custom)?;
+        Ok(Receiver { way: Mutex::new(Way::Remote(Remote::new((mux, id), Decoder::new(encoding)))) })
+    }
+}

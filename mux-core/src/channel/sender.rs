@@ -1,0 +1,563 @@
+//! The sending half.
+
+use super::carry::{self, Port};
+use super::error::{SendError, TrySendError};
+use super::inlet::Inlet;
+use super::local::{Ending, Left, Local, MOST};
+use super::outlet::{Batch, FRAME, Gone, Outlet};
+use super::receiver::{Decoder, Receiver};
+use super::relay;
+use crate::blocking;
+use crate::body::{self, EncodeError};
+use crate::descriptor::Encoding;
+use crate::proto::carried::Half;
+use crate::proto::fault::{Fault, FaultCode};
+use crate::proto::hello::SMALL;
+use crate::proto::payload::Payload;
+use futures_sink::Sink;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+/// The sending half of a channel. As a value it may be sent to the peer, whose items then come here.
+///
+/// A sender that is dropped without [`finish`](Sender::finish) ends its channel with an error:
+/// [`ChannelError::Dropped`](super::ChannelError::Dropped). So a receiver can tell a whole sequence from a
+/// broken one. What was sent before arrives in either case, unless the connection closes: a channel's
+/// halves keep open the connection that they go over, but those within a handler do not.
+///
+/// It is a [`Sink`]; its flush waits until all items have been handed to the connection.
+///
+/// ```
+/// # use mux_core as mux;
+/// # async fn job() {}
+/// async fn work(mut progress: mux::Sender<u32>) {
+///     for percent in [0, 50, 100] {
+///         job().await;
+///         if progress.send(percent).await.is_err() {
+///             return; // nobody looks any more
+///         }
+///     }
+///     progress.finish();
+/// }
+/// ```
+pub struct Sender<T, E = super::Never> {
+    way: Mutex<Way<T, E>>,
+}
+
+enum Way<T, E> {
+    Local(Arc<Local<T, E>>),
+    Remote(Remote<T, E>),
+    /// It was sent away, or has ended.
+    Gone,
+}
+
+struct Remote<T, E> {
+    outlet: Arc<Outlet>,
+    encoder: Encoder<T, E>,
+    /// An item that is being sent. One that was not, as its sending was given up, is overwritten.
+    item: Batch,
+    /// Items of a stream that share the next frame.
+    frame: Batch,
+}
+
+/// How items become bytes; known where one of the halves left or came.
+pub(super) struct Encoder<T, E> {
+    pub(super) encoding: Encoding,
+    pub(super) item: fn(&T, Encoding, &mut Payload) -> Result<(), EncodeError>,
+    pub(super) error: fn(&E, Encoding) -> Fault,
+}
+
+impl<T, E> Clone for Encoder<T, E> {
+    fn clone(&self) -> Encoder<T, E> {
+        *self
+    }
+}
+
+impl<T, E> Copy for Encoder<T, E> {}
+
+impl<T: Serialize + 'static, E: Serialize + 'static> Encoder<T, E> {
+    pub(super) fn new(encoding: Encoding) -> Encoder<T, E> {
+        Encoder { encoding, item: body::encode_item::<T>, error: body::encode_end::<E> }
+    }
+}
+
+impl<T, E> Encoder<T, E> {
+    /// Appends an item to a frame. What it carries leaves with it.
+    pub(super) fn append(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
+        let Batch { count, values, departures } = frame;
+        let (mark, carried) = (values.mark(), departures.len());
+        let encoded = carry::encode(departures, self.encoding, || (self.item)(item, self.encoding, values));
+        match encoded {
+            Ok(()) => *count += 1,
+            Err(_) => {
+                values.split_off(mark);
+                departures.truncate(carried);
+            }
+        }
+        encoded
+    }
+
+    pub(super) fn ending(&self, ending: Ending<E>) -> Option<Fault> {
+        match ending {
+            Ending::Finished => None,
+            Ending::App(error) => Some((self.error)(&error, self.encoding)),
+            Ending::Fault(fault) => Some(fault),
+        }
+    }
+}
+
+impl<T, E> Sender<T, E> {
+    pub(super) fn local(local: Arc<Local<T, E>>) -> Sender<T, E> {
+        Sender { way: Mutex::new(Way::Local(local)) }
+    }
+
+    pub(super) fn remote(outlet: Arc<Outlet>, encoder: Encoder<T, E>) -> Sender<T, E> {
+        Sender { way: Mutex::new(Way::Remote(Remote::new(outlet, encoder))) }
+    }
+
+    /// Where it sends. A local channel whose receiver has left is one no more.
+    fn way(&mut self) -> &mut Way<T, E> {
+        let way = self.way.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Way::Local(local) = way {
+            let left = local.lock().left.clone();
+            if let Some(Left::Receiver(outlet, encoder)) = left {
+                *way = Way::Remote(Remote::new(outlet, encoder));
+            }
+        }
+        way
+    }
+
+    /// Sends an item, and waits while the other side has to take others first.
+    ///
+    /// It is on its way when this returns, without a flush. Cancel safe: dropped, the item either is on its way or
+    /// was not sent.
+    ///
+    /// # Errors
+    /// When nobody receives, or the item cannot be encoded; then the channel goes on. Why nobody receives, the
+    /// answer of the call tells that carried the receiver.
+    pub async fn send(&mut self, item: T) -> Result<(), SendError> {
+        if let Way::Remote(remote) = self.way() {
+            remote.encode(&item)?;
+            return poll_fn(|cx| remote.poll_push(cx)).await;
+        }
+        poll_fn(|cx| self.poll_room(cx)).await?;
+        self.put(item)
+    }
+
+    /// Sends an item where that needs no waiting.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`] with the item, or why it can never be sent.
+    pub fn try_send(&mut self, item: T) -> Result<(), TrySendError<T>> {
+        let room = match self.way() {
+            Way::Gone => Err(Gone),
+            Way::Local(local) => {
+                let state = local.lock();
+                if state.receiver_gone { Err(Gone) } else { Ok(state.queue.len() < MOST) }
+            }
+            Way::Remote(remote) => remote.outlet.has_room(),
+        };
+        match room {
+            Ok(true) => self.put(item).map_err(TrySendError::Failed),
+            Ok(false) => Err(TrySendError::Full(item)),
+            Err(Gone) => Err(TrySendError::Failed(self.gone())),
+        }
+    }
+
+    /// As [`send`](Sender::send), on a plain thread.
+    ///
+    /// # Errors
+    /// As [`send`](Sender::send).
+    ///
+    /// # Panics
+    /// In an async task, which it would block.
+    #[track_caller]
+    pub fn send_blocking(&mut self, item: T) -> Result<(), SendError> {
+        blocking::must_not_block_a_task("Sender::send_blocking", "send(…).await");
+        blocking::block_on(self.send(item))
+    }
+
+    /// Waits until all items have been handed to the connection, or taken where there is none.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// When nobody receives.
+    pub async fn flush(&mut self) -> Result<(), SendError> {
+        poll_fn(|cx| self.poll_empty(cx)).await
+    }
+
+    /// Resolves when nobody receives any more.
+    ///
+    /// Cancel safe.
+    pub async fn closed(&mut self) {
+        poll_fn(|cx| self.poll_gone(cx)).await;
+    }
+
+    /// Whether nobody receives any more.
+    pub fn is_closed(&mut self) -> bool {
+        match self.way() {
+            Way::Gone => true,
+            Way::Local(local) => local.lock().receiver_gone,
+            Way::Remote(remote) => remote.outlet.is_closed(),
+        }
+    }
+
+    /// Ends the channel well. What was sent still arrives.
+    pub fn finish(mut self) {
+        self.end(Ending::Finished);
+    }
+
+    /// Ends the channel with an error, which its receiver gets as
+    /// [`ChannelError::App`](super::ChannelError::App) after all that was sent. An error that does not encode
+    /// to 16 KiB arrives as a text that says so.
+    pub fn fail(mut self, error: E) {
+        self.end(Ending::App(error));
+    }
+
+    pub(super) fn end(&mut self, ending: Ending<E>) {
+        self.way();
+        match std::mem::replace(self.way.get_mut().unwrap_or_else(PoisonError::into_inner), Way::Gone) {
+            Way::Local(local) => end_local(&local, ending),
+            Way::Remote(mut remote) => {
+                // What a stream yielded before it panicked.
+                remote.push_frame();
+                Outlet::end(&remote.outlet, remote.encoder.ending(ending));
+            }
+            Way::Gone => {}
+        }
+    }
+
+    pub(crate) fn end_by(&mut self, fault: Fault) {
+        self.end(Ending::Fault(fault));
+    }
+
+    /// Sends what `next` yields, a frame of it at most, until it has none now: `Pending`, or is over.
+    pub(super) fn poll_fill<R>(&mut self, mut next: impl FnMut() -> Poll<Result<T, R>>) -> Poll<Option<R>> {
+        if let Way::Remote(remote) = self.way() {
+            return remote.poll_fill(next);
+        }
+        match ready!(next()) {
+            // Fails where nobody receives, which the next look at the channel tells.
+            Ok(item) => drop(self.put(item)),
+            Err(over) => return Poll::Ready(Some(over)),
+        }
+        Poll::Ready(None)
+    }
+
+    /// Without looking for room.
+    fn put(&mut self, item: T) -> Result<(), SendError> {
+        let put = match self.way() {
+            Way::Gone => Err(Gone),
+            Way::Local(_) => self.put_local(item),
+            Way::Remote(remote) => {
+                remote.encode(&item)?;
+                return remote.push_item();
+            }
+        };
+        put.map_err(|Gone| self.gone())
+    }
+
+    fn put_local(&mut self, item: T) -> Result<(), Gone> {
+        let Way::Local(local) = self.way() else { return Err(Gone) };
+        let mut state = local.lock();
+        if state.receiver_gone {
+            return Err(Gone);
+        }
+        state.queue.push_back(item);
+        let waker = state.receiver.take();
+        drop(state);
+        waker.into_iter().for_each(std::task::Waker::wake);
+        Ok(())
+    }
+
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_local_or(cx, |queued| queued < MOST, Outlet::poll_room)
+    }
+
+    fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_local_or(cx, |queued| queued == 0, Outlet::poll_empty)
+    }
+
+    fn poll_local_or(
+        &mut self,
+        cx: &mut Context<'_>,
+        ready: impl Fn(usize) -> bool,
+        remote_ready: impl Fn(&Outlet, &mut Context<'_>) -> Poll<Result<(), Gone>>,
+    ) -> Poll<Result<(), SendError>> {
+        let polled = match self.way() {
+            Way::Gone => Poll::Ready(Err(Gone)),
+            Way::Remote(remote) => remote_ready(&remote.outlet, cx),
+            Way::Local(local) => {
+                let waker = cx.waker().clone();
+                let mut state = local.lock();
+                if state.receiver_gone {
+                    Poll::Ready(Err(Gone))
+                } else if state.left.is_some() {
+                    // It left meanwhile.
+                    drop(state);
+                    return self.poll_local_or(cx, ready, remote_ready);
+                } else if ready(state.queue.len()) {
+                    Poll::Ready(Ok(()))
+                } else {
+                    let before = state.sender.replace(waker);
+                    drop(state);
+                    drop(before);
+                    Poll::Pending
+                }
+            }
+        };
+        polled.map_err(|Gone| self.gone())
+    }
+
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.way() {
+            Way::Gone => Poll::Ready(()),
+            Way::Remote(remote) => remote.outlet.poll_gone(cx),
+            Way::Local(local) => {
+                let waker = cx.waker().clone();
+                let mut state = local.lock();
+                if state.receiver_gone {
+                    return Poll::Ready(());
+                }
+                let before = state.watcher.replace(waker);
+                drop(state);
+                drop(before);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Why nobody receives.
+    fn gone(&mut self) -> SendError {
+        match self.way() {
+            Way::Remote(remote) => remote.gone(),
+            Way::Local(_) | Way::Gone => SendError::Dropped,
+        }
+    }
+}
+
+fn end_local<T, E>(local: &Local<T, E>, ending: Ending<E>) {
+    local.tell(|state| {
+        state.ended.get_or_insert(ending);
+    });
+}
+
+impl<T, E> Remote<T, E> {
+    fn new(outlet: Arc<Outlet>, encoder: Encoder<T, E>) -> Remote<T, E> {
+        Remote { outlet, encoder, item: Batch::default(), frame: Batch::default() }
+    }
+
+    /// As [`Sender::poll_fill`]: one lock for a frame.
+    fn poll_fill<R>(&mut self, mut next: impl FnMut() -> Poll<Result<T, R>>) -> Poll<Option<R>> {
+        let polled = loop {
+            match next() {
+                Poll::Pending => break Poll::Pending,
+                Poll::Ready(Err(over)) => break Poll::Ready(Some(over)),
+                Poll::Ready(Ok(item)) => {
+                    if self.add(&item).is_break() {
+                        break Poll::Ready(None);
+                    }
+                }
+            }
+        };
+        self.push_frame();
+        polled
+    }
+
+    /// Adds an item to the frame, until that is full: then it goes, and the item begins the next. An item
+    /// that cannot be encoded, or is more than the other end takes, ends the channel.
+    fn add(&mut self, item: &T) -> ControlFlow<()> {
+        let (mark, before) = (self.frame.values.mark(), self.frame.count);
+        if let Err(error) = self.encoder.append(item, &mut self.frame) {
+            return self.break_off(FaultCode::Unencodable, format!("an item could not be encoded: {error}"));
+        }
+        let len = self.frame.values.len_since(mark);
+        if len <= SMALL && self.frame.departures.is_empty() && self.frame.values.len() <= FRAME {
+            return ControlFlow::Continue(());
+        }
+        let apart = self.frame.split_off(mark, before);
+        self.push_frame();
+        if len <= SMALL && apart.departures.is_empty() {
+            self.frame = apart;
+        } else if let Err(SendError::TooLarge(why)) = self.push_apart(apart) {
+            return self.break_off(FaultCode::ReplyTooLarge, why);
+        }
+        ControlFlow::Break(())
+    }
+
+    fn break_off(&mut self, code: FaultCode, why: String) -> ControlFlow<()> {
+        self.push_frame();
+        Outlet::end(&self.outlet, Some(Fault::new(code, why)));
+        ControlFlow::Break(())
+    }
+
+    fn push_frame(&mut self) {
+        if self.frame.count > 0 {
+            // Fails where nobody receives, which the next look at the channel tells.
+            let _ = Outlet::push_batch(&self.outlet, std::mem::take(&mut self.frame));
+        }
+    }
+
+    fn encode(&mut self, item: &T) -> Result<(), SendError> {
+        self.item.clear();
+        self.encoder.append(item, &mut self.item).map_err(|error| SendError::Unencodable(error.to_string()))
+    }
+
+    /// Sends the item that was encoded, without looking for room.
+    fn push_item(&mut self) -> Result<(), SendError> {
+        if self.item.values.is_large() || !self.item.departures.is_empty() {
+            let item = std::mem::take(&mut self.item);
+            return self.push_apart(item);
+        }
+        Outlet::push(&self.outlet, self.item.values.flat()).map_err(|Gone| self.gone())
+    }
+
+    /// As [`push_item`](Remote::push_item), as soon as there is room.
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        if self.item.values.is_large() || !self.item.departures.is_empty() {
+            if ready!(self.outlet.poll_room(cx)).is_err() {
+                return Poll::Ready(Err(self.gone()));
+            }
+            return Poll::Ready(self.push_item());
+        }
+        loop {
+            match Outlet::try_push(&self.outlet, self.item.values.flat()) {
+                Ok(true) => return Poll::Ready(Ok(())),
+                Ok(false) => {}
+                Err(Gone) => return Poll::Ready(Err(self.gone())),
+            }
+            if ready!(self.outlet.poll_room(cx)).is_err() {
+                return Poll::Ready(Err(self.gone()));
+            }
+        }
+    }
+
+    fn push_apart(&mut self, batch: Batch) -> Result<(), SendError> {
+        let (len, carried) = (batch.values.len(), batch.departures.len());
+        if let Some(shared) = self.outlet.connection()
+            && let Some(fault) = shared.misfit_item(len, carried)
+        {
+            return Err(SendError::TooLarge(fault.message));
+        }
+        Outlet::push_batch(&self.outlet, batch).map_err(|Gone| self.gone())
+    }
+
+    fn gone(&self) -> SendError {
+        match self.outlet.connection() {
+            Some(shared) if shared.is_closed() => SendError::Closed(shared.close_reason()),
+            _ => SendError::Dropped,
+        }
+    }
+}
+
+/// Nothing in it is pinned.
+impl<T, E> Unpin for Sender<T, E> {}
+
+impl<T, E> Drop for Sender<T, E> {
+    fn drop(&mut self) {
+        self.end_by(Fault::new(FaultCode::Cancelled, "its sender was dropped"));
+    }
+}
+
+impl<T, E> fmt::Debug for Sender<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+impl<T, E> Sink<T> for Sender<T, E> {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_room(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SendError> {
+        self.put(item)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_empty(cx)
+    }
+
+    /// Finishes the channel.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        ready!(self.poll_empty(cx))?;
+        self.end(Ending::Finished);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T, E> Serialize for Sender<T, E>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    /// Sends this half away: its items come to the receiver that stays.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(encoding) = carry::encoding() else {
+            return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
+        };
+        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        let way = match std::mem::replace(&mut *way, Way::Gone) {
+            Way::Gone => return Err(serde::ser::Error::custom("this sender was sent away before")),
+            way => way,
+        };
+        serializer.serialize_u32(carry::depart(Half::Sending, Port::Inlet(leave(way, encoding))))
+    }
+}
+
+/// The inlet that stands for a sender which leaves.
+fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<Inlet>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    let inlet = Arc::new(Inlet::default());
+    let local = match way {
+        Way::Local(local) => local,
+        Way::Remote(remote) => {
+            let sender = Sender { way: Mutex::new(Way::Remote(remote)) };
+            relay::spawn(Receiver::inlet(Arc::clone(&inlet)), sender);
+            return inlet;
+        }
+        Way::Gone => return inlet,
+    };
+    let left = local.tell(|state| match &state.left {
+        None if state.receiver_gone => None,
+        None => {
+            state.left = Some(Left::Sender(Arc::clone(&inlet), Decoder::new(encoding)));
+            None
+        }
+        // Both leave: items pass through here.
+        Some(left) => Some(left.clone()),
+    });
+    match left {
+        Some(Left::Receiver(outlet, encoder)) => {
+            relay::spawn(Receiver::inlet(Arc::clone(&inlet)), Sender::remote(outlet, encoder));
+        }
+        _ if local.lock().receiver_gone => inlet.drop_receiver(),
+        _ => {}
+    }
+    inlet
+}
+
+impl<'de, T, E> Deserialize<'de> for Sender<T, E>
+where
+    T: Serialize + 'static,
+    E: Serialize + 'static,
+{
+    /// Takes this half out of the message that carries it.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sender<T, E>, D::Error> {
+        let place = u32::deserialize(deserializer)?;
+        let (mux, id, encoding) = carry::arrive(place, Half::Sending).map_err(serde::de::Error::custom)?;
+        Ok(Sender::remote(Outlet::arrived(mux, id), Encoder::new(encoding)))
+    }
+}

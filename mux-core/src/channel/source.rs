@@ -1,0 +1,241 @@
+//! Streaming methods: the stream that a method returns, and what sends its items.
+
+use super::sender::Sender;
+use super::{Never, Receiver, failing_channel};
+use crate::blocking;
+use crate::body::{self, Fallible, FaultParts};
+use crate::context::Context;
+use crate::descriptor::{MethodDescriptor, Placement};
+use crate::error::{CallError, Error, Refusal, Refused, RemoteError};
+use crate::mux::Call;
+use crate::panic;
+use crate::proto::fault::Fault;
+use crate::workers::WorkerThreads;
+use futures_core::Stream;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{self, Poll, ready};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, coop};
+
+/// What a streaming method returns.
+pub trait Source: Send {
+    /// What its receiver gets.
+    type Item: Send + 'static;
+    /// How it may fail.
+    type End: Send + 'static;
+
+    #[doc(hidden)]
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<Self::Item, Self::End>>>;
+}
+
+/// An item, or why the stream ends early: by an error with a type, or by one without.
+type Polled<T, E> = Result<T, Result<E, FaultParts>>;
+
+/// A stream of items.
+pub struct Plain<S>(Pin<Box<S>>);
+
+/// A stream of results, of which the first error is the end.
+pub struct Failing<S>(Pin<Box<S>>);
+
+/// Items as they are.
+pub fn plain<S: Stream>(stream: S) -> Plain<S> {
+    Plain(Box::pin(stream))
+}
+
+/// Items until one fails.
+pub fn failing<S: Stream>(stream: S) -> Failing<S> {
+    Failing(Box::pin(stream))
+}
+
+impl<S: Stream<Item: Send + 'static> + Send> Source for Plain<S> {
+    type Item = S::Item;
+    type End = Never;
+
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<S::Item, Never>>> {
+        self.0.as_mut().poll_next(cx).map(|item| item.map(Ok))
+    }
+}
+
+impl<S, T, E> Source for Failing<S>
+where
+    S: Stream<Item = Result<T, E>> + Send,
+    T: Send + 'static,
+    E: Fallible<End: Send + 'static>,
+{
+    type Item = T;
+    type End = E::End;
+
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<T, E::End>>> {
+        self.0.as_mut().poll_next(cx).map(|item| item.map(|item| item.map_err(Fallible::into_end)))
+    }
+}
+
+impl<S> fmt::Debug for Plain<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Failing<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Failing").finish_non_exhaustive()
+    }
+}
+
+/// Sends all that a stream yields, until it ends or nobody receives any more. A panic of the stream is the
+/// channel's end.
+pub(crate) async fn pump<S: Source>(mut source: S, mut sender: Sender<S::Item, S::End>, reveal: bool) {
+    let ended = poll_fn(|cx| poll_pump(&mut source, &mut sender, cx)).await;
+    match ended {
+        Pumped::Finished => sender.finish(),
+        Pumped::Gone => {}
+        Pumped::App(error) => sender.fail(error),
+        Pumped::Fault(fault) => sender.end_by(if reveal { fault } else { body::conceal(fault) }),
+    }
+}
+
+enum Pumped<E> {
+    Finished,
+    Gone,
+    App(E),
+    Fault(Fault),
+}
+
+fn poll_pump<S: Source>(
+    source: &mut S,
+    sender: &mut Sender<S::Item, S::End>,
+    cx: &mut task::Context<'_>,
+) -> Poll<Pumped<S::End>> {
+    if sender.poll_gone(cx).is_ready() {
+        return Poll::Ready(Pumped::Gone);
+    }
+    loop {
+        let budget = ready!(coop::poll_proceed(cx));
+        if ready!(sender.poll_room(cx)).is_err() {
+            return Poll::Ready(Pumped::Gone);
+        }
+        budget.made_progress();
+        let filled = panic::catch(|| sender.poll_fill(|| next(source, cx)));
+        let filled = filled
+            .unwrap_or_else(|panicked| Poll::Ready(Some(Pumped::Fault(body::fault_of_remote(&panicked)))));
+        if let Some(ended) = ready!(filled) {
+            return Poll::Ready(ended);
+        }
+    }
+}
+
+/// The next item of a source, or how it ended.
+fn next<S: Source>(source: &mut S, cx: &mut task::Context<'_>) -> Poll<Result<S::Item, Pumped<S::End>>> {
+    source.poll_next(cx).map(|next| match next {
+        Some(Ok(item)) => Ok(item),
+        Some(Err(Ok(error))) => Err(Pumped::App(error)),
+        Some(Err(Err(parts))) => Err(Pumped::Fault(parts.into_fault())),
+        None => Err(Pumped::Finished),
+    })
+}
+
+/// A call of a streaming method in this process: the method runs on, as its stream may borrow from it.
+pub fn local_stream<T, D, E, F>(
+    method: &'static MethodDescriptor,
+    context: Option<Context>,
+    job: impl FnOnce(Opening<T, D, E>) -> F + Send + 'static,
+) -> Call<Receiver<T, D>, E>
+where
+    T: Send + 'static,
+    D: Send + 'static,
+    E: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    Call::local(method, context, async move {
+        let (opening, opened) = oneshot::channel();
+        let job = job(Opening(opening));
+        let (ended, end) = oneshot::channel();
+        let job = async move {
+            // Fails where nobody waits to be told.
+            let _ = ended.send(caught(job).await);
+        };
+        let mut running = Running(run(method, job)?);
+        match opened.await {
+            Ok(result) => {
+                running.0 = None;
+                result
+            }
+            Err(_) => Err(match end.await {
+                Ok(Err(panicked)) => panicked.into(),
+                _ => CallError::Cancelled("the handler was dropped before it had an answer".into()).into(),
+            }),
+        }
+    })
+}
+
+/// Runs a method's job where the method wants to run.
+fn run(
+    method: &MethodDescriptor,
+    job: impl Future<Output = ()> + Send + 'static,
+) -> Result<Option<AbortHandle>, CallError> {
+    let overloaded = |error: std::io::Error| {
+        CallError::Refused(Refused::new(Refusal::Overloaded, format!("no thread could be started: {error}")))
+    };
+    if method.placement == Placement::Worker {
+        let job = move || blocking::while_blocking(|| blocking::block_on(job));
+        let submitted = WorkerThreads::shared().submit(Box::new(job));
+        return submitted.map(|()| None).map_err(|none| overloaded(none.error));
+    }
+    let runtime = Handle::try_current().or_else(|_| blocking::background().cloned()).map_err(overloaded)?;
+    Ok(Some(runtime.spawn(job).abort_handle()))
+}
+
+/// Stops the method where nobody waits for its stream any more.
+struct Running(Option<AbortHandle>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(abort) = &self.0 {
+            abort.abort();
+        }
+    }
+}
+
+async fn caught(job: impl Future<Output = ()>) -> Result<(), RemoteError> {
+    let mut job = pin!(job);
+    poll_fn(|cx| match panic::catch(|| job.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    })
+    .await
+}
+
+/// The answer that a streaming method of a local client owes.
+pub struct Opening<T, D, E>(oneshot::Sender<Result<Receiver<T, D>, Error<E>>>);
+
+impl<T, D, E> fmt::Debug for Opening<T, D, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").finish_non_exhaustive()
+    }
+}
+
+impl<T, D, E> Opening<T, D, E> {
+    /// Answers with a receiver, then sends it what the stream yields.
+    pub async fn stream<S: Source<Item = T, End = D>>(self, source: S) {
+        let (sender, receiver) = failing_channel();
+        if self.0.send(Ok(receiver)).is_ok() {
+            pump(source, sender, true).await;
+        }
+    }
+
+    /// The same, where there is a stream.
+    pub async fn stream_result<S, X>(self, result: Result<S, X>)
+    where
+        S: Source<Item = T, End = D>,
+        X: Fallible<App = E>,
+    {
+        match result {
+            Ok(source) => self.stream(source).await,
+            // Fails where nobody waits.
+            Err(error) => drop(self.0.send(Err(error.into_error()))),
+        }
+    }
+}

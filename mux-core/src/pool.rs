@@ -1,0 +1,109 @@
+//! Buffers of large messages, used again. An allocator gives megabytes back to the system as soon as
+//! they are free, and has them faulted in again for the next message.
+
+use bytes::Bytes;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What the process keeps in all, in bytes.
+const KEPT: usize = 64 << 20;
+
+/// Smaller buffers are not worth keeping, in bytes.
+const SMALLEST: usize = 64 << 10;
+
+/// What is reserved at least, and how far at once what has arrived may be outrun.
+const STEP: usize = 256 << 10;
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { buffers: Vec::new(), bytes: 0 });
+
+struct Pool {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+fn lock() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An empty buffer for `total` bytes, of which `now` come at once. It has room for all of them only where
+/// that costs nothing: memory grows with what has arrived, not with what was claimed.
+pub(crate) fn take(total: usize, now: usize) -> Vec<u8> {
+    let mut pool = lock();
+    let fits = |buffer: &&Vec<u8>| buffer.capacity() >= total && buffer.capacity() / 4 <= total;
+    let found = pool.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
+    let Some((at, _)) = found.min_by_key(|(_, buffer)| buffer.capacity()) else {
+        drop(pool);
+        return Vec::with_capacity(total.min(now.max(STEP)));
+    };
+    let buffer = pool.buffers.swap_remove(at);
+    pool.bytes -= buffer.capacity();
+    buffer
+}
+
+/// Makes room for `more` bytes in a buffer that will hold `total`.
+pub(crate) fn grow(buffer: &mut Vec<u8>, more: usize, total: usize) {
+    if buffer.capacity() - buffer.len() >= more {
+        return;
+    }
+    let room = (4 * buffer.len()).max(buffer.len() + more).min(total.max(buffer.len() + more));
+    buffer.reserve_exact(room - buffer.len());
+}
+
+/// Gives a buffer back.
+pub(crate) fn give(mut buffer: Vec<u8>) {
+    if buffer.capacity() < SMALLEST {
+        return;
+    }
+    let mut pool = lock();
+    if pool.bytes + buffer.capacity() <= KEPT {
+        buffer.clear();
+        pool.bytes += buffer.capacity();
+        pool.buffers.push(buffer);
+    }
+}
+
+/// A buffer to be read and shared. It comes back with the last of its parts.
+pub(crate) fn share(buffer: Vec<u8>) -> Bytes {
+    if buffer.capacity() < SMALLEST { buffer.into() } else { Bytes::from_owner(Shared(buffer)) }
+}
+
+struct Shared(Vec<u8>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        give(std::mem::take(&mut self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_reserves_little_and_arrivals_reserve_the_rest() {
+        let mut buffer = take(1 << 30, 1000);
+        assert!(buffer.capacity() <= 1 << 20, "{}", buffer.capacity());
+        buffer.resize(buffer.capacity(), 0);
+        let arrived = buffer.len();
+        grow(&mut buffer, 1000, 1 << 30);
+        assert!(buffer.capacity() > arrived && buffer.capacity() <= 4 * arrived + 1000);
+    }
+
+    #[test]
+    fn a_shared_buffer_comes_back_with_the_last_of_its_parts() {
+        let mut buffer = Vec::with_capacity(3_333_333);
+        buffer.extend_from_slice(b"abc");
+        let (at, shared) = (buffer.as_ptr(), share(buffer));
+        let part = shared.slice(1..);
+        drop(shared);
+        assert_eq!(&part[..], b"bc");
+        drop(part);
+        let again = take(3_333_333, 0);
+        assert_eq!((again.as_ptr(), again.len()), (at, 0));
+    }
+}

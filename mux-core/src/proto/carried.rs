@@ -1,0 +1,80 @@
+//! Channel halves that a message carries: beside its body, which names each by its place in the list.
+
+use super::frame::{BadFrame, Input};
+use super::xid::Xid;
+use rmp::encode as write;
+
+/// Which half of a channel goes with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    /// Who gets the message gets the items.
+    Receiving,
+    /// Who gets the message sends the items.
+    Sending,
+}
+
+/// A half that leaves with a message, and the port of the half that stays.
+#[derive(Debug)]
+pub(crate) struct Leaving<P> {
+    pub(crate) half: Half,
+    pub(crate) port: P,
+}
+
+/// A half that came with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrived {
+    pub(crate) id: Xid,
+    pub(crate) half: Half,
+}
+
+/// Appends the list as it travels: `[[id, half], …]`.
+pub(crate) fn encode(carried: &[Arrived], out: &mut Vec<u8>) {
+    // Writing to a `Vec` cannot fail.
+    let _ = write::write_array_len(out, carried.len() as u32);
+    for Arrived { id, half } in carried {
+        let _ = write::write_array_len(out, 2);
+        let _ = write::write_uint(out, *id);
+        let _ = write::write_uint(out, matches!(half, Half::Sending).into());
+    }
+}
+
+/// Reads the list of an ITEM.
+pub(super) fn read(carried: Option<&[u8]>) -> Result<Vec<Arrived>, BadFrame> {
+    match carried {
+        None => Ok(Vec::new()),
+        Some(bytes) => decode(&mut Input { rest: bytes }),
+    }
+}
+
+/// Reads such a list. Each entry takes three bytes at least, so a list is no longer than its bytes.
+pub(super) fn decode(input: &mut Input<'_>) -> Result<Vec<Arrived>, BadFrame> {
+    let mut carried = Vec::new();
+    for _ in 0..input.array_len("carried channels")? {
+        let fields = input.array_len("carried channel")?;
+        if fields != 2 {
+            return Err(BadFrame(format!("{fields} fields in a carried channel")));
+        }
+        let id = input.uint("channel")?;
+        let half = match input.uint("half")? {
+            0 => Half::Receiving,
+            1 => Half::Sending,
+            other => return Err(BadFrame(format!("half {other} of a channel"))),
+        };
+        carried.push(Arrived { id, half });
+    }
+    Ok(carried)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_survives_the_wire() {
+        let list = [Arrived { id: 9, half: Half::Receiving }, Arrived { id: u64::MAX, half: Half::Sending }];
+        let mut bytes = Vec::new();
+        encode(&list, &mut bytes);
+        assert_eq!(bytes[..4], [0x92, 0x92, 9, 0]);
+        assert_eq!(decode(&mut Input { rest: &bytes }), Ok(list.to_vec()));
+    }
+}

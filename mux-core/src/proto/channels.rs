@@ -1,0 +1,675 @@
+//! Open channels: a row for the half that is here, with its credit and what waits for it.
+//!
+//! A row begins with the message that carries the other half. The sending half's leaves with its END, the
+//! receiving half's when END has come and was taken.
+
+use super::after::After;
+use super::carried::{Arrived, Half, Leaving};
+use super::credit::{Granter, Purse};
+use super::fault::{Fault, FaultCode};
+use super::frame::{self, Frame};
+use super::hello::{SMALL, Settings};
+use super::xid::{Counter, Side, Xid, XidMap};
+use crate::outbox::Outbox;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// What a carried half costs its item beside its bytes: the row that it makes at the other end.
+const CARRIED_COST: u64 = 256;
+
+/// What a frame of items costs beside its bytes: its place in the receiver's queue.
+const FRAME_COST: u64 = 128;
+
+/// What an item, or several in one frame, spends of its channel's credit.
+pub(crate) fn item_cost(len: usize, carried: usize) -> u64 {
+    FRAME_COST + len as u64 + CARRIED_COST * carried as u64
+}
+
+/// Items that came in one frame.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Items {
+    /// So many values, one after the other.
+    pub(crate) values: Bytes,
+    pub(crate) count: u32,
+    pub(crate) carried: Vec<Arrived>,
+}
+
+impl Items {
+    pub(crate) fn cost(&self) -> u64 {
+        item_cost(self.values.len(), self.carried.len())
+    }
+}
+
+/// How a channel ended for its receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ended {
+    /// By its sender, who had no more to say, or says why.
+    Said(Option<Fault>),
+    /// With the connection.
+    Closed,
+}
+
+/// What a receiver finds.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Taken {
+    Items(VecDeque<Items>),
+    Ended(Ended),
+    Nothing,
+}
+
+/// Why items cannot go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    /// No credit, or a large message is in front. The port will be resumed.
+    Wait,
+    /// The receiver has gone.
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Row<W, P> {
+    opened_here: bool,
+    hold: Hold,
+    end: Way<W, P>,
+}
+
+/// The large message in front, which nothing overtakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    None,
+    /// It carries the other half: the peer does not know the channel yet.
+    Introduction,
+    Item,
+}
+
+#[derive(Debug)]
+enum Way<W, P> {
+    Sending(Sending<P>),
+    Receiving(Receiving<W>),
+}
+
+#[derive(Debug)]
+struct Sending<P> {
+    purse: Purse,
+    /// Absent until the half that came with a message has been decoded.
+    port: Option<P>,
+    /// It waits to be resumed.
+    waits: bool,
+    /// It is listed among those that wait for the peer to take more channels.
+    crowded: bool,
+    /// What END will say once nothing is in front.
+    ending: Option<Option<Fault>>,
+}
+
+#[derive(Debug)]
+struct Receiving<W> {
+    granter: Granter,
+    queue: VecDeque<Items>,
+    waker: Option<W>,
+    ended: Option<Ended>,
+    /// The receiver has gone: what still comes is skipped.
+    dropped: bool,
+    /// Why this end had the sender stop, where its receiver is still there.
+    stopped: Option<Fault>,
+    /// A drain has waited for its end before.
+    overdue: bool,
+    /// CREDIT and STOP that the next flush has to say.
+    grant: Option<u64>,
+    stop: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Channels<W, P> {
+    rows: XidMap<Row<W, P>>,
+    side: Side,
+    /// Those that are open, by who opened them.
+    opened_here: u64,
+    opened_there: u64,
+    /// ENDs of the peer's channels that wait in the outbox. They count as open so long, or a peer that
+    /// reads nothing could have any number wait for it.
+    leaving: u64,
+    /// The highest id that the peer has given a channel.
+    highest: Xid,
+    /// Rows with something for the next flush to say.
+    due: Vec<Xid>,
+    /// Rows whose items carry more channels than the peer takes now, each once.
+    crowded: Vec<Xid>,
+}
+
+impl<W, P: Clone> Channels<W, P> {
+    pub(crate) fn new(side: Side) -> Channels<W, P> {
+        Channels {
+            rows: XidMap::default(),
+            side,
+            opened_here: 0,
+            opened_there: 0,
+            leaving: 0,
+            highest: 0,
+            due: Vec::new(),
+            crowded: Vec::new(),
+        }
+    }
+
+    // Opening.
+
+    pub(crate) fn has_room(&self, more: usize, peer: &Settings) -> bool {
+        more == 0 || self.opened_here + more as u64 <= peer.max_channels
+    }
+
+    /// Opens a channel for each half that leaves with a message which is about to be queued.
+    pub(crate) fn open(
+        &mut self,
+        leaving: Vec<Leaving<P>>,
+        ids: &mut Counter,
+        (ours, peer): (&Settings, &Settings),
+        after: &mut After<W, P>,
+    ) -> Vec<Arrived> {
+        let open = |Leaving { half, port }: Leaving<P>| {
+            let id = ids.take();
+            let end = match half {
+                Half::Receiving => Way::sending(peer.window, Some(port.clone())),
+                Half::Sending => Way::receiving(ours.window),
+            };
+            self.rows.insert(id, Row { opened_here: true, hold: Hold::None, end });
+            self.opened_here += 1;
+            after.attached.push((port, id));
+            Arrived { id, half }
+        };
+        leaving.into_iter().map(open).collect()
+    }
+
+    /// Opens the channels whose halves have come with a message. An `Err` tells how the peer oversteps.
+    pub(crate) fn arrive(
+        &mut self,
+        carried: &[Arrived],
+        (ours, peer): (&Settings, &Settings),
+        is_taken: impl Fn(Xid) -> bool,
+    ) -> Result<(), String> {
+        if self.opened_there + carried.len() as u64 > ours.max_channels {
+            return Err(format!("more than {} channels open", ours.max_channels));
+        }
+        for &Arrived { id, half } in carried {
+            if !self.side.other().owns(id) || self.rows.contains_key(&id) || is_taken(id) {
+                return Err(format!("channel {id} is not one that the peer may open"));
+            }
+            let end = match half {
+                Half::Receiving => Way::receiving(ours.window),
+                Half::Sending => Way::sending(peer.window, None),
+            };
+            self.rows.insert(id, Row { opened_here: false, hold: Hold::None, end });
+            self.opened_there += 1;
+            self.highest = self.highest.max(id);
+        }
+        Ok(())
+    }
+
+    /// Nothing of these may go before the message that carries their other halves.
+    pub(crate) fn hold(&mut self, carried: &[Arrived]) {
+        for arrived in carried {
+            if let Some(row) = self.rows.get_mut(&arrived.id) {
+                row.hold = Hold::Introduction;
+            }
+        }
+    }
+
+    /// The large message in front of it has gone whole.
+    pub(crate) fn release(&mut self, id: Xid, out: &mut Outbox, after: &mut After<W, P>) {
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        row.hold = Hold::None;
+        match &mut row.end {
+            Way::Receiving(receiving) if receiving.stop || receiving.grant.is_some() => self.is_due(id),
+            Way::Receiving(_) => {}
+            Way::Sending(sending) => match sending.ending.take() {
+                Some(why) => self.end(id, why, out, after),
+                None => sending.resume(after),
+            },
+        }
+    }
+
+    /// The message that was to carry the other half has not gone, and never will.
+    pub(crate) fn recall(&mut self, id: Xid, after: &mut After<W, P>) {
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        match &mut row.end {
+            Way::Sending(sending) => {
+                after.closed.extend(sending.port.take());
+                self.rows.remove(&id);
+                self.closed(true, after);
+            }
+            Way::Receiving(receiving) => {
+                let gone = Fault::new(FaultCode::Cancelled, "the message that carried it was not sent");
+                receiving.ended = Some(Ended::Said(Some(gone)));
+                after.wakers.extend(receiving.waker.take());
+                self.closed(true, after);
+                if self.receiving(id).is_some_and(|receiving| receiving.dropped) {
+                    self.rows.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Halves that came with a message which nobody will decode.
+    pub(crate) fn discard(&mut self, carried: Vec<Arrived>, out: &mut Outbox, after: &mut After<W, P>) {
+        // Items that wait carry halves themselves, whose items do, and so on: a peer may go so deep that
+        // a recursion overflows the stack.
+        let mut carried = VecDeque::from(carried);
+        while let Some(Arrived { id, half }) = carried.pop_front() {
+            match half {
+                Half::Receiving => carried.extend(self.drop_receiver(id, after)),
+                Half::Sending => self.end(id, Some(undecoded()), out, after),
+            }
+        }
+    }
+
+    // The sending half.
+
+    /// The half that came with a message has got its port; `false` where its receiver has gone already.
+    pub(crate) fn bind(&mut self, id: Xid, port: P) -> bool {
+        match self.rows.get_mut(&id) {
+            Some(Row { end: Way::Sending(sending), .. }) => {
+                sending.port = Some(port);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether items may be taken from a port now, where they carry so many channels.
+    pub(crate) fn may_send(&mut self, id: Xid, carried: usize, peer: &Settings) -> Result<(), NotSent> {
+        let room = self.has_room(carried, peer);
+        let Some(Row { hold, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) else {
+            return Err(NotSent::Stopped);
+        };
+        if *hold == Hold::None && sending.purse.may_start() && room {
+            return Ok(());
+        }
+        sending.waits = true;
+        if !room && *hold == Hold::None && !std::mem::replace(&mut sending.crowded, true) {
+            self.crowded.push(id);
+        }
+        Err(NotSent::Wait)
+    }
+
+    /// Counts items that go now. A large one holds all that comes behind it on its channel.
+    pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool) {
+        if let Some(Row { hold, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) {
+            sending.purse.spend(cost);
+            *hold = if large { Hold::Item } else { Hold::None };
+        }
+    }
+
+    /// The sender has no more to say. END goes behind what is in front.
+    pub(crate) fn end(&mut self, id: Xid, why: Option<Fault>, out: &mut Outbox, after: &mut After<W, P>) {
+        let Some(Row { hold, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) else { return };
+        if *hold != Hold::None {
+            sending.ending = Some(why);
+            return;
+        }
+        self.say_end(id, why.as_ref(), out, after);
+    }
+
+    /// CREDIT came. For a channel that ended meanwhile it means nothing.
+    pub(crate) fn on_credit(
+        &mut self,
+        id: Xid,
+        total: u64,
+        ids: &Counter,
+        after: &mut After<W, P>,
+    ) -> Result<(), String> {
+        match self.rows.get_mut(&id) {
+            Some(Row { hold: Hold::Introduction, .. }) => Err(never_opened(id)),
+            Some(Row { end: Way::Sending(sending), hold, .. }) => {
+                sending.purse.allow(total);
+                if *hold == Hold::None {
+                    sending.resume(after);
+                }
+                Ok(())
+            }
+            Some(_) => Err(format!("credit for channel {id} from the end that sends on it")),
+            None => self.has_been(id, ids),
+        }
+    }
+
+    /// STOP came: what was under way is given up, and END goes at once.
+    pub(crate) fn on_stop(
+        &mut self,
+        id: Xid,
+        ids: &Counter,
+        out: &mut Outbox,
+        after: &mut After<W, P>,
+    ) -> Result<(), String> {
+        match self.rows.get_mut(&id) {
+            Some(Row { hold: Hold::Introduction, .. }) => Err(never_opened(id)),
+            Some(Row { end: Way::Sending(sending), .. }) => {
+                after.closed.extend(sending.port.take());
+                if let Some(large) = out.abandon(id) {
+                    after.segments.extend(large.segments);
+                    large.introduces.iter().for_each(|&carried| self.recall(carried, after));
+                }
+                let stopped = Fault::new(FaultCode::Cancelled, "its receiver was dropped");
+                self.say_end(id, Some(&stopped), out, after);
+                Ok(())
+            }
+            Some(_) => Err(format!("stop of channel {id} from the end that sends on it")),
+            None => self.has_been(id, ids),
+        }
+    }
+
+    fn say_end(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, after: &mut After<W, P>) {
+        say_end(id, why, out);
+        if let Some(row) = self.rows.remove(&id) {
+            if let Way::Sending(Sending { port: Some(port), .. }) = row.end {
+                after.closed.push(port);
+            }
+            if row.opened_here { self.closed(true, after) } else { self.leaving += 1 }
+        }
+    }
+
+    /// The writer took what was queued.
+    pub(crate) fn left_outbox(&mut self) {
+        self.opened_there = self.opened_there.saturating_sub(std::mem::take(&mut self.leaving));
+    }
+
+    fn has_been(&self, id: Xid, ids: &Counter) -> Result<(), String> {
+        let highest = if self.side.owns(id) { ids.last() } else { self.highest };
+        if id == 0 || id > highest { Err(never_opened(id)) } else { Ok(()) }
+    }
+
+    // The receiving half.
+
+    pub(crate) fn is_receiving(&self, id: Xid) -> bool {
+        matches!(self.rows.get(&id), Some(Row { end: Way::Receiving(_), .. }))
+    }
+
+    fn receiving(&mut self, id: Xid) -> Option<&mut Receiving<W>> {
+        match self.rows.get_mut(&id) {
+            Some(Row { end: Way::Receiving(receiving), .. }) => Some(receiving),
+            _ => None,
+        }
+    }
+
+    /// Items came, whose carried channels have been opened. Returns whom to wake.
+    pub(crate) fn on_items(
+        &mut self,
+        id: Xid,
+        items: Items,
+        out: &mut Outbox,
+        after: &mut After<W, P>,
+    ) -> Result<Option<W>, String> {
+        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.ended.is_none()) else {
+            return Err(never_opened(id));
+        };
+        if !receiving.granter.arrive(items.cost()) {
+            return Err(format!("an item without credit on channel {id}"));
+        }
+        if receiving.dropped {
+            self.discard(items.carried, out, after);
+            return Ok(None);
+        }
+        receiving.queue.push_back(items);
+        Ok(receiving.waker.take())
+    }
+
+    /// END came. Returns whom to wake.
+    pub(crate) fn on_end(
+        &mut self,
+        id: Xid,
+        why: Option<Fault>,
+        after: &mut After<W, P>,
+    ) -> Result<Option<W>, String> {
+        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.ended.is_none()) else {
+            return Err(never_opened(id));
+        };
+        let why = why.map(|why| receiving.stopped.take().unwrap_or(why));
+        receiving.ended = Some(Ended::Said(why));
+        let (waker, dropped) = (receiving.waker.take(), receiving.dropped);
+        let opened_here = self.rows.get(&id).is_some_and(|row| row.opened_here);
+        self.closed(opened_here, after);
+        if dropped {
+            self.rows.remove(&id);
+        }
+        Ok(waker)
+    }
+
+    /// All that is there for the receiver.
+    pub(crate) fn take(&mut self, id: Xid) -> Taken {
+        let Some(receiving) = self.receiving(id) else { return Taken::Ended(Ended::Closed) };
+        if !receiving.queue.is_empty() {
+            return Taken::Items(std::mem::take(&mut receiving.queue));
+        }
+        if let Some(ended) = receiving.ended.take() {
+            self.rows.remove(&id);
+            return Taken::Ended(ended);
+        }
+        Taken::Nothing
+    }
+
+    /// Whom to wake when something comes. Returns the one before.
+    pub(crate) fn set_waker(&mut self, id: Xid, waker: W) -> Option<W> {
+        self.receiving(id)?.waker.replace(waker)
+    }
+
+    pub(crate) fn waker(&self, id: Xid) -> Option<&W> {
+        match self.rows.get(&id) {
+            Some(Row { end: Way::Receiving(receiving), .. }) => receiving.waker.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The consumer took items that cost so much. `true` where that is worth telling the peer.
+    pub(crate) fn consume(&mut self, id: Xid, cost: u64) -> bool {
+        let Some(receiving) = self.receiving(id).filter(|it| it.ended.is_none() && !it.dropped) else {
+            return false;
+        };
+        let Some(total) = receiving.granter.consume(cost) else { return false };
+        let listed = receiving.grant.replace(total).is_some();
+        if !listed {
+            self.is_due(id);
+        }
+        !listed
+    }
+
+    /// The receiver is gone. The row stays until END has come.
+    pub(crate) fn stop(&mut self, id: Xid, out: &mut Outbox, after: &mut After<W, P>) {
+        self.discard(vec![Arrived { id, half: Half::Receiving }], out, after);
+    }
+
+    /// Returns the halves in items that wait for it.
+    fn drop_receiver(&mut self, id: Xid, after: &mut After<W, P>) -> Vec<Arrived> {
+        let Some(receiving) = self.receiving(id) else { return Vec::new() };
+        let queue = std::mem::take(&mut receiving.queue);
+        receiving.waker = None;
+        receiving.dropped = true;
+        if receiving.ended.is_some() {
+            self.rows.remove(&id);
+        } else {
+            receiving.stop = true;
+            self.is_due(id);
+        }
+        let mut carried = Vec::new();
+        for items in queue {
+            after.segments.push(items.values);
+            carried.extend(items.carried);
+        }
+        carried
+    }
+
+    /// As [`refuse`](Channels::refuse), where there is such a channel.
+    pub(crate) fn refuse_items(&mut self, id: Xid, why: Fault) -> Result<(), String> {
+        if self.receiving(id).is_none_or(|it| it.ended.is_some()) {
+            return Err(never_opened(id));
+        }
+        self.refuse(id, why);
+        Ok(())
+    }
+
+    /// What came on it is refused: its receiver is told `why`, its sender has to stop.
+    pub(crate) fn refuse(&mut self, id: Xid, why: Fault) {
+        let open = |it: &&mut Receiving<W>| it.ended.is_none() && !it.dropped && it.stopped.is_none();
+        let Some(receiving) = self.receiving(id).filter(open) else { return };
+        receiving.stopped = Some(why);
+        receiving.stop = true;
+        self.is_due(id);
+    }
+
+    // Both.
+
+    pub(crate) fn contains(&self, id: Xid) -> bool {
+        self.rows.contains_key(&id)
+    }
+
+    /// The next flush has something to say of it. Those that ended before are swept out when they
+    /// outnumber the rest.
+    fn is_due(&mut self, id: Xid) {
+        if self.due.len() > 64 && self.due.len() > 4 * self.rows.len() {
+            self.due.retain(|id| self.rows.contains_key(id));
+        }
+        self.due.push(id);
+    }
+
+    /// Queues the CREDITs and STOPs that are due, one of each a channel at most.
+    pub(crate) fn flush(&mut self, out: &mut Outbox) {
+        for id in std::mem::take(&mut self.due) {
+            let Some(Row { hold: Hold::None, end: Way::Receiving(receiving), .. }) = self.rows.get_mut(&id)
+            else {
+                continue;
+            };
+            let grant = receiving.grant.take().filter(|_| !receiving.dropped && receiving.ended.is_none());
+            if let Some(total) = grant {
+                out.message(&Frame::Credit { channel: id, total });
+            }
+            if std::mem::take(&mut receiving.stop) && receiving.ended.is_none() {
+                out.message(&Frame::Stop { channel: id });
+            }
+        }
+    }
+
+    pub(crate) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// One channel less is open.
+    fn closed(&mut self, opened_here: bool, after: &mut After<W, P>) {
+        if opened_here {
+            self.opened_here = self.opened_here.saturating_sub(1);
+            self.resume_crowded(after);
+        } else {
+            self.opened_there = self.opened_there.saturating_sub(1);
+        }
+    }
+
+    fn resume_crowded(&mut self, after: &mut After<W, P>) {
+        for id in std::mem::take(&mut self.crowded) {
+            if let Some(Row { end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) {
+                sending.crowded = false;
+                after.resumed.extend(sending.port.clone());
+            }
+        }
+    }
+
+    /// No channel is open, and nobody has to be told of the end of one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.opened_here + self.opened_there == 0
+    }
+
+    /// Ends all that are open, for a drain whose grace is over: both halves are told. A sender that was
+    /// told so before, and has not ended, is waited for no longer.
+    pub(crate) fn end_all(&mut self, out: &mut Outbox, after: &mut After<W, P>) {
+        let drained = Fault::new(FaultCode::Draining, "the connection drains");
+        let ids: Vec<Xid> = self.rows.keys().copied().collect();
+        for id in ids {
+            match self.receiving(id) {
+                None => self.end(id, Some(drained.clone()), out, after),
+                Some(receiving) if receiving.ended.is_some() => {}
+                Some(receiving) if receiving.overdue => {
+                    let woken = self.on_end(id, Some(drained.clone()), after);
+                    after.wakers.extend(woken.ok().flatten());
+                }
+                Some(receiving) => {
+                    receiving.overdue = true;
+                    self.refuse(id, drained.clone());
+                }
+            }
+        }
+    }
+
+    /// Ends every row without a word: the connection is over. Receivers still take what has come.
+    pub(crate) fn close(&mut self, after: &mut After<W, P>) {
+        self.due.clear();
+        self.crowded.clear();
+        (self.opened_here, self.opened_there, self.leaving) = (0, 0, 0);
+        self.rows.retain(|_, row| match &mut row.end {
+            Way::Sending(sending) => {
+                after.closed.extend(sending.port.take());
+                false
+            }
+            Way::Receiving(receiving) => {
+                receiving.ended.get_or_insert(Ended::Closed);
+                after.wakers.extend(receiving.waker.take());
+                !receiving.dropped
+            }
+        });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+impl<W, P> Way<W, P> {
+    fn sending(window: u64, port: Option<P>) -> Way<W, P> {
+        Way::Sending(Sending { purse: Purse::new(window), port, waits: false, crowded: false, ending: None })
+    }
+
+    fn receiving(window: u64) -> Way<W, P> {
+        Way::Receiving(Receiving {
+            granter: Granter::new(window),
+            queue: VecDeque::new(),
+            waker: None,
+            ended: None,
+            dropped: false,
+            stopped: None,
+            overdue: false,
+            grant: None,
+            stop: false,
+        })
+    }
+}
+
+impl<P: Clone> Sending<P> {
+    /// Has the port looked at again, where it waits and there is credit.
+    fn resume<W>(&mut self, after: &mut After<W, P>) {
+        if self.waits && self.purse.may_start() {
+            self.waits = false;
+            after.resumed.extend(self.port.clone());
+        }
+    }
+}
+
+/// Queues END. What does not fit a small frame of it is said to be too large.
+fn say_end(id: Xid, why: Option<&Fault>, out: &mut Outbox) {
+    let too_large;
+    let why = match why {
+        Some(Fault { detail, .. }) if detail.len() > SMALL => {
+            let message = format!("its error of {} bytes exceeds the limit of {SMALL}", detail.len());
+            too_large = Fault::new(FaultCode::ReplyTooLarge, message);
+            Some(&too_large)
+        }
+        why => why,
+    };
+    let end = why.map(|Fault { code, message, detail }| frame::End {
+        code: *code,
+        message: super::session::clip(message),
+        detail,
+    });
+    out.message(&Frame::End { channel: id, why: end });
+}
+
+fn never_opened(id: Xid) -> String {
+    format!("channel {id} was never opened, or has ended")
+}
+
+/// Why a half that nobody took ends.
+fn undecoded() -> Fault {
+    Fault::new(FaultCode::Cancelled, "the message that carried it was not taken")
+}

@@ -1,0 +1,159 @@
+//! A message's body on its way out: bytes written together, and long ones that stay where they lie.
+
+use super::hello::SMALL;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// A body, encoded. Long runs of bytes are not copied into it.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Payload {
+    flat: Vec<u8>,
+    /// In order, each with how much of `flat` comes before it.
+    spliced: Vec<(usize, Bytes)>,
+}
+
+impl Payload {
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.flat.len() + self.spliced.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+    }
+
+    /// Too long to go as one frame.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.len() > SMALL
+    }
+
+    /// What is appended to by writing.
+    #[inline]
+    pub(crate) fn flat_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.flat
+    }
+
+    /// A body all of which was written.
+    #[inline]
+    pub(crate) fn flat(&self) -> &[u8] {
+        debug_assert!(self.spliced.is_empty());
+        &self.flat
+    }
+
+    /// Appends bytes: a short run by copying it, a long one as it lies.
+    pub(crate) fn splice(&mut self, bytes: Bytes) {
+        if bytes.len() > SMALL {
+            self.spliced.push((self.flat.len(), bytes));
+        } else {
+            self.flat.extend_from_slice(&bytes);
+        }
+    }
+
+    /// A small body, which is all in one piece. Its buffer may be used again.
+    pub(crate) fn into_flat(self) -> Vec<u8> {
+        debug_assert!(self.spliced.is_empty());
+        self.flat
+    }
+
+    /// Empties it. Its buffer is used again.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.flat.clear();
+        self.spliced.clear();
+    }
+
+    /// Where it ends now.
+    #[inline]
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { flat: self.flat.len(), spliced: self.spliced.len() }
+    }
+
+    /// The length of what was written since.
+    #[inline]
+    pub(crate) fn len_since(&self, mark: Mark) -> usize {
+        let spliced = self.spliced[mark.spliced..].iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+        self.flat.len() - mark.flat + spliced
+    }
+
+    /// Takes off what was written since.
+    pub(crate) fn split_off(&mut self, mark: Mark) -> Payload {
+        let flat = self.flat.split_off(mark.flat);
+        let spliced = self.spliced.split_off(mark.spliced);
+        Payload { flat, spliced: spliced.into_iter().map(|(at, bytes)| (at - mark.flat, bytes)).collect() }
+    }
+
+    /// The pieces in order, behind `head`.
+    pub(crate) fn into_segments(self, head: Vec<u8>) -> VecDeque<Bytes> {
+        let mut segments = VecDeque::from([Bytes::from(head)]);
+        let flat = Bytes::from(self.flat);
+        let mut copied = 0;
+        for (at, bytes) in self.spliced {
+            segments.push_back(flat.slice(copied..at));
+            segments.push_back(bytes);
+            copied = at;
+        }
+        segments.push_back(flat.slice(copied..));
+        segments.retain(|segment| !segment.is_empty());
+        segments
+    }
+
+    /// All of it in one piece.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        if self.spliced.is_empty() { self.flat } else { self.to_vec() }
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.len());
+        let mut copied = 0;
+        for (at, bytes) in &self.spliced {
+            out.extend_from_slice(&self.flat[copied..*at]);
+            out.extend_from_slice(bytes);
+            copied = *at;
+        }
+        out.extend_from_slice(&self.flat[copied..]);
+        out
+    }
+}
+
+/// An end that a payload had once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    flat: usize,
+    spliced: usize,
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(flat: Vec<u8>) -> Payload {
+        Payload { flat, spliced: Vec::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_since_a_mark_comes_off_whole() {
+        let mut payload = Payload::from(b"ab".to_vec());
+        let mark = payload.mark();
+        payload.flat_mut().extend_from_slice(b"c");
+        payload.splice(vec![1; SMALL + 1].into());
+        payload.flat_mut().extend_from_slice(b"d");
+        assert_eq!(payload.len_since(mark), SMALL + 3);
+        let tail = payload.split_off(mark);
+        assert_eq!(payload.to_vec(), b"ab");
+        assert_eq!(tail.to_vec(), [b"c", &[1; SMALL + 1][..], b"d"].concat());
+    }
+
+    #[test]
+    fn long_bytes_stay_where_they_lie_and_in_their_order() {
+        let (long, longer) = (Bytes::from(vec![1; SMALL + 1]), Bytes::from(vec![2; 2 * SMALL]));
+        let mut payload = Payload::from(b"a".to_vec());
+        payload.splice(long.clone());
+        payload.splice(Bytes::from_static(b"b"));
+        payload.splice(longer.clone());
+        let expected = [b"a", &long[..], b"b", &longer[..]].concat();
+        assert_eq!((payload.len(), payload.to_vec()), (expected.len(), expected.clone()));
+        let segments = payload.into_segments(b"head".to_vec());
+        assert_eq!(segments.iter().filter(|segment| segment.as_ptr() == long.as_ptr()).count(), 1);
+        let joined: Vec<u8> = segments.iter().flatten().copied().collect();
+        assert_eq!(joined, [b"head", &expected[..]].concat());
+    }
+}
