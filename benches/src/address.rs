@@ -11,6 +11,31 @@ use tokio::net::{TcpStream, UnixStream, tcp, unix};
 
 use crate::Error;
 
+/// What a connection is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Transport {
+    Unix,
+    Tcp,
+}
+
+impl Transport {
+    pub fn described(self) -> &'static str {
+        match self {
+            Self::Unix => "a Unix socket",
+            Self::Tcp => "TCP on the loopback device",
+        }
+    }
+}
+
+impl Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unix => "unix",
+            Self::Tcp => "tcp",
+        })
+    }
+}
+
 /// `unix:path` or `tcp://host:port`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Address {
@@ -19,14 +44,16 @@ pub enum Address {
 }
 
 impl Address {
-    /// A socket path that no other cell has; `nth` tells the cells of this process apart.
-    pub fn fresh_unix(nth: usize) -> Self {
-        Self::Unix(std::env::temp_dir().join(format!("mux-bench-{}-{nth}.sock", std::process::id())))
-    }
-
-    /// A local port that was free a moment ago.
-    pub fn fresh_tcp() -> io::Result<Self> {
-        StdTcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(Self::Tcp)
+    /// One that no other cell has; `nth` tells the cells of this process apart.
+    pub fn fresh(transport: Transport, nth: usize) -> io::Result<Self> {
+        match transport {
+            Transport::Unix => {
+                let name = format!("mux-bench-{}-{nth}.sock", std::process::id());
+                Ok(Self::Unix(std::env::temp_dir().join(name)))
+            }
+            // A local port that was free a moment ago.
+            Transport::Tcp => StdTcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr().map(Self::Tcp),
+        }
     }
 
     pub fn remove(&self) {
@@ -92,7 +119,9 @@ mod tests {
 
     #[test]
     fn an_address_survives_the_command_line() {
-        for address in [Address::fresh_unix(3), Address::fresh_tcp().unwrap()] {
+        for address in
+            [Transport::Unix, Transport::Tcp].map(|transport| Address::fresh(transport, 3).unwrap())
+        {
             assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
         }
     }

@@ -1,55 +1,55 @@
-//! The asking process: a number of tasks that call one after another, and the count of their calls.
+//! The asking process: it connects, and takes turns for as long as it is told.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::Result;
 use crate::address::Address;
-use crate::message::Load;
-use crate::peers::{Caller, Job, Peer};
-use crate::sample::Sample;
+use crate::comparison::{Comparison, Level};
+use crate::gauge::{Gauge, Phase, Phases};
+use crate::peer::Peer;
+use crate::rate::Rate;
 use crate::serving::one_worker;
 
-pub struct Asking {
+/// What an asking process is told.
+pub struct Asking<C: Comparison> {
     pub address: Address,
-    pub in_flight: u64,
+    pub level: C::Level,
     pub warm_up: Duration,
     pub measured: Duration,
 }
 
-impl Job for Asking {
-    type Output = Result<Sample>;
+/// A client that can be measured.
+pub trait Asks<C: Comparison>: Clone + Send + Sync + 'static {
+    /// Asks once, and looks at the answer. No two turns have the same number.
+    fn turn(&self, level: C::Level, number: u64) -> impl Future<Output = Result<()>> + Send;
 
-    fn run<P: Peer>(self) -> Result<Sample> {
-        let runtime = one_worker()?;
-        let caller = runtime.block_on(runtime.spawn(connect::<P>(self.address.clone())))??;
-        // Nobody else connects; so no socket is left behind, however this run ends.
-        self.address.remove();
-        let gauge = Arc::new(Gauge::new(self.in_flight)?);
-        let tasks =
-            (0..self.in_flight).map(|task| keep_calling::<P>(caller.clone(), Arc::clone(&gauge), task));
-        let tasks = tasks.map(|task| runtime.spawn(task)).collect::<Vec<_>>();
-        thread::sleep(self.warm_up);
-        gauge.enter(Phase::Measured);
-        let begun = Instant::now();
-        thread::sleep(self.measured);
-        gauge.enter(Phase::Over);
-        let elapsed = begun.elapsed();
-        let mut calls = 0;
-        for task in tasks {
-            calls += runtime.block_on(task)??;
-        }
-        Ok(gauge.sample(calls, elapsed))
-    }
+    fn measure(self, stage: &Stage<C>) -> Result<C::Sample>;
+}
+
+/// Where and for how long a client asks.
+pub struct Stage<C: Comparison> {
+    pub runtime: Runtime,
+    pub level: C::Level,
+    pub warm_up: Duration,
+    pub measured: Duration,
+}
+
+pub fn ask<C: Comparison, P: Peer<Client: Asks<C>>>(asking: Asking<C>) -> Result<C::Sample> {
+    let Asking { address, level, warm_up, measured } = asking;
+    let runtime = one_worker()?;
+    let client = runtime.block_on(runtime.spawn(connect::<P>(address.clone())))??;
+    // Nobody else connects; so no socket is left behind, however this run ends.
+    address.remove();
+    client.measure(&Stage { runtime, level, warm_up, measured })
 }
 
 /// The server needs a moment to come up.
-async fn connect<P: Peer>(address: Address) -> Result<P::Caller> {
+async fn connect<P: Peer>(address: Address) -> Result<P::Client> {
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
         match P::connect(address.clone()).await {
@@ -59,12 +59,43 @@ async fn connect<P: Peer>(address: Address) -> Result<P::Caller> {
     }
 }
 
-/// Returns how many calls ended while it was measured.
-async fn keep_calling<P: Peer>(caller: P::Caller, gauge: Arc<Gauge>, task: u64) -> Result<u64> {
+impl<C: Comparison> Stage<C> {
+    /// The rate of turns, of which every so many-th is timed.
+    pub fn rate<A: Asks<C>>(&self, client: A, stride: u64) -> Result<Rate> {
+        let phases = Phases::default();
+        let gauge = Arc::new(Gauge::new(phases.clone(), stride)?);
+        let tasks = self.spawn_turns(client, &gauge);
+        let elapsed = phases.pass(self.warm_up, self.measured);
+        Ok(gauge.rate(self.sum_of(tasks)?, elapsed))
+    }
+
+    /// As many tasks as the level wants.
+    pub fn spawn_turns<D, A>(&self, client: A, gauge: &Arc<Gauge>) -> Vec<JoinHandle<Result<u64>>>
+    where
+        D: Comparison<Level = C::Level>,
+        A: Asks<D>,
+    {
+        let tasks = (0..self.level.in_flight())
+            .map(|task| keep_asking::<D, A>(client.clone(), self.level, Arc::clone(gauge), task));
+        tasks.map(|task| self.runtime.spawn(task)).collect()
+    }
+
+    pub fn sum_of(&self, tasks: Vec<JoinHandle<Result<u64>>>) -> Result<u64> {
+        tasks.into_iter().map(|task| self.runtime.block_on(task)?).sum()
+    }
+}
+
+/// Returns how many turns ended while it was measured.
+async fn keep_asking<C: Comparison, A: Asks<C>>(
+    client: A,
+    level: C::Level,
+    gauge: Arc<Gauge>,
+    task: u64,
+) -> Result<u64> {
     let mut counted = 0;
     for turn in 0.. {
         let begun = gauge.times(task + turn).then(Instant::now);
-        call::<P>(&caller, task << 32 | turn).await?;
+        client.turn(level, task << 32 | turn).await?;
         match gauge.phase() {
             Phase::WarmUp => {}
             Phase::Measured => {
@@ -77,69 +108,4 @@ async fn keep_calling<P: Peer>(caller: P::Caller, gauge: Arc<Gauge>, task: u64) 
         }
     }
     Ok(counted)
-}
-
-/// One call, whose answer is compared with what was sent.
-pub async fn call<P: Peer>(caller: &P::Caller, id: u64) -> Result<()> {
-    let answer = caller.echo(P::Load::numbered(id)).await?;
-    if answer.is_numbered(id) {
-        Ok(())
-    } else {
-        Err(format!("call {id:#x} got another answer than it sent").into())
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    WarmUp,
-    Measured,
-    Over,
-}
-
-struct Gauge {
-    phase: AtomicU8,
-    /// Every so many-th call of a task is timed.
-    stride: u64,
-    latencies: Mutex<Histogram<u64>>,
-}
-
-impl Gauge {
-    /// Two clock reads would cost a tenth of the fastest peers' calls: with many in flight every eighth is timed.
-    fn new(in_flight: u64) -> Result<Self> {
-        let minute = Duration::from_secs(60).as_nanos() as u64;
-        let latencies = Mutex::new(Histogram::new_with_bounds(1, minute, 3)?);
-        let stride = if in_flight == 1 { 1 } else { 8 };
-        Ok(Self { phase: AtomicU8::new(Phase::WarmUp as u8), stride, latencies })
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    fn phase(&self) -> Phase {
-        match self.phase.load(Ordering::Relaxed) {
-            0 => Phase::WarmUp,
-            1 => Phase::Measured,
-            _ => Phase::Over,
-        }
-    }
-
-    fn times(&self, turn: u64) -> bool {
-        turn.is_multiple_of(self.stride)
-    }
-
-    fn record(&self, latency: Duration) {
-        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-        self.latencies.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(nanoseconds);
-    }
-
-    fn sample(&self, calls: u64, elapsed: Duration) -> Sample {
-        let latencies = self.latencies.lock().unwrap_or_else(PoisonError::into_inner);
-        let microseconds = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
-        Sample {
-            calls_per_second: calls as f64 / elapsed.as_secs_f64(),
-            p50: microseconds(0.5),
-            p99: microseconds(0.99),
-        }
-    }
 }

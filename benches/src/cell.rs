@@ -3,47 +3,42 @@
 use std::time::Duration;
 
 use crate::Result;
-use crate::address::Address;
+use crate::address::{Address, Transport};
 use crate::child::Child;
-use crate::peers::PeerName;
+use crate::comparison::Comparison;
 use crate::processor;
 use crate::round::Plan;
-use crate::sample::Sample;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cell {
-    pub peer: PeerName,
-    pub in_flight: u64,
+pub struct Cell<C: Comparison> {
+    pub peer: &'static str,
+    pub transport: Transport,
+    pub level: C::Level,
 }
 
 /// Beyond the time that is measured: to start, to connect, and to end.
 const SLACK: Duration = Duration::from_secs(15);
 
-impl Cell {
+impl<C: Comparison> Cell<C> {
     /// `nth` tells the addresses of this run apart.
-    pub fn measure(self, plan: &Plan, nth: usize) -> Result<Sample> {
-        let address = if plan.tcp { Address::fresh_tcp()? } else { Address::fresh_unix(nth) };
+    pub fn measure(self, plan: &Plan<C>, nth: usize) -> Result<C::Sample> {
+        let address = Address::fresh(self.transport, nth)?;
         let outcome = self.measure_at(&address, plan);
         address.remove();
         outcome
     }
 
-    fn measure_at(self, address: &Address, plan: &Plan) -> Result<Sample> {
-        let pin = if self.is_on_one_processor() { processor::last() } else { None };
+    fn measure_at(self, address: &Address, plan: &Plan<C>) -> Result<C::Sample> {
+        let pin = if C::is_on_one_processor(self.level) { processor::last() } else { None };
         let pin = pin.map(|processor| processor.to_string());
-        let mut serve = vec!["serve".into(), self.peer.to_string(), address.to_string()];
+        let words = |command: &str| [C::NAME, command, self.peer, &address.to_string()].map(str::to_owned);
+        let mut serve = words("serve").to_vec();
         serve.extend(pin.clone());
-        let mut ask =
-            vec!["ask".into(), self.peer.to_string(), address.to_string(), self.in_flight.to_string()];
+        let mut ask = words("ask").to_vec();
+        ask.push(self.level.to_string());
         ask.extend([plan.warm_up, plan.measured].map(|time| time.as_secs_f64().to_string()));
         ask.extend(pin);
         let _server = Child::start(&serve)?;
         Child::start(&ask)?.output_within(plan.warm_up + plan.measured + SLACK)?.parse()
-    }
-
-    /// With one call in flight one of two processes always sleeps: on two processors that measures how fast an idle
-    /// processor wakes, which under a hypervisor says nothing about the peer.
-    pub fn is_on_one_processor(self) -> bool {
-        self.in_flight == 1
     }
 }

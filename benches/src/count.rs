@@ -1,4 +1,4 @@
-//! An exact number of calls within one process and one thread, for tools that count instructions.
+//! An exact number of turns within one process and one thread, for tools that count instructions.
 
 use std::time::Duration;
 
@@ -7,40 +7,32 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::Result;
-use crate::asking::call;
-use crate::peers::{Job, Peer};
-
-pub struct Count {
-    pub calls: u64,
-}
-
-const IN_FLIGHT: u64 = 64;
+use crate::asking::Asks;
+use crate::comparison::{Comparison, Level};
+use crate::peer::Peer;
+use crate::{Error, Result};
 
 /// Ample for a million calls, even under callgrind, where a call takes fifty times as long.
 const LIMIT: Duration = Duration::from_secs(600);
 
-impl Job for Count {
-    type Output = Result<()>;
-
-    fn run<P: Peer>(self) -> Result<()> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { timeout(LIMIT, make_calls::<P>(self.calls)).await? })
-    }
+pub fn count<C: Comparison, P: Peer<Client: Asks<C>>>(level: C::Level, turns: u64) -> Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { timeout(LIMIT, take_turns::<C, P>(level, turns)).await? })
 }
 
-async fn make_calls<P: Peer>(calls: u64) -> Result<()> {
+async fn take_turns<C: Comparison, P: Peer<Client: Asks<C>>>(level: C::Level, turns: u64) -> Result<()> {
     let (asking, answering) = UnixStream::pair()?;
     tokio::spawn(P::answer(answering));
-    let caller = P::open(asking).await?;
+    let client = P::open(asking).await?;
     let mut tasks = JoinSet::new();
-    for task in 0..IN_FLIGHT {
-        let caller = caller.clone();
+    let in_flight = level.in_flight();
+    for task in 0..in_flight {
+        let client = client.clone();
         tasks.spawn(async move {
-            for id in (task..calls).step_by(IN_FLIGHT as usize) {
-                call::<P>(&caller, id).await?;
+            for number in (task..turns).step_by(in_flight as usize) {
+                client.turn(level, number).await?;
             }
-            Result::Ok(())
+            Ok::<_, Error>(())
         });
     }
     while let Some(outcome) = tasks.join_next().await {
@@ -49,15 +41,12 @@ async fn make_calls<P: Peer>(calls: u64) -> Result<()> {
     Ok(())
 }
 
+/// For the comparisons' tests.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::peers::PeerName;
-
-    #[test]
-    fn every_peer_echoes() {
-        for &peer in PeerName::ALL {
-            peer.run(Count { calls: 1_000 }).unwrap();
+pub fn every_peer_answers<C: Comparison>(level: C::Level, turns: u64) {
+    for peer in C::PEERS {
+        if let Err(error) = (peer.count)(level, turns) {
+            panic!("{}, {level}: {error}", peer.name);
         }
     }
 }

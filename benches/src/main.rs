@@ -1,28 +1,41 @@
-//! Echo calls between two processes: mux beside its peers. `README.md` says what is measured, and how.
+//! Two processes and a socket: mux beside its peers. `README.md` says what is measured, and how.
 
 mod address;
 mod arguments;
 mod asking;
+mod blob;
+mod bulk;
+mod calls;
 mod cell;
 mod child;
+mod comparison;
 mod count;
-mod message;
-mod peers;
+mod format;
+mod gauge;
+mod grpc;
+mod hol;
+mod peer;
 mod processor;
+mod rate;
 mod round;
-mod sample;
 mod serving;
+mod stream;
 mod table;
 
 use std::process::ExitCode;
 
 use arguments::Command;
+use blob::Blob;
+use calls::Calls;
+use comparison::Comparison;
+use hol::Hol;
+use stream::Streams;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
-type Result<T> = std::result::Result<T, Error>;
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
-    match Command::from_arguments(std::env::args().skip(1)).and_then(run) {
+    match choose(std::env::args().skip(1)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("mux-bench: {error}");
@@ -31,8 +44,20 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<()> {
-    match command {
+/// Goes by the first word, if it names a comparison.
+fn choose(arguments: impl Iterator<Item = String>) -> Result<()> {
+    let mut arguments = arguments.peekable();
+    let names = [Calls::NAME, Hol::NAME, Streams::NAME, Blob::NAME];
+    match arguments.next_if(|first| names.contains(&first.as_str())).as_deref() {
+        Some(Hol::NAME) => run::<Hol>(arguments),
+        Some(Streams::NAME) => run::<Streams>(arguments),
+        Some(Blob::NAME) => run::<Blob>(arguments),
+        _ => run::<Calls>(arguments),
+    }
+}
+
+fn run<C: Comparison>(arguments: impl Iterator<Item = String>) -> Result<()> {
+    match Command::<C>::from_arguments(arguments)? {
         Command::Help => print!("{}", arguments::HELP),
         Command::Compare(plan) => {
             let results = round::run_all(&plan);
@@ -45,14 +70,14 @@ fn run(command: Command) -> Result<()> {
         Command::Serve { peer, address, pin } => {
             processor::pin(pin)?;
             child::end_with_parent();
-            peer.run(serving::Serving { address })?;
+            (peer.serve)(address)?;
         }
         Command::Ask { peer, asking, pin } => {
             processor::pin(pin)?;
             child::end_with_parent();
-            println!("{}", peer.run(asking)?);
+            println!("{}", (peer.ask)(asking)?);
         }
-        Command::Count { peer, calls } => peer.run(count::Count { calls })?,
+        Command::Count { peer, turns, level } => (peer.count)(level, turns)?,
     }
     Ok(())
 }

@@ -2,33 +2,31 @@
 
 use std::time::Duration;
 
+use crate::address::Transport;
 use crate::cell::Cell;
-use crate::peers::PeerName;
-use crate::sample::Sample;
+use crate::comparison::Comparison;
 
-pub struct Plan {
+pub struct Plan<C: Comparison> {
     pub rounds: usize,
     pub warm_up: Duration,
     pub measured: Duration,
-    pub peers: Vec<PeerName>,
-    pub levels: Vec<u64>,
-    pub tcp: bool,
+    pub peers: Vec<&'static str>,
+    pub transports: Vec<Transport>,
+    pub levels: Vec<C::Level>,
 }
 
-impl Default for Plan {
-    fn default() -> Self {
+impl<C: Comparison> Plan<C> {
+    pub fn of(levels: Vec<C::Level>) -> Self {
         Self {
             rounds: 5,
             warm_up: Duration::from_millis(200),
             measured: Duration::from_millis(700),
-            peers: PeerName::ALL.to_vec(),
-            levels: vec![1, 64, 1024],
-            tcp: false,
+            peers: C::PEERS.iter().map(|peer| peer.name).collect(),
+            transports: vec![Transport::Unix],
+            levels,
         }
     }
-}
 
-impl Plan {
     pub fn be_quick(&mut self) {
         self.rounds = 2;
         self.warm_up = Duration::from_millis(100);
@@ -36,35 +34,38 @@ impl Plan {
     }
 
     /// Level by level, so that the peers of one level meet the same weather; each round another peer begins.
-    fn cells(&self, round: usize) -> impl Iterator<Item = Cell> {
+    fn cells(&self, round: usize) -> impl Iterator<Item = Cell<C>> {
         let first = round % self.peers.len().max(1);
         let peers = self.peers.iter().cycle().skip(first).take(self.peers.len());
-        self.levels
+        let columns = self
+            .transports
             .iter()
-            .flat_map(move |&in_flight| peers.clone().map(move |&peer| Cell { peer, in_flight }))
+            .flat_map(|&transport| self.levels.iter().map(move |&level| (transport, level)));
+        columns.flat_map(move |(transport, level)| {
+            peers.clone().map(move |&peer| Cell { peer, transport, level })
+        })
     }
 }
 
-pub struct CellResult {
+pub struct CellResult<C: Comparison> {
     pub round: usize,
-    pub cell: Cell,
+    pub cell: Cell<C>,
     /// None if it failed, which was told when it did.
-    pub sample: Option<Sample>,
+    pub sample: Option<C::Sample>,
 }
 
-pub fn run_all(plan: &Plan) -> Vec<CellResult> {
+pub fn run_all<C: Comparison>(plan: &Plan<C>) -> Vec<CellResult<C>> {
     let cells = (0..plan.rounds).flat_map(|round| plan.cells(round).map(move |cell| (round, cell)));
     cells.enumerate().map(|(nth, (round, cell))| run_one(plan, nth, round, cell)).collect()
 }
 
-fn run_one(plan: &Plan, nth: usize, round: usize, cell: Cell) -> CellResult {
+fn run_one<C: Comparison>(plan: &Plan<C>, nth: usize, round: usize, cell: Cell<C>) -> CellResult<C> {
     let outcome = cell.measure(plan, nth);
-    let place =
-        format!("round {} of {}, {:4} in flight, {:17}", round + 1, plan.rounds, cell.in_flight, cell.peer);
+    let Cell { peer, transport, level } = cell;
+    let (round_number, rounds, heading) = (round + 1, plan.rounds, C::heading(level));
+    let place = format!("round {round_number} of {rounds}: {transport:4} {heading:>16} {peer:17}");
     match &outcome {
-        Ok(Sample { calls_per_second, p50, p99 }) => {
-            eprintln!("{place} {calls_per_second:9.0} calls/s, p50 {p50:8.1} µs, p99 {p99:8.1} µs");
-        }
+        Ok(sample) => eprintln!("{place} {}", C::told(level, sample)),
         Err(error) => eprintln!("{place} failed: {error}"),
     }
     CellResult { round, cell, sample: outcome.ok() }
@@ -73,12 +74,13 @@ fn run_one(plan: &Plan, nth: usize, round: usize, cell: Cell) -> CellResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calls::Calls;
 
     #[test]
     fn every_round_has_every_cell_and_begins_with_another_peer() {
-        let plan = Plan::default();
+        let plan = Plan { transports: vec![Transport::Unix, Transport::Tcp], ..Calls::plan() };
         let rounds = [0, 1].map(|round| plan.cells(round).collect::<Vec<_>>());
-        assert_eq!(rounds[0].len(), plan.peers.len() * plan.levels.len());
+        assert_eq!(rounds[0].len(), plan.peers.len() * plan.levels.len() * 2);
         assert!(rounds[0].iter().all(|cell| rounds[1].contains(cell)));
         assert_eq!(rounds[0][1], rounds[1][0]);
     }

@@ -4,20 +4,12 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Result;
 use crate::address::Address;
-use crate::peers::{Job, Peer};
+use crate::peer::Peer;
 
-pub struct Serving {
-    pub address: Address,
-}
-
-impl Job for Serving {
-    type Output = Result<()>;
-
-    fn run<P: Peer>(self) -> Result<()> {
-        let runtime = one_worker()?;
-        let listening = runtime.spawn(P::listen(self.address));
-        runtime.block_on(listening)?
-    }
+/// Answers until the process is ended.
+pub fn serve<P: Peer>(address: Address) -> Result<()> {
+    let runtime = one_worker()?;
+    runtime.block_on(runtime.spawn(P::listen(address)))?
 }
 
 /// The runtime of both ends: everything happens on its one worker thread, as long as it is spawned.

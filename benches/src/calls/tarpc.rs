@@ -1,23 +1,21 @@
 //! tarpc as its documentation has it, with its limits raised: a task for every request, serde over length-delimited
 //! frames.
 
-use std::io;
 use std::marker::PhantomData;
 
 use futures::StreamExt;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tarpc::client::Config as ClientConfig;
 use tarpc::context::{self, Context};
 use tarpc::serde_transport;
 use tarpc::server::{BaseChannel, Channel, Config as ServerConfig};
-use tokio_serde::{Deserializer, Serializer, formats};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
-use super::{Caller, MOST_IN_FLIGHT, Peer};
+use super::MOST_IN_FLIGHT;
+use super::message::Message;
 use crate::Result;
 use crate::address::Stream;
-use crate::message::Message;
+use crate::format::Format;
+use crate::peer::Peer;
 
 #[tarpc::service]
 trait Echo {
@@ -36,8 +34,7 @@ impl Echo for Echoing {
 pub struct Tarpc<F>(PhantomData<F>);
 
 impl<F: Format> Peer for Tarpc<F> {
-    type Load = Message;
-    type Caller = Asker;
+    type Client = Asker;
 
     async fn open<S: Stream>(stream: S) -> Result<Asker> {
         let transport = serde_transport::new(framed(stream), F::Codec::default());
@@ -67,28 +64,10 @@ fn framed<S: Stream>(stream: S) -> Framed<S, LengthDelimitedCodec> {
 #[derive(Clone)]
 pub struct Asker(EchoClient);
 
-impl Caller<Message> for Asker {
+impl super::Echo for Asker {
+    type Load = Message;
+
     async fn echo(&self, message: Message) -> Result<Message> {
         Ok(self.0.echo(context::current(), message).await?)
     }
-}
-
-pub trait Format: 'static {
-    type Codec<In: DeserializeOwned + Send, Out: Serialize + Send>: Default
-        + Send
-        + Deserializer<In, Error = io::Error>
-        + Serializer<Out, Error = io::Error>;
-}
-
-/// As `tokio-serde` writes it: without field names.
-pub struct MessagePack;
-
-impl Format for MessagePack {
-    type Codec<In: DeserializeOwned + Send, Out: Serialize + Send> = formats::MessagePack<In, Out>;
-}
-
-pub struct Bincode;
-
-impl Format for Bincode {
-    type Codec<In: DeserializeOwned + Send, Out: Serialize + Send> = formats::Bincode<In, Out>;
 }

@@ -7,17 +7,17 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
+use super::message::Plain;
 use super::outbox::Outbox;
-use super::{Caller, Peer, frame};
+use super::{Echo, frame};
 use crate::Result;
 use crate::address::Stream;
-use crate::message::Plain;
+use crate::peer::Peer;
 
 pub struct ByHand;
 
 impl Peer for ByHand {
-    type Load = Plain;
-    type Caller = Asker;
+    type Client = Asker;
 
     async fn open<S: Stream>(stream: S) -> Result<Asker> {
         let (reading, writing) = stream.halves();
@@ -64,7 +64,9 @@ struct Shared {
     waiting: Mutex<VecDeque<oneshot::Sender<Plain>>>,
 }
 
-impl Caller<Plain> for Asker {
+impl Echo for Asker {
+    type Load = Plain;
+
     async fn echo(&self, load: Plain) -> Result<Plain> {
         let (answer, answered) = oneshot::channel();
         self.0.outbox.push(|buffer| {

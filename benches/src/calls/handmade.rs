@@ -9,17 +9,17 @@ use bytes::{Buf, BufMut, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::oneshot;
 
+use super::message::Message;
 use super::outbox::Outbox;
-use super::{Caller, Peer, frame};
+use super::{Echo, frame};
 use crate::Result;
 use crate::address::Stream;
-use crate::message::Message;
+use crate::peer::Peer;
 
 pub struct Handmade;
 
 impl Peer for Handmade {
-    type Load = Message;
-    type Caller = Asker;
+    type Client = Asker;
 
     async fn open<S: Stream>(stream: S) -> Result<Asker> {
         let (reading, writing) = stream.halves();
@@ -89,7 +89,9 @@ struct Shared {
     waiting: Mutex<HashMap<u64, oneshot::Sender<BytesMut>>>,
 }
 
-impl Caller<Message> for Asker {
+impl Echo for Asker {
+    type Load = Message;
+
     async fn echo(&self, message: Message) -> Result<Message> {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();

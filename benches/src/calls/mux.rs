@@ -4,10 +4,11 @@ use std::future;
 
 use mux::{Connection, Limits, Server};
 
-use super::{Caller, MOST_IN_FLIGHT, Peer};
+use super::MOST_IN_FLIGHT;
+use super::message::Message;
 use crate::Result;
 use crate::address::{Address, Stream};
-use crate::message::Message;
+use crate::peer::Peer;
 
 #[mux::service]
 pub trait Echo {
@@ -43,8 +44,7 @@ pub struct Compact;
 macro_rules! peer {
     ($peer:ident, $client:ident, $server:ident) => {
         impl Peer for $peer {
-            type Load = Message;
-            type Caller = $client;
+            type Client = $client;
 
             async fn open<S: Stream>(stream: S) -> Result<$client> {
                 Ok($client::new(&Connection::builder().limits(limits()).open(stream)))
@@ -68,7 +68,9 @@ macro_rules! peer {
             }
         }
 
-        impl Caller<Message> for $client {
+        impl super::Echo for $client {
+            type Load = Message;
+
             async fn echo(&self, message: Message) -> Result<Message> {
                 // The generated method, not this one.
                 Ok($client::echo(self, message).await?)
