@@ -537,7 +537,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
         }
         let carried = carried::read(carried)?;
         self.arrive(&carried, out)?;
-        if let Some(fault) = too_large(arrival.len, self.ours.max_message) {
+        if let Some(fault) = item_too_large(arrival.len, self.ours.max_message) {
             self.channels.refuse_items(channel, fault).map_err(breach)?;
             self.channels.discard(carried, out, &mut self.after);
             return Ok(Action::None);
@@ -909,12 +909,10 @@ impl<W, H, P: Clone> Session<W, H, P> {
 
     /// Why the peer would not take an item at all.
     pub(crate) fn misfit_item(&self, len: usize, carried: usize) -> Option<Fault> {
-        let limit = self.peer.max_message;
-        if self.greeted && len as u64 > limit {
-            let message = format!("item of {len} bytes exceeds the receiver's limit of {limit}");
-            return Some(Fault::new(FaultCode::TooLarge, message));
-        }
-        too_many_channels(carried, self.greeted.then_some(self.peer.max_channels))
+        let known = self.greeted.then_some(&self.peer);
+        known
+            .and_then(|peer| item_too_large(len as u64, peer.max_message))
+            .or_else(|| too_many_channels(carried, known.map(|peer| peer.max_channels)))
     }
 
     /// The sender has no more to say, or says why.
@@ -1133,6 +1131,14 @@ fn too_large(len: u64, limit: u64) -> Option<Fault> {
     let exceeds = len > limit;
     exceeds.then(|| {
         Fault::new(FaultCode::TooLarge, format!("request of {len} bytes exceeds the peer's limit of {limit}"))
+    })
+}
+
+fn item_too_large(len: u64, limit: u64) -> Option<Fault> {
+    let exceeds = len > limit;
+    exceeds.then(|| {
+        let message = format!("item of {len} bytes exceeds the receiver's limit of {limit}");
+        Fault::new(FaultCode::TooLarge, message)
     })
 }
 
