@@ -10,6 +10,9 @@ const KEPT: usize = 64 << 20;
 /// Smaller buffers are not worth keeping, in bytes.
 const SMALLEST: usize = 64 << 10;
 
+/// Room for what is read along behind a message, in bytes.
+pub(crate) const SLACK: usize = 64;
+
 /// What is reserved at least, and how far at once what has arrived may be outrun.
 const STEP: usize = 256 << 10;
 

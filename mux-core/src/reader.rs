@@ -28,6 +28,9 @@ const BUFFER: usize = 64 << 10;
 /// The same while little comes, or nothing: what an idle connection holds.
 const LITTLE: usize = 4 << 10;
 
+/// Read behind a chunk with its data: the head of the next one, so that it needs no read of its own.
+const AHEAD: usize = PREFIX + ChunkHead::LONGEST;
+
 /// Frames a pass takes at least and at most. Small passes let the two ends overlap instead of taking
 /// turns; more than 256 wake-ups in one poll overflow the runtime's local queue.
 const LEAST: usize = 16;
@@ -66,7 +69,8 @@ impl OpenChunk {
     /// Takes what has come already.
     fn take(&mut self, data: &[u8]) {
         if let Intake::Keep(buffer) = &mut self.intake {
-            pool::grow(buffer, data.len(), buffer.len() + self.remaining);
+            let total = (buffer.len() + self.remaining).saturating_add(pool::SLACK);
+            pool::grow(buffer, data.len(), total);
             buffer.extend_from_slice(data);
         }
         self.count(data.len());
@@ -168,9 +172,14 @@ impl Reader {
         let Some(chunk) = &mut self.chunk else { return Poll::Pending };
         let read = match &mut chunk.intake {
             Intake::Keep(buffer) => {
-                let total = buffer.len() + chunk.remaining;
+                let total = (buffer.len() + chunk.remaining).saturating_add(pool::SLACK);
                 pool::grow(buffer, chunk.missing.min(BUFFER), total);
-                ready!(poll_read_buf(stream, cx, &mut buffer.limit(chunk.missing)))?
+                let read = ready!(poll_read_buf(stream, cx, &mut buffer.limit(chunk.missing + AHEAD)))?;
+                let ahead = read.saturating_sub(chunk.missing);
+                self.buffer.extend_from_slice(&buffer[buffer.len() - ahead..]);
+                buffer.truncate(buffer.len() - ahead);
+                chunk.count(read - ahead);
+                return Poll::Ready(Ok(read));
             }
             Intake::Skip => {
                 self.buffer.reserve(chunk.missing.min(BUFFER));

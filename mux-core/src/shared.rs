@@ -1,7 +1,7 @@
 //! What a connection's driver, callers and handlers share: the one lock, and the one close path.
 
 use crate::channel::carry::{Departures, Port};
-use crate::channel::outlet::{Given, Outlet};
+use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
 use crate::demux::{Owed, Router};
 use crate::error::CloseReason;
@@ -302,11 +302,7 @@ impl Shared {
 
     /// A receiver is gone.
     pub(crate) fn stop_channel(&self, id: Xid) {
-        self.act(|state| {
-            // There may be a drain to end.
-            state.wake_driver |= state.session.is_draining();
-            state.session.stop_channel(id, &mut state.outbox);
-        });
+        self.act(|state| state.session.stop_channel(id, &mut state.outbox));
     }
 
     /// Halves that came with a message and were not taken out of it.
@@ -321,7 +317,12 @@ impl Shared {
 
     /// An outlet has something to send.
     pub(crate) fn queue_outlet(&self, outlet: Arc<Outlet>) {
-        self.act(|state| state.outlets.push_back(outlet));
+        self.act(|state| {
+            // Nobody would come for it any more.
+            if state.closed.is_none() {
+                state.outlets.push_back(outlet);
+            }
+        });
     }
 
     /// Why the peer would not take an item at all.
@@ -549,12 +550,10 @@ impl State {
         while room > 0
             && let Some(outlet) = self.outlets.pop_front()
         {
-            match outlet.give(&mut self.session, &mut self.outbox, now) {
-                Given::Some(len) => {
-                    room = room.saturating_sub(len);
-                    self.outlets.push_back(outlet);
-                }
-                Given::Nothing => {}
+            let given = outlet.give(&mut self.session, &mut self.outbox, now);
+            room = room.saturating_sub(given.len);
+            if given.more {
+                self.outlets.push_back(outlet);
             }
         }
     }

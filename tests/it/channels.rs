@@ -58,6 +58,9 @@ trait Feed {
     async fn hold(&self, numbers: Receiver<u64>);
     async fn echo(&self, n: u64) -> u64;
     async fn channels_of(&self, outer: Receiver<Receiver<u64>>) -> Vec<u64>;
+    /// Why there are no more lists.
+    async fn lists_of(&self, outer: Receiver<Receiver<Vec<Receiver<u64>>>>) -> String;
+    async fn keep_channels(&self, outer: Receiver<Receiver<u64>>);
     #[mux(notify)]
     async fn told(&self, to: Sender<u64>);
 }
@@ -74,6 +77,7 @@ struct Facts {
     yielded: AtomicUsize,
     kept: Mutex<Vec<Receiver<mux::Bytes>>>,
     senders: Mutex<Vec<Sender<u64>>>,
+    kept_channels: Mutex<Vec<Receiver<Receiver<u64>>>>,
 }
 
 /// Counts itself while it lives.
@@ -246,6 +250,18 @@ impl Feed for Desk {
             }
         }
         all
+    }
+
+    async fn lists_of(&self, mut outer: Receiver<Receiver<Vec<Receiver<u64>>>>) -> String {
+        let mut lists = outer.recv().await.expect("a channel").expect("one at least");
+        match lists.recv().await {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    async fn keep_channels(&self, outer: Receiver<Receiver<u64>>) {
+        self.facts.kept_channels.lock().unwrap().push(outer);
     }
 
     async fn told(&self, mut to: Sender<u64>) {
@@ -907,4 +923,53 @@ async fn a_reply_that_cannot_be_decoded_ends_the_channels_it_carries_on_both_sid
     let (mut here, back) = numbers.kept.lock().unwrap().pop().unwrap();
     timeout(Duration::from_secs(5), here.closed()).await.unwrap();
     assert!(matches!(collect(back).await.1, Some(ChannelError::Dropped(_))));
+}
+
+#[tokio::test]
+async fn an_item_that_waits_for_its_call_and_carries_too_much_ends_its_channel_and_stalls_nothing() {
+    let reached = reach();
+    let (mut outer, receiver) = mux::channel();
+    let (mut inner, inside) = mux::channel::<Vec<Receiver<u64>>>();
+    outer.send(inside).await.unwrap();
+    inner.send((0..300).map(|_| mux::channel().1).collect()).await.unwrap();
+    let lists = reached.client.lists_of(receiver);
+    outer.finish();
+    let error = timeout(Duration::from_secs(5), lists).await.unwrap().unwrap();
+    assert!(error.contains("300 channels exceeds"), "{error}");
+}
+
+#[tokio::test]
+async fn a_send_that_is_given_up_lets_go_of_what_its_item_carries() {
+    let reached = reach();
+    let (mut outer, receiver) = mux::channel::<Receiver<u64>>();
+    reached.client.keep_channels(receiver).await.unwrap();
+    let mut kept = Vec::new();
+    let (mut sender, given_up) = loop {
+        let (sender, receiver) = mux::channel();
+        match timeout(Duration::from_millis(50), outer.send(receiver)).await {
+            Ok(sent) => sent.unwrap(),
+            Err(_) => break (sender, ()),
+        }
+        kept.push(sender);
+    };
+    timeout(Duration::from_secs(5), sender.closed()).await.expect("nobody will ever receive");
+    drop((given_up, kept));
+}
+
+#[tokio::test]
+async fn a_receiver_that_leaves_while_its_sender_sends_loses_nothing() {
+    let reached = reach();
+    for _ in 0..300 {
+        let (mut sender, receiver) = mux::channel();
+        let client = reached.client.clone();
+        let sending = std::thread::spawn(move || {
+            for n in 0..50 {
+                sender.send_blocking(n).unwrap();
+            }
+            sender.finish();
+        });
+        let sum = timeout(Duration::from_secs(10), client.sum(receiver)).await.expect("it comes to an end");
+        assert_eq!(sum.unwrap(), 49 * 50 / 2);
+        sending.join().unwrap();
+    }
 }

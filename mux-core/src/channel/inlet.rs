@@ -60,9 +60,10 @@ impl Inlet {
         if matches!(state.stage, Stage::Waiting) {
             state.stage = Stage::Closed;
         }
-        let waker = state.waker.take();
+        let (waker, keeper) = (state.waker.take(), state.keeper.take());
         drop(state);
         waker.into_iter().for_each(Waker::wake);
+        drop(keeper);
     }
 
     /// The place, once it is known; `None` where there will be none.

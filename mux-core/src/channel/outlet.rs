@@ -86,11 +86,12 @@ struct State {
 }
 
 /// What came of a look at an outlet.
-pub(crate) enum Given {
-    /// So many bytes, and there may be more.
-    Some(usize),
-    /// Nothing now. It is queued again when there is.
-    Nothing,
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given {
+    /// Bytes that were handed over.
+    pub(crate) len: usize,
+    /// There is more. Otherwise it is queued again when there is.
+    pub(crate) more: bool,
 }
 
 /// The receiver is gone, or was never sent.
@@ -134,8 +135,9 @@ impl Outlet {
     /// Has the driver look at it. Under the session's lock.
     pub(crate) fn resume(&self) -> bool {
         let mut state = self.lock();
+        state.queued = false;
         let due = state.is_due();
-        state.queued |= due;
+        state.queued = due;
         due
     }
 
@@ -294,29 +296,41 @@ impl Outlet {
     ) -> Given {
         let mut state = self.lock();
         state.queued = false;
-        let Some(id) = state.attached.as_ref().map(|(_, id)| *id) else { return Given::Nothing };
+        let Some(id) = state.attached.as_ref().map(|(_, id)| *id) else { return Given::default() };
         if state.closed {
-            return Given::Nothing;
+            return Given::default();
         }
         if state.batches.is_empty() {
             state.seal();
         }
-        let Some(carried) = state.batches.front().map(|batch| batch.departures.len()) else {
+        let Some(batch) = state.batches.front() else {
             if let Some(why) = state.ended.take() {
                 state.closed = true;
                 drop(state);
                 session.end_channel(id, why, now, out);
             }
-            return Given::Nothing;
+            return Given::default();
         };
+        let (len, carried) = (batch.values.len(), batch.departures.len());
+        if let Some(misfit) = session.misfit_item(len, carried) {
+            // Sent before anyone knew what the peer takes. What waits is let go with the port.
+            state.closed = true;
+            drop(state);
+            session.end_channel(id, Some(misfit), now, out);
+            return Given::default();
+        }
         match session.may_send_items(id, carried) {
             Ok(()) => {}
-            Err(NotSent::Wait | NotSent::Stopped) => return Given::Nothing,
+            Err(NotSent::Wait) => {
+                // The session resumes it; until then nobody need come.
+                state.queued = true;
+                return Given::default();
+            }
+            Err(NotSent::Stopped) => return Given::default(),
         }
-        let Some(batch) = state.batches.pop_front() else { return Given::Nothing };
+        let Some(batch) = state.batches.pop_front() else { return Given::default() };
         state.weight -= batch.weight();
         let Batch { count, values, departures } = batch;
-        let len = values.len();
         if state.weight <= LOW {
             session.after.wakers.extend(state.sender.take());
         }
@@ -324,7 +338,7 @@ impl Outlet {
         let more = state.queued;
         drop(state);
         session.send_items(id, (count, values), departures.into_leaving(), out);
-        if more { Given::Some(len) } else { Given::Nothing }
+        Given { len, more }
     }
 }
 

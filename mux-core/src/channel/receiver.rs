@@ -202,8 +202,8 @@ where
     E: DeserializeOwned + 'static,
 {
     /// Of a sender that leaves.
-    pub(super) fn inlet(inlet: Arc<Inlet>) -> Receiver<T, E> {
-        Receiver { way: Mutex::new(Way::Inlet(inlet, Decoder::new(Encoding::Named))) }
+    pub(super) fn inlet(inlet: Arc<Inlet>, encoding: Encoding) -> Receiver<T, E> {
+        Receiver { way: Mutex::new(Way::Inlet(inlet, Decoder::new(encoding))) }
     }
 }
 
@@ -243,7 +243,7 @@ impl<T, E> Remote<T, E> {
     }
 
     fn decode(&mut self, frame: Items) {
-        self.cost = frame.cost();
+        self.cost += frame.cost();
         let Items { values, count, carried } = frame;
         let mut arrivals = Arrivals::new(carried, self.decoder.encoding, || self.place.0.clone());
         carry::decode(&mut arrivals, || (self.decoder.items)(&values, count, &mut self.ready));
@@ -361,11 +361,10 @@ where
         let Some(encoding) = carry::encoding() else {
             return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
-        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
-        let way = match std::mem::replace(&mut *way, Way::Gone) {
-            Way::Gone => return Err(serde::ser::Error::custom("this receiver was sent away, or has ended")),
-            way => way,
-        };
+        let way = std::mem::replace(&mut *self.way.lock().unwrap_or_else(PoisonError::into_inner), Way::Gone);
+        if let Way::Gone = way {
+            return Err(serde::ser::Error::custom("this receiver was sent away, or has ended"));
+        }
         serializer.serialize_u32(carry::depart(Half::Receiving, Port::Outlet(leave(way, encoding))))
     }
 }

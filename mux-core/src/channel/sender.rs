@@ -20,6 +20,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -60,10 +61,19 @@ enum Way<T, E> {
 struct Remote<T, E> {
     outlet: Arc<Outlet>,
     encoder: Encoder<T, E>,
-    /// An item that is being sent. One that was not, as its sending was given up, is overwritten.
+    /// An item that is being sent.
     item: Batch,
     /// Items of a stream that share the next frame.
     frame: Batch,
+}
+
+/// An item on its way to the outlet. Where its sending is given up, it is let go with what it carries.
+struct Sending<'r, T, E>(&'r mut Remote<T, E>);
+
+impl<T, E> Drop for Sending<'_, T, E> {
+    fn drop(&mut self) {
+        self.0.item.clear();
+    }
 }
 
 /// How items become bytes; known where one of the halves left or came.
@@ -92,15 +102,17 @@ impl<T, E> Encoder<T, E> {
     pub(super) fn append(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
         let Batch { count, values, departures } = frame;
         let (mark, carried) = (values.mark(), departures.len());
-        let encoded = carry::encode(departures, self.encoding, || (self.item)(item, self.encoding, values));
-        match encoded {
-            Ok(()) => *count += 1,
-            Err(_) => {
-                values.split_off(mark);
-                departures.truncate(carried);
-            }
+        let encoded = catch_unwind(AssertUnwindSafe(|| {
+            carry::encode(departures, self.encoding, || (self.item)(item, self.encoding, values))
+        }));
+        if let Ok(Ok(())) = encoded {
+            *count += 1;
+            return Ok(());
         }
-        encoded
+        // No half of an item stays among whole ones.
+        values.split_off(mark);
+        departures.truncate(carried);
+        encoded.unwrap_or_else(|panicked| resume_unwind(panicked))
     }
 
     pub(super) fn ending(&self, ending: Ending<E>) -> Option<Fault> {
@@ -144,7 +156,8 @@ impl<T, E> Sender<T, E> {
     pub async fn send(&mut self, item: T) -> Result<(), SendError> {
         if let Way::Remote(remote) = self.way() {
             remote.encode(&item)?;
-            return poll_fn(|cx| remote.poll_push(cx)).await;
+            let sending = Sending(remote);
+            return poll_fn(|cx| sending.0.poll_push(cx)).await;
         }
         poll_fn(|cx| self.poll_room(cx)).await?;
         self.put(item)
@@ -252,29 +265,21 @@ impl<T, E> Sender<T, E> {
     }
 
     /// Without looking for room.
-    fn put(&mut self, item: T) -> Result<(), SendError> {
-        let put = match self.way() {
-            Way::Gone => Err(Gone),
-            Way::Local(_) => self.put_local(item),
-            Way::Remote(remote) => {
-                remote.encode(&item)?;
-                return remote.push_item();
-            }
-        };
-        put.map_err(|Gone| self.gone())
-    }
-
-    fn put_local(&mut self, item: T) -> Result<(), Gone> {
-        let Way::Local(local) = self.way() else { return Err(Gone) };
-        let mut state = local.lock();
-        if state.receiver_gone {
-            return Err(Gone);
+    fn put(&mut self, mut item: T) -> Result<(), SendError> {
+        loop {
+            item = match self.way() {
+                Way::Gone => return Err(SendError::Dropped),
+                Way::Remote(remote) => {
+                    remote.encode(&item)?;
+                    return remote.push_item();
+                }
+                Way::Local(local) => match put_local(local, item) {
+                    Ok(()) => return Ok(()),
+                    Err(Unsent::Gone) => return Err(SendError::Dropped),
+                    Err(Unsent::Left(item)) => item,
+                },
+            };
         }
-        state.queue.push_back(item);
-        let waker = state.receiver.take();
-        drop(state);
-        waker.into_iter().for_each(std::task::Waker::wake);
-        Ok(())
     }
 
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
@@ -326,6 +331,11 @@ impl<T, E> Sender<T, E> {
                 if state.receiver_gone {
                     return Poll::Ready(());
                 }
+                if state.left.is_some() {
+                    // It left meanwhile.
+                    drop(state);
+                    return self.poll_gone(cx);
+                }
                 let before = state.watcher.replace(waker);
                 drop(state);
                 drop(before);
@@ -343,10 +353,39 @@ impl<T, E> Sender<T, E> {
     }
 }
 
+/// Why an item was not put into a local channel.
+enum Unsent<T> {
+    Gone,
+    /// The receiver left meanwhile, so that it is a local one no more.
+    Left(T),
+}
+
+fn put_local<T, E>(local: &Local<T, E>, item: T) -> Result<(), Unsent<T>> {
+    let mut state = local.lock();
+    if state.receiver_gone {
+        return Err(Unsent::Gone);
+    }
+    if state.left.is_some() {
+        return Err(Unsent::Left(item));
+    }
+    state.queue.push_back(item);
+    let waker = state.receiver.take();
+    drop(state);
+    waker.into_iter().for_each(std::task::Waker::wake);
+    Ok(())
+}
+
 fn end_local<T, E>(local: &Local<T, E>, ending: Ending<E>) {
-    local.tell(|state| {
-        state.ended.get_or_insert(ending);
+    let left = local.tell(|state| match &state.left {
+        Some(Left::Receiver(outlet, encoder)) => Some((Arc::clone(outlet), *encoder, ending)),
+        _ => {
+            state.ended.get_or_insert(ending);
+            None
+        }
     });
+    if let Some((outlet, encoder, ending)) = left {
+        Outlet::end(&outlet, encoder.ending(ending));
+    }
 }
 
 impl<T, E> Remote<T, E> {
@@ -367,7 +406,10 @@ impl<T, E> Remote<T, E> {
                 }
             }
         };
-        self.push_frame();
+        // A frame was full: what begins the next one waits for more.
+        if !matches!(polled, Poll::Ready(None)) {
+            self.push_frame();
+        }
         polled
     }
 
@@ -505,11 +547,10 @@ where
         let Some(encoding) = carry::encoding() else {
             return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
-        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
-        let way = match std::mem::replace(&mut *way, Way::Gone) {
-            Way::Gone => return Err(serde::ser::Error::custom("this sender was sent away before")),
-            way => way,
-        };
+        let way = std::mem::replace(&mut *self.way.lock().unwrap_or_else(PoisonError::into_inner), Way::Gone);
+        if let Way::Gone = way {
+            return Err(serde::ser::Error::custom("this sender was sent away before"));
+        }
         serializer.serialize_u32(carry::depart(Half::Sending, Port::Inlet(leave(way, encoding))))
     }
 }
@@ -525,7 +566,7 @@ where
         Way::Local(local) => local,
         Way::Remote(remote) => {
             let sender = Sender { way: Mutex::new(Way::Remote(remote)) };
-            relay::spawn(Receiver::inlet(Arc::clone(&inlet)), sender);
+            relay::spawn(Receiver::inlet(Arc::clone(&inlet), encoding), sender);
             return inlet;
         }
         Way::Gone => return inlet,
@@ -541,7 +582,7 @@ where
     });
     match left {
         Some(Left::Receiver(outlet, encoder)) => {
-            relay::spawn(Receiver::inlet(Arc::clone(&inlet)), Sender::remote(outlet, encoder));
+            relay::spawn(Receiver::inlet(Arc::clone(&inlet), encoding), Sender::remote(outlet, encoder));
         }
         _ if local.lock().receiver_gone => inlet.drop_receiver(),
         _ => {}

@@ -111,6 +111,8 @@ struct Receiving<W> {
     dropped: bool,
     /// Why this end had the sender stop, where its receiver is still there.
     stopped: Option<Fault>,
+    /// An item was refused: no further one is taken.
+    refused: bool,
     /// A drain has waited for its end before.
     overdue: bool,
     /// CREDIT and STOP that the next flush has to say.
@@ -401,7 +403,9 @@ impl<W, P: Clone> Channels<W, P> {
         if !receiving.granter.arrive(items.cost()) {
             return Err(format!("an item without credit on channel {id}"));
         }
-        if receiving.dropped {
+        // After one that was refused, a further one would hide the gap.
+        if receiving.dropped || receiving.refused {
+            after.segments.push(items.values);
             self.discard(items.carried, out, after);
             return Ok(None);
         }
@@ -455,17 +459,14 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// The consumer took items that cost so much. `true` where that is worth telling the peer.
-    pub(crate) fn consume(&mut self, id: Xid, cost: u64) -> bool {
-        let Some(receiving) = self.receiving(id).filter(|it| it.ended.is_none() && !it.dropped) else {
-            return false;
-        };
-        let Some(total) = receiving.granter.consume(cost) else { return false };
-        let listed = receiving.grant.replace(total).is_some();
-        if !listed {
+    /// The consumer took items that cost so much.
+    pub(crate) fn consume(&mut self, id: Xid, cost: u64) {
+        let open = |it: &&mut Receiving<W>| it.ended.is_none() && !it.dropped;
+        let Some(receiving) = self.receiving(id).filter(open) else { return };
+        let Some(total) = receiving.granter.consume(cost) else { return };
+        if receiving.grant.replace(total).is_none() {
             self.is_due(id);
         }
-        !listed
     }
 
     /// The receiver is gone. The row stays until END has come.
@@ -477,7 +478,7 @@ impl<W, P: Clone> Channels<W, P> {
     fn drop_receiver(&mut self, id: Xid, after: &mut After<W, P>) -> Vec<Arrived> {
         let Some(receiving) = self.receiving(id) else { return Vec::new() };
         let queue = std::mem::take(&mut receiving.queue);
-        receiving.waker = None;
+        after.wakers.extend(receiving.waker.take());
         receiving.dropped = true;
         if receiving.ended.is_some() {
             self.rows.remove(&id);
@@ -495,9 +496,10 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// As [`refuse`](Channels::refuse), where there is such a channel.
     pub(crate) fn refuse_items(&mut self, id: Xid, why: Fault) -> Result<(), String> {
-        if self.receiving(id).is_none_or(|it| it.ended.is_some()) {
+        let Some(receiving) = self.receiving(id).filter(|it| it.ended.is_none()) else {
             return Err(never_opened(id));
-        }
+        };
+        receiving.refused = true;
         self.refuse(id, why);
         Ok(())
     }
@@ -629,6 +631,7 @@ impl<W, P> Way<W, P> {
             ended: None,
             dropped: false,
             stopped: None,
+            refused: false,
             overdue: false,
             grant: None,
             stop: false,

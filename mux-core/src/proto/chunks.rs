@@ -108,7 +108,8 @@ impl Chunks {
         *self.sum_mut(class) += counted;
         let content = if oversize { Content::Oversize } else { Content::Lent };
         self.open.insert(id, Assembly { class, total, missing: remaining, content });
-        Ok(Intake::Keep(pool::take(if oversize { len } else { total.try_into().unwrap_or(len) }, len)))
+        let room = if oversize { len } else { total.try_into().unwrap_or(len) };
+        Ok(Intake::Keep(pool::take(room.saturating_add(pool::SLACK), len)))
     }
 
     fn sum_mut(&mut self, class: Class) -> &mut u64 {

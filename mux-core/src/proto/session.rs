@@ -885,14 +885,14 @@ impl<W, H, P: Clone> Session<W, H, P> {
         self.channels.may_send(id, carried, &self.peer)
     }
 
-    /// Sends items that may be sent. Returns the buffer where it was not kept.
+    /// Sends items that may be sent.
     pub(crate) fn send_items(
         &mut self,
         id: Xid,
         (count, values): (u32, Payload),
         carried: Vec<Leaving<P>>,
         out: &mut Outbox,
-    ) -> Vec<u8> {
+    ) {
         let (cost, large) = (item_cost(values.len(), carried.len()), values.is_large());
         let (_, _, mut exit) = self.parts(out);
         let carried = exit.open(carried);
@@ -902,9 +902,8 @@ impl<W, H, P: Clone> Session<W, H, P> {
             &list[..]
         });
         let frame = Frame::Item { channel: id, carried: list, count, values: &[] };
-        let buffer = exit.send(id, &frame, values, &carried);
+        exit.send(id, &frame, values, &carried);
         self.channels.spend(id, cost, large);
-        buffer
     }
 
     /// Why the peer would not take an item at all.
@@ -940,7 +939,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
         self.channels.consume(id, cost);
     }
 
-    /// A receiver is gone. Returns its waker, to be dropped outside the lock.
+    /// A receiver is gone.
     pub(crate) fn stop_channel(&mut self, id: Xid, out: &mut Outbox) {
         self.channels.stop(id, out, &mut self.after);
     }
