@@ -113,11 +113,28 @@ struct Receiving<W> {
     stopped: Option<Fault>,
     /// An item was refused: no further one is taken.
     refused: bool,
-    /// A drain has waited for its end before.
-    overdue: bool,
+    /// How a drain waits for its end.
+    patience: Patience,
     /// CREDIT and STOP that the next flush has to say.
     grant: Option<u64>,
     stop: bool,
+}
+
+/// How a drain waits for the END of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Patience {
+    Fresh,
+    /// It has waited before, and the sender was told to stop.
+    Spent,
+    /// It waits no longer. The receiver was told the end in the sender's place, whose own still comes.
+    Gone,
+}
+
+impl<W> Receiving<W> {
+    /// The sender has not said END.
+    fn is_open(&self) -> bool {
+        self.ended.is_none() || self.patience == Patience::Gone
+    }
 }
 
 #[derive(Debug)]
@@ -397,14 +414,14 @@ impl<W, P: Clone> Channels<W, P> {
         out: &mut Outbox,
         after: &mut After<W, P>,
     ) -> Result<Option<W>, String> {
-        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.ended.is_none()) else {
+        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_open()) else {
             return Err(never_opened(id));
         };
         if !receiving.granter.arrive(items.cost()) {
             return Err(format!("an item without credit on channel {id}"));
         }
         // After one that was refused, a further one would hide the gap.
-        if receiving.dropped || receiving.refused {
+        if receiving.dropped || receiving.refused || receiving.patience == Patience::Gone {
             after.segments.push(items.values);
             self.discard(items.carried, out, after);
             return Ok(None);
@@ -420,9 +437,15 @@ impl<W, P: Clone> Channels<W, P> {
         why: Option<Fault>,
         after: &mut After<W, P>,
     ) -> Result<Option<W>, String> {
-        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.ended.is_none()) else {
+        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_open()) else {
             return Err(never_opened(id));
         };
+        if std::mem::replace(&mut receiving.patience, Patience::Fresh) == Patience::Gone {
+            if receiving.dropped {
+                self.rows.remove(&id);
+            }
+            return Ok(None);
+        }
         let why = why.map(|why| receiving.stopped.take().unwrap_or(why));
         receiving.ended = Some(Ended::Said(why));
         let (waker, dropped) = (receiving.waker.take(), receiving.dropped);
@@ -441,7 +464,10 @@ impl<W, P: Clone> Channels<W, P> {
             return Taken::Items(std::mem::take(&mut receiving.queue));
         }
         if let Some(ended) = receiving.ended.take() {
-            self.rows.remove(&id);
+            receiving.dropped = true;
+            if receiving.patience != Patience::Gone {
+                self.rows.remove(&id);
+            }
             return Taken::Ended(ended);
         }
         Taken::Nothing
@@ -480,9 +506,9 @@ impl<W, P: Clone> Channels<W, P> {
         let queue = std::mem::take(&mut receiving.queue);
         after.wakers.extend(receiving.waker.take());
         receiving.dropped = true;
-        if receiving.ended.is_some() {
+        if !receiving.is_open() {
             self.rows.remove(&id);
-        } else {
+        } else if receiving.patience != Patience::Gone {
             receiving.stop = true;
             self.is_due(id);
         }
@@ -496,7 +522,7 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// As [`refuse`](Channels::refuse), where there is such a channel.
     pub(crate) fn refuse_items(&mut self, id: Xid, why: Fault) -> Result<(), String> {
-        let Some(receiving) = self.receiving(id).filter(|it| it.ended.is_none()) else {
+        let Some(receiving) = self.receiving(id).filter(|it| it.is_open()) else {
             return Err(never_opened(id));
         };
         receiving.refused = true;
@@ -582,14 +608,21 @@ impl<W, P: Clone> Channels<W, P> {
             match self.receiving(id) {
                 None => self.end(id, Some(drained.clone()), out, after),
                 Some(receiving) if receiving.ended.is_some() => {}
-                Some(receiving) if receiving.overdue => {
-                    let woken = self.on_end(id, Some(drained.clone()), after);
-                    after.wakers.extend(woken.ok().flatten());
-                }
-                Some(receiving) => {
-                    receiving.overdue = true;
-                    self.refuse(id, drained.clone());
-                }
+                Some(receiving) => match receiving.patience {
+                    Patience::Fresh => {
+                        receiving.patience = Patience::Spent;
+                        self.refuse(id, drained.clone());
+                    }
+                    Patience::Spent => {
+                        receiving.patience = Patience::Gone;
+                        let why = receiving.stopped.take().unwrap_or_else(|| drained.clone());
+                        receiving.ended = Some(Ended::Said(Some(why)));
+                        after.wakers.extend(receiving.waker.take());
+                        let opened_here = self.rows.get(&id).is_some_and(|row| row.opened_here);
+                        self.closed(opened_here, after);
+                    }
+                    Patience::Gone => {}
+                },
             }
         }
     }
@@ -632,7 +665,7 @@ impl<W, P> Way<W, P> {
             dropped: false,
             stopped: None,
             refused: false,
-            overdue: false,
+            patience: Patience::Fresh,
             grant: None,
             stop: false,
         })
