@@ -469,6 +469,24 @@ async fn a_sender_dropped_midway_is_told_from_one_that_finished() {
 }
 
 #[tokio::test]
+async fn a_client_sends_all_of_a_stream_and_goes_on() {
+    for (client, facts, _keep) in both() {
+        let (mut sender, receiver) = mux::channel();
+        let call = client.sum(receiver).send();
+        sender.send(1).await.unwrap();
+        sender.send_all(Counting::new(&facts, numbers(100_000))).await.unwrap();
+        sender.send(1).await.unwrap();
+        // Given up where it has no more to yield.
+        let mut few = 0..3_u64;
+        let pauses =
+            Counting::new(&facts, move || few.next().map_or(Poll::Pending, |n| Poll::Ready(Some(n))));
+        assert!(timeout(Duration::from_millis(20), sender.send_all(pauses)).await.is_err());
+        sender.finish();
+        assert_eq!(call.await.unwrap(), 99_999 * 100_000 / 2 + 2 + 3);
+    }
+}
+
+#[tokio::test]
 async fn a_callback_by_a_sender() {
     for (client, _, _keep) in both() {
         let (sender, receiver) = mux::channel();

@@ -28,6 +28,8 @@ pub(crate) const FRAME: usize = SMALL;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     pub(crate) count: u32,
+    /// Where the values end that are whole: a user's `Serialize` may have panicked in the midst of one.
+    pub(super) whole: Mark,
     pub(crate) values: Payload,
     pub(crate) departures: Departures,
 }
@@ -41,13 +43,22 @@ impl Batch {
     /// Takes off what was added since there were `count` items and the values ended at `mark`. What is
     /// carried goes along: a frame of several items carries nothing.
     pub(super) fn split_off(&mut self, mark: Mark, count: u32) -> Batch {
+        let values = self.values.split_off(mark);
         let batch = Batch {
             count: self.count - count,
-            values: self.values.split_off(mark),
+            whole: values.mark(),
+            values,
             departures: self.departures.split_off(0),
         };
-        self.count = count;
+        (self.count, self.whole) = (count, mark);
         batch
+    }
+
+    /// Takes off what is not whole.
+    pub(super) fn trim(&mut self) {
+        if self.values.len_since(self.whole) > 0 {
+            self.values.split_off(self.whole);
+        }
     }
 
     #[inline]
@@ -330,7 +341,7 @@ impl Outlet {
         }
         let Some(batch) = state.batches.pop_front() else { return Given::default() };
         state.weight -= batch.weight();
-        let Batch { count, values, departures } = batch;
+        let Batch { count, values, departures, .. } = batch;
         if state.weight <= LOW {
             session.after.wakers.extend(state.sender.take());
         }

@@ -113,7 +113,7 @@ impl Payload {
 }
 
 /// An end that a payload had once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mark {
     flat: usize,
     spliced: usize,
