@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::timeout;
 
-/// How long to go on. More time finds more.
-const TIME: Duration = Duration::from_secs(4);
+/// How long to go on, unless `MUX_FUZZ_SECONDS` says otherwise, from the seed that `MUX_FUZZ_SEED` says.
+const TIME: Duration = Duration::from_secs(2);
 
 /// Longer than any peer here may keep anyone waiting.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -427,28 +427,40 @@ async fn survive(victim: &Victim, seed: u64) {
 
 static SEED: AtomicU64 = AtomicU64::new(0);
 
-#[test]
+/// Goes through seeds until the time is over. A panic of a task would go unseen: here it is the end.
 #[allow(clippy::print_stderr)] // it is the last word of a process
+async fn survive_all() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        hook(panic);
+        eprintln!("with seed {}", SEED.load(SeqCst));
+        std::process::abort();
+    }));
+    let victim = Victim::new();
+    let of = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let (begun, time) = (Instant::now(), of("MUX_FUZZ_SECONDS").map_or(TIME, Duration::from_secs));
+    let first = of("MUX_FUZZ_SEED").unwrap_or(1);
+    let mut seed = first;
+    while begun.elapsed() < time {
+        SEED.store(seed, SeqCst);
+        survive(&victim, seed).await;
+        seed += 1;
+    }
+    victim.is_well().await;
+    assert!(seed > first + 2, "{} seeds in all that time", seed - first);
+}
+
+#[test]
 fn whatever_is_said_at_random_nobody_panics_or_hangs() {
-    alone("hostile_fuzz::whatever_is_said_at_random_nobody_panics_or_hangs", async {
-        // A panic of a task would go unseen.
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            hook(panic);
-            eprintln!("with seed {}", SEED.load(SeqCst));
-            std::process::abort();
-        }));
-        let victim = Victim::new();
-        let seconds = std::env::var("MUX_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok());
-        let (begun, time) = (Instant::now(), seconds.map_or(TIME, Duration::from_secs));
-        let first = std::env::var("MUX_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
-        let mut seed = first;
-        while begun.elapsed() < time {
-            SEED.store(seed, SeqCst);
-            survive(&victim, seed).await;
-            seed += 1;
-        }
-        victim.is_well().await;
-        assert!(seed > first + 5, "{} seeds in all that time", seed - first);
+    alone("hostile_fuzz::whatever_is_said_at_random_nobody_panics_or_hangs", survive_all());
+}
+
+#[test]
+fn nor_where_many_threads_hear_it() {
+    alone("hostile_fuzz::nor_where_many_threads_hear_it", async {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let surviving = std::thread::spawn(move || runtime.block_on(survive_all()));
+        assert!(surviving.join().is_ok());
     });
 }
