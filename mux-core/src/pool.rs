@@ -37,31 +37,34 @@ pub(crate) fn take(total: usize, now: usize) -> Vec<u8> {
         drop(pool);
         return Vec::with_capacity(total.min(now.max(STEP)));
     };
-    let buffer = pool.buffers.swap_remove(at);
+    let buffer = pool.buffers.remove(at);
     pool.bytes -= buffer.capacity();
     buffer
 }
 
-/// Makes room for `more` bytes in a buffer that will hold `total`.
+/// Makes room for `more` bytes in a buffer that will hold `total`, and a little beyond: the next message is
+/// seldom of that very length, as its xid may be longer.
 pub(crate) fn grow(buffer: &mut Vec<u8>, more: usize, total: usize) {
     if buffer.capacity() - buffer.len() >= more {
         return;
     }
-    let room = (4 * buffer.len()).max(buffer.len() + more).min(total.max(buffer.len() + more));
+    let needed = buffer.len() + more;
+    let room = (4 * buffer.len()).max(needed).min(total.saturating_add(SMALLEST).max(needed));
     buffer.reserve_exact(room - buffer.len());
 }
 
-/// Gives a buffer back.
+/// Gives a buffer back. Where there is no room the oldest goes: nobody may want its length any more.
 pub(crate) fn give(mut buffer: Vec<u8>) {
-    if buffer.capacity() < SMALLEST {
+    if !(SMALLEST..=KEPT).contains(&buffer.capacity()) {
         return;
     }
     let mut pool = lock();
-    if pool.bytes + buffer.capacity() <= KEPT {
-        buffer.clear();
-        pool.bytes += buffer.capacity();
-        pool.buffers.push(buffer);
+    while pool.bytes + buffer.capacity() > KEPT {
+        pool.bytes -= pool.buffers.remove(0).capacity();
     }
+    buffer.clear();
+    pool.bytes += buffer.capacity();
+    pool.buffers.push(buffer);
 }
 
 /// A buffer to be read and shared. It comes back with the last of its parts.
@@ -95,6 +98,28 @@ mod tests {
         let arrived = buffer.len();
         grow(&mut buffer, 1000, 1 << 30);
         assert!(buffer.capacity() > arrived && buffer.capacity() <= 4 * arrived + 1000);
+    }
+
+    #[test]
+    fn lengths_that_nobody_wants_any_more_make_room() {
+        let capacity = |nth: usize| (20 << 20) + 100 * nth;
+        (0..6).for_each(|nth| give(Vec::with_capacity(capacity(nth))));
+        assert_eq!(take(capacity(5), 0).capacity(), capacity(5));
+        assert!(lock().bytes <= KEPT);
+    }
+
+    #[test]
+    fn a_message_hardly_longer_than_the_last_one_takes_its_buffer() {
+        let mut buffer = take(5 << 20, 0);
+        while buffer.len() < (5 << 20) {
+            let more = (64 << 10).min((5 << 20) - buffer.len());
+            grow(&mut buffer, more, 5 << 20);
+            buffer.resize(buffer.len() + more, 0);
+        }
+        let at = buffer.as_ptr();
+        give(buffer);
+        let again = take((5 << 20) + 4, 0);
+        assert_eq!(again.as_ptr(), at);
     }
 
     #[test]
