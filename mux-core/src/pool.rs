@@ -90,6 +90,13 @@ impl Drop for Shared {
 mod tests {
     use super::*;
 
+    /// The pool is the process's: tests that look at what it keeps take turns.
+    static TURN: Mutex<()> = Mutex::new(());
+
+    fn turn() -> MutexGuard<'static, ()> {
+        TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     #[test]
     fn a_claim_reserves_little_and_arrivals_reserve_the_rest() {
         let mut buffer = take(1 << 30, 1000);
@@ -102,6 +109,7 @@ mod tests {
 
     #[test]
     fn lengths_that_nobody_wants_any_more_make_room() {
+        let _turn = turn();
         let capacity = |nth: usize| (20 << 20) + 100 * nth;
         (0..6).for_each(|nth| give(Vec::with_capacity(capacity(nth))));
         assert_eq!(take(capacity(5), 0).capacity(), capacity(5));
@@ -110,6 +118,7 @@ mod tests {
 
     #[test]
     fn a_message_hardly_longer_than_the_last_one_takes_its_buffer() {
+        let _turn = turn();
         let mut buffer = take(5 << 20, 0);
         while buffer.len() < (5 << 20) {
             let more = (64 << 10).min((5 << 20) - buffer.len());
@@ -124,6 +133,7 @@ mod tests {
 
     #[test]
     fn a_shared_buffer_comes_back_with_the_last_of_its_parts() {
+        let _turn = turn();
         let mut buffer = Vec::with_capacity(3_333_333);
         buffer.extend_from_slice(b"abc");
         let (at, shared) = (buffer.as_ptr(), share(buffer));
