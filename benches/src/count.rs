@@ -16,8 +16,10 @@ use crate::{Error, Result};
 const LIMIT: Duration = Duration::from_secs(600);
 
 pub fn count<C: Comparison, P: Peer<Client: Asks<C>>>(level: C::Level, turns: u64) -> Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { timeout(LIMIT, take_turns::<C, P>(level, turns)).await? })
+    let mut runtime = Builder::new_current_thread();
+    #[cfg(feature = "count")]
+    runtime.start_paused(true);
+    runtime.enable_all().build()?.block_on(async { timeout(LIMIT, take_turns::<C, P>(level, turns)).await? })
 }
 
 async fn take_turns<C: Comparison, P: Peer<Client: Asks<C>>>(level: C::Level, turns: u64) -> Result<()> {

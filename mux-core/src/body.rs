@@ -375,13 +375,13 @@ impl<'de> Visitor<'de> for BinVisitor {
 
 /// An argument type that travels as bin.
 pub trait FromBin<'a>: Sized {
-    /// Makes the argument from the bytes in `frame`, or tells what was expected.
+    /// Makes the argument from the bytes in `args`, or tells what was expected.
     #[doc(hidden)]
-    fn from_bin(bin: Cow<'a, [u8]>, frame: &'a Bytes) -> Result<Self, &'static str>;
+    fn from_bin(bin: Cow<'a, [u8]>, args: Args<'a>) -> Result<Self, &'static str>;
 }
 
 impl<'a> FromBin<'a> for &'a [u8] {
-    fn from_bin(bin: Cow<'a, [u8]>, _: &'a Bytes) -> Result<Self, &'static str> {
+    fn from_bin(bin: Cow<'a, [u8]>, _: Args<'a>) -> Result<Self, &'static str> {
         match bin {
             Cow::Borrowed(bytes) => Ok(bytes),
             Cow::Owned(_) => Err("binary expected, not an array"),
@@ -390,29 +390,56 @@ impl<'a> FromBin<'a> for &'a [u8] {
 }
 
 impl<'a> FromBin<'a> for Vec<u8> {
-    fn from_bin(bin: Cow<'a, [u8]>, _: &'a Bytes) -> Result<Self, &'static str> {
+    fn from_bin(bin: Cow<'a, [u8]>, _: Args<'a>) -> Result<Self, &'static str> {
         Ok(bin.into_owned())
     }
 }
 
 impl<'a> FromBin<'a> for Cow<'a, [u8]> {
-    fn from_bin(bin: Cow<'a, [u8]>, _: &'a Bytes) -> Result<Self, &'static str> {
+    fn from_bin(bin: Cow<'a, [u8]>, _: Args<'a>) -> Result<Self, &'static str> {
         Ok(bin)
     }
 }
 
 impl<'a> FromBin<'a> for Bytes {
-    fn from_bin(bin: Cow<'a, [u8]>, frame: &'a Bytes) -> Result<Self, &'static str> {
+    fn from_bin(bin: Cow<'a, [u8]>, args: Args<'a>) -> Result<Self, &'static str> {
         Ok(match bin {
-            Cow::Borrowed(bytes) => frame.slice_ref(bytes),
+            Cow::Borrowed(bytes) => args.share(bytes),
             Cow::Owned(bytes) => bytes.into(),
         })
     }
 }
 
-/// Decodes the arguments of one call, in order. Strings and bytes may point into the frame.
+/// The encoded arguments of one call, an array.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    /// Where they are a part of something that may be kept.
+    owner: Option<&'a Bytes>,
+}
+
+impl<'a> Args<'a> {
+    /// A part of them that lives on: where it lies, or copied.
+    fn share(self, part: &'a [u8]) -> Bytes {
+        self.owner.map_or_else(|| Bytes::copy_from_slice(part), |owner| owner.slice_ref(part))
+    }
+}
+
+impl<'a> From<&'a [u8]> for Args<'a> {
+    fn from(bytes: &'a [u8]) -> Args<'a> {
+        Args { bytes, owner: None }
+    }
+}
+
+impl<'a> From<&'a Bytes> for Args<'a> {
+    fn from(owner: &'a Bytes) -> Args<'a> {
+        Args { bytes: owner, owner: Some(owner) }
+    }
+}
+
+/// Decodes the arguments of one call, in order. Strings and bytes may point into them.
 pub struct ArgsDecoder<'a> {
-    frame: &'a Bytes,
+    args: Args<'a>,
     values: Values<'a>,
     left: u32,
 }
@@ -427,14 +454,18 @@ impl<'a> ArgsDecoder<'a> {
     /// Begins with the first argument.
     ///
     /// # Errors
-    /// When `frame` is no array.
-    pub fn new(frame: &'a Bytes) -> Result<Self, Refused> {
-        let mut rest: &'a [u8] = frame;
+    /// When `args` is no array.
+    pub fn new(args: impl Into<Args<'a>>) -> Result<Self, Refused> {
+        ArgsDecoder::of(args.into())
+    }
+
+    fn of(args: Args<'a>) -> Result<Self, Refused> {
+        let mut rest = args.bytes;
         let left = rmp::decode::read_array_len(&mut rest)
             .map_err(|_| Refused::invalid_args("the arguments are not an array"))?;
         let values =
             Values::new(rest).map_err(|why| Refused::invalid_args(format!("the arguments: {why}")))?;
-        Ok(ArgsDecoder { frame, values, left })
+        Ok(ArgsDecoder { args, values, left })
     }
 
     /// The next argument. A missing one is `None` where `T` is an `Option`.
@@ -462,10 +493,10 @@ impl<'a> ArgsDecoder<'a> {
     /// When it is missing, or no bin; the text names it.
     pub fn bytes<T: FromBin<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
         let Bin(bin) = self.value(name)?;
-        T::from_bin(bin, self.frame).map_err(|expected| bad_arg(name, expected))
+        T::from_bin(bin, self.args).map_err(|expected| bad_arg(name, expected))
     }
 
-    /// The next argument, borrowed from the frame.
+    /// The next argument, borrowed from the message.
     ///
     /// # Errors
     /// When it is missing, or no `T`; the text names it.
@@ -567,7 +598,7 @@ impl Outcome {
 
     pub(crate) fn failed<E: Fallible>(error: E, encoding: Encoding) -> Outcome {
         let FaultParts(fault, departures) = error.into_fault(encoding);
-        Outcome { answer: Some(Answer::Fault(fault)), departures }
+        Outcome { answer: Some(Answer::fault(fault)), departures }
     }
 
     pub(crate) fn panicked(panicked: &RemoteError) -> Outcome {
@@ -575,7 +606,7 @@ impl Outcome {
     }
 
     pub(crate) fn fault(fault: Fault) -> Outcome {
-        Outcome { answer: Some(Answer::Fault(fault)), departures: Departures::default() }
+        Outcome { answer: Some(Answer::fault(fault)), departures: Departures::default() }
     }
 
     fn encoded(encoded: Result<(Payload, Departures), EncodeError>) -> Outcome {
@@ -585,23 +616,36 @@ impl Outcome {
         }
     }
 
-    /// The answer to send; nothing for a notify. Traces stay here unless they may be revealed.
-    pub(crate) fn into_answer(self, reveal_traces: bool) -> (Answer, Departures) {
-        let answer = match self.answer {
-            Some(Answer::Fault(fault)) if !reveal_traces => Answer::Fault(conceal(fault)),
-            Some(answer) => answer,
-            None => Answer::Value(vec![0xc0].into()),
-        };
-        (answer, self.departures)
+    /// Takes out of traces what may not be revealed.
+    #[inline]
+    pub(crate) fn conceal(&mut self, reveal_traces: bool) {
+        if let Some(Answer::Fault(fault)) = &mut self.answer
+            && !reveal_traces
+        {
+            conceal(fault);
+        }
+    }
+
+    /// The answer to send, and what it carries.
+    #[inline]
+    pub(crate) fn answer_mut(&mut self) -> (&mut Answer, &mut Departures) {
+        (self.answer.get_or_insert_with(|| Answer::Value(vec![0xc0].into())), &mut self.departures)
+    }
+
+    /// What is left of it is dropped, its buffer used again.
+    #[inline]
+    pub(crate) fn recycle(self) {
+        if let Some(Answer::Value(value)) = self.answer {
+            buffer::give(value.into_vec());
+        }
     }
 }
 
 /// The fault without what only this side should know.
-pub(crate) fn conceal(mut fault: Fault) -> Fault {
+pub(crate) fn conceal(fault: &mut Fault) {
     if matches!(fault.code, FaultCode::Failed | FaultCode::Panicked) {
         fault.detail.clear();
     }
-    fault
 }
 
 impl From<Refused> for Outcome {

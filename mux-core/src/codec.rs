@@ -12,8 +12,85 @@ pub(crate) fn put(frame: &Frame<'_>, out: &mut Vec<u8>) {
 }
 
 /// Appends all but the body, whose length the prefix counts in.
+#[inline]
 pub(crate) fn put_head(frame: &Frame<'_>, body_len: usize, out: &mut Vec<u8>) {
-    put_prefixed(body_len, out, |out| frame.encode_head(out));
+    match *frame {
+        // Nearly all frames are of these kinds.
+        Frame::Request { xid, method, meta, .. } => {
+            let mut start = Start::new(5, 1, xid);
+            start.put_str_len(method.len());
+            start.append(&[method.as_bytes(), meta.unwrap_or(NIL)], body_len, out);
+        }
+        Frame::Reply { xid, meta, .. } => {
+            Start::new(4, 2, xid).append(&[meta.unwrap_or(NIL)], body_len, out);
+        }
+        _ => put_prefixed(body_len, out, |out| frame.encode_head(out)),
+    }
+}
+
+const NIL: &[u8] = &[0xc0];
+
+/// The first bytes of a message, put together before they are appended at once.
+struct Start {
+    bytes: [u8; Start::LONGEST],
+    len: usize,
+}
+
+impl Start {
+    /// A prefix, an array, a kind, an xid, and the length of a string.
+    const LONGEST: usize = PREFIX + 1 + 1 + 9 + 5;
+
+    #[inline]
+    fn new(fields: u8, kind: u8, xid: u64) -> Start {
+        let mut bytes = [0; Start::LONGEST];
+        bytes[PREFIX] = 0x90 | fields;
+        bytes[PREFIX + 1] = kind;
+        let mut start = Start { bytes, len: PREFIX + 2 };
+        match xid {
+            0..=0x7f => start.put([xid as u8]),
+            0x80..=0xff => start.put([0xcc, xid as u8]),
+            0x100..=0xffff => start.put_marked(0xcd, (xid as u16).to_be_bytes()),
+            0x1_0000..=0xffff_ffff => start.put_marked(0xce, (xid as u32).to_be_bytes()),
+            _ => start.put_marked(0xcf, xid.to_be_bytes()),
+        }
+        start
+    }
+
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&bytes);
+        self.len += N;
+    }
+
+    #[inline]
+    fn put_marked<const N: usize>(&mut self, marker: u8, bytes: [u8; N]) {
+        self.put([marker]);
+        self.put(bytes);
+    }
+
+    #[inline]
+    fn put_str_len(&mut self, len: usize) {
+        match len {
+            0..=0x1f => self.put([0xa0 | len as u8]),
+            0x20..=0xff => self.put([0xd9, len as u8]),
+            0x100..=0xffff => self.put_marked(0xda, (len as u16).to_be_bytes()),
+            _ => self.put_marked(0xdb, (len as u32).to_be_bytes()),
+        }
+    }
+
+    /// Appends it and the rest of the head, with the length of all of them and of the body before it.
+    #[inline]
+    fn append(mut self, rest: &[&[u8]], body_len: usize, out: &mut Vec<u8>) {
+        let len = self.len + rest.iter().map(|part| part.len()).sum::<usize>() + body_len;
+        self.bytes[..PREFIX].copy_from_slice(&((len - PREFIX) as u32).to_be_bytes());
+        // The body follows.
+        out.reserve(len + Start::LONGEST);
+        let end = out.len() + self.len;
+        // A length that is known is appended without a call; what is too much comes off again.
+        out.extend_from_slice(&self.bytes);
+        out.truncate(end);
+        rest.iter().for_each(|part| out.extend_from_slice(part));
+    }
 }
 
 /// Appends all of a CHUNK but its data.

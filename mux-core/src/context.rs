@@ -11,7 +11,6 @@ use crate::proto::Millis;
 use crate::proto::meta;
 use crate::proto::xid::Xid;
 use crate::shared::Shared;
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +30,7 @@ pub struct Context {
 
 #[derive(Clone, Debug)]
 enum Origin {
-    Remote { shared: Arc<Shared>, xid: Option<Xid>, meta: Option<Bytes>, deadline: Option<Millis> },
+    Remote { shared: Arc<Shared>, xid: Option<Xid>, meta: Option<Arc<[u8]>>, deadline: Option<Millis> },
     Local(Arc<LocalContext>),
 }
 
@@ -53,7 +52,7 @@ impl Context {
         method: &'static MethodDescriptor,
         shared: Arc<Shared>,
         xid: Option<Xid>,
-        meta: Option<Bytes>,
+        meta: Option<Arc<[u8]>>,
         deadline: Option<Millis>,
     ) -> Context {
         Context { method, origin: Origin::Remote { shared, xid, meta, deadline } }
@@ -70,6 +69,10 @@ impl Context {
             Origin::Local(call) => Some(call),
             Origin::Remote { .. } => None,
         }
+    }
+
+    pub(crate) fn descriptor(&self) -> &'static MethodDescriptor {
+        self.method
     }
 
     /// The transaction's id, unique in its connection. `None` for a notify and a local call.
@@ -149,8 +152,7 @@ impl Context {
     {
         let Origin::Remote { shared, xid: Some(xid), .. } = &self.origin else { return Outcome::none() };
         let (sender, receiver) = failing_channel::<S::Item, S::End>();
-        let opened = Outcome::value(&receiver, encoding).into_answer(true);
-        shared.answer(vec![(Owed::Answer(*xid), opened)]);
+        shared.answer(&mut [(Owed::Answer(*xid), Outcome::value(&receiver, encoding))]);
         // Its items are made on a task of their own.
         tokio::task::yield_now().await;
         pump(source, sender, shared.reveals_traces()).await;

@@ -1,7 +1,7 @@
 //! The answering half: from a request to its handler, and from the handler to the one answer.
 
 use crate::blocking;
-use crate::body::Outcome;
+use crate::body::{Args, Outcome};
 use crate::buffer;
 use crate::channel::carry::{self, Arrivals};
 use crate::context::Context;
@@ -15,11 +15,14 @@ use bytes::Bytes;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::Future;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::ReusableBoxFuture;
 
 /// Handlers of one pass run one after another on one task for so long; the rest move to a new one, so
 /// that busy handlers hold up their neighbours, and other tasks, for a few polls at most.
@@ -46,7 +49,7 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Default)]
 pub(crate) struct Router {
     services: Vec<Arc<dyn Service>>,
-    routes: HashMap<&'static str, Route>,
+    routes: HashMap<&'static str, Route, BuildHasherDefault<PathHasher>>,
     /// What HELLO tells of the services: their names and fingerprints.
     fingerprints: Vec<(String, u64)>,
     /// Their names, as a text for those who ask for another.
@@ -68,7 +71,7 @@ impl Route {
 impl Router {
     /// Of services with different names.
     pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Router {
-        let mut routes = HashMap::new();
+        let mut routes = HashMap::default();
         for (index, service) in services.iter().enumerate() {
             for method in service.descriptor().methods {
                 routes.insert(method.path, Route { service: index, method });
@@ -86,6 +89,7 @@ impl Router {
     }
 
     /// The route of a call that wants an answer, or not.
+    #[inline]
     pub(crate) fn route(&self, path: &str, notify: bool) -> Result<Route, Refused> {
         match self.routes.get(path) {
             Some(route) if route.method.notify == notify => Ok(*route),
@@ -104,6 +108,38 @@ impl Router {
     }
 }
 
+/// Hashes a path eight bytes at a time. Peers may look up what they like, and add nothing: at worst they
+/// look through our own methods.
+#[derive(Default)]
+struct PathHasher(u64);
+
+impl Hasher for PathHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            self.mix(rest.iter().fold(1, |word, &byte| word << 8 | u64::from(byte)));
+        }
+    }
+
+    // What ends a string tells nothing here: paths are hashed alone.
+    #[inline]
+    fn write_u8(&mut self, _: u8) {}
+}
+
+impl PathHasher {
+    // As xids are hashed: a multiplication by 2^64 over the golden ratio (Knuth, TAOCP 6.4).
+    #[inline]
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26);
+    }
+}
+
 fn served(services: &[(String, u64)]) -> String {
     let mut names: Vec<_> = services.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
@@ -114,35 +150,60 @@ fn served(services: &[(String, u64)]) -> String {
 #[derive(Debug)]
 pub struct Inbound {
     context: Context,
-    method: &'static MethodDescriptor,
-    body: Bytes,
+    body: Body,
     arrivals: Arrivals,
 }
 
 impl Inbound {
     /// Decodes the request. Halves of channels that came with it are taken out of it, or closed.
+    #[inline]
     pub fn decode<'a, R>(
         &'a mut self,
-        decode: impl FnOnce(&'static str, &'a Bytes) -> Result<R, Refused>,
+        decode: impl FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
     ) -> Result<(R, &'a Context), Refused> {
-        let Inbound { context, method, body, arrivals } = self;
-        let mut arrivals = std::mem::replace(arrivals, Arrivals::none());
-        carry::decode(&mut arrivals, || decode(method.name, body)).map(|request| (request, &*context))
+        let Inbound { context, body, arrivals } = self;
+        let (name, args) = (context.descriptor().name, body.args());
+        let request = if arrivals.is_empty() {
+            decode(name, args)
+        } else {
+            carry::decode(&mut arrivals.take(), || decode(name, args))
+        };
+        request.map(|request| (request, &*context))
     }
 
     /// The method asked for.
     pub fn method(&self) -> &'static MethodDescriptor {
-        self.method
+        self.context.descriptor()
+    }
+}
+
+/// Encoded arguments. They may be kept for as long as their handler waits.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Small ones, copied: a slice would pin the connection's whole buffer.
+    Copied(Vec<u8>),
+    /// Where they were read.
+    Shared(Bytes),
+}
+
+impl Body {
+    fn args(&self) -> Args<'_> {
+        match self {
+            Body::Copied(bytes) => Args::from(&bytes[..]),
+            Body::Shared(bytes) => Args::from(bytes),
+        }
     }
 
-    /// The encoded arguments.
-    pub fn body(&self) -> &Bytes {
-        &self.body
+    fn is_large(&self) -> bool {
+        matches!(self, Body::Shared(bytes) if bytes.len() > SMALL)
     }
+}
 
-    /// What the handler may know.
-    pub fn context(&self) -> &Context {
-        &self.context
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Body::Copied(bytes) = self {
+            buffer::give(std::mem::take(bytes));
+        }
     }
 }
 
@@ -150,21 +211,23 @@ impl Inbound {
 pub(crate) struct Parcel {
     route: Route,
     inbound: Inbound,
-    responder: Responder,
+    owed: Owed,
+    /// Never sent on: who waits for the handler's end learns of it as this is dropped.
+    ended: Option<oneshot::Sender<Infallible>>,
 }
 
 impl Parcel {
     pub(crate) fn new(
         route: Route,
-        responder: Responder,
+        (shared, owed): (&Arc<Shared>, Owed),
         deadline: Option<u64>,
-        meta: Option<Bytes>,
-        body: Bytes,
+        meta: Option<Arc<[u8]>>,
+        body: Body,
         arrivals: Arrivals,
     ) -> Parcel {
-        let context =
-            Context::remote(route.method, Arc::clone(&responder.shared), responder.xid(), meta, deadline);
-        Parcel { route, inbound: Inbound { context, method: route.method, body, arrivals }, responder }
+        let context = Context::remote(route.method, Arc::clone(shared), owed.xid(), meta, deadline);
+        let inbound = Inbound { context, body, arrivals };
+        Parcel { route, inbound, owed, ended: None }
     }
 
     /// The end of a handler that runs on a worker thread, of which no two may be about at once if
@@ -173,58 +236,70 @@ impl Parcel {
         let on_worker = self.route.method.placement == Placement::Worker;
         on_worker.then(|| {
             let (sender, receiver) = oneshot::channel();
-            self.responder.ended = Some(sender);
+            self.ended = Some(sender);
             receiver
         })
+    }
+
+    /// Not with the others of its pass.
+    pub(crate) fn goes_apart(&self) -> bool {
+        self.is_notify() || self.is_inline() || self.inbound.body.is_large()
     }
 
     pub(crate) fn is_notify(&self) -> bool {
         self.route.method.notify
     }
 
-    pub(crate) fn is_large(&self) -> bool {
-        self.inbound.body.len() > SMALL
-    }
-
     pub(crate) fn is_inline(&self) -> bool {
         self.route.method.placement == Placement::Inline
     }
-
-    /// Polls the handler once, or hands it to a worker. What is ready at once goes to `finished`.
-    pub(crate) fn run(self, finished: &mut Vec<Finished>) {
-        let Parcel { route, inbound, responder } = self;
-        let shared = Arc::clone(&responder.shared);
-        let turn = Turn { method: route.method, responder, finished };
-        shared.router().services[route.service].serve(inbound, turn);
-    }
 }
 
-/// What a handler came to, and whom it is for.
-pub(crate) type Finished = (Responder, Outcome);
+/// What a handler came to, and for whom.
+pub(crate) type Finished = (Owed, Outcome);
 
-/// Sends the answers that are ready: one lock for all.
-pub(crate) fn finish(shared: &Shared, finished: &mut Vec<Finished>) {
-    if finished.is_empty() {
-        return;
-    }
-    let reveal = shared.reveals_traces();
-    let answers: Vec<_> = finished
-        .drain(..)
-        .filter_map(|(mut responder, outcome)| Some((responder.owed.take()?, outcome.into_answer(reveal))))
-        .collect();
-    let spent = shared.answer(answers);
-    spent.into_iter().for_each(buffer::give);
-}
-
-/// The requests of one pass, on one task.
+/// Runs requests one after another. What it does not come to run is answered all the same.
 pub(crate) struct Dispatch {
     parcels: std::vec::IntoIter<Parcel>,
     shared: Arc<Shared>,
 }
 
 impl Dispatch {
-    pub(crate) fn spawn(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
-        tokio::spawn(Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared) });
+    pub(crate) fn new(parcels: Vec<Parcel>, shared: &Arc<Shared>) -> Dispatch {
+        Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared) }
+    }
+
+    /// Runs the requests of one pass, on one task.
+    pub(crate) fn spawn(self) {
+        tokio::spawn(self);
+    }
+
+    /// Runs them here and now, however long they take.
+    pub(crate) fn run_all(self) {
+        let mut next = Some(self);
+        while let Some(mut dispatch) = next {
+            next = dispatch.run();
+        }
+    }
+
+    /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
+    /// all. Returns the requests that are left when it has taken too long.
+    fn run(&mut self) -> Option<Dispatch> {
+        let begun = Instant::now();
+        let mut polled = 0_usize;
+        let mut lap = Lap { finished: Vec::with_capacity(self.parcels.len()), spare: None };
+        let mut rest = None;
+        while let Some(parcel) = self.parcels.next() {
+            lap.run(parcel, &self.shared);
+            polled += 1;
+            let looks = polled.is_multiple_of(LOOK) && self.parcels.len() > 0;
+            if looks && begun.elapsed() > TURN {
+                let parcels = std::mem::take(&mut self.parcels);
+                rest = Some(Dispatch { parcels, shared: Arc::clone(&self.shared) });
+            }
+        }
+        lap.finish(&self.shared);
+        rest
     }
 }
 
@@ -232,19 +307,46 @@ impl Future for Dispatch {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<()> {
-        let begun = Instant::now();
-        let mut polled = 0_usize;
-        let mut finished = Vec::with_capacity(self.parcels.len());
-        while let Some(parcel) = self.parcels.next() {
-            parcel.run(&mut finished);
-            polled += 1;
-            let looks = polled.is_multiple_of(LOOK) && self.parcels.len() > 0;
-            if looks && begun.elapsed() > TURN {
-                Dispatch::spawn(std::mem::take(&mut self.parcels).collect(), &self.shared);
-            }
+        if let Some(rest) = self.run() {
+            rest.spawn();
         }
-        finish(&self.shared, &mut finished);
         Poll::Ready(())
+    }
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        for parcel in &mut self.parcels {
+            self.shared.drop_owed(parcel.owed);
+        }
+    }
+}
+
+/// Handlers run one after another on one thread, and what they came to.
+#[derive(Default)]
+struct Lap {
+    finished: Vec<Finished>,
+    /// Held the last future; holds the next one where that is as large.
+    spare: Option<Handler>,
+}
+
+/// A handler's future, whatever its type.
+type Handler = ReusableBoxFuture<'static, Outcome>;
+
+impl Lap {
+    #[inline]
+    fn run(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        let Parcel { route, inbound, owed, ended } = parcel;
+        let turn = Turn { method: route.method, shared, owed: Some(owed), ended, lap: self };
+        shared.router().services[route.service].serve(inbound, turn);
+    }
+
+    /// Sends the answers that are ready.
+    fn finish(&mut self, shared: &Shared) {
+        if !self.finished.is_empty() {
+            shared.answer(&mut self.finished);
+            self.finished.drain(..).for_each(|(_, outcome)| outcome.recycle());
+        }
     }
 }
 
@@ -255,10 +357,10 @@ pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
 
 impl NotifyLane {
     /// Bounded by the credit that notifies spend.
-    pub(crate) fn push(&mut self, parcel: Parcel) {
+    pub(crate) fn push(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
         let lane = self.0.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
-            tokio::spawn(run_in_order(Arc::clone(&parcel.responder.shared), receiver));
+            tokio::spawn(run_in_order(Arc::clone(shared), receiver));
             sender
         });
         // Fails only while the runtime ends: the parcel is dropped then.
@@ -267,25 +369,29 @@ impl NotifyLane {
 }
 
 async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
-    let mut finished = Vec::new();
+    let mut lap = Lap::default();
     while let Some(mut parcel) = parcels.recv().await {
         let ended = parcel.ends_on_worker();
-        parcel.run(&mut finished);
+        lap.run(parcel, &shared);
         if parcels.is_empty() || ended.is_some() {
-            finish(&shared, &mut finished);
+            lap.finish(&shared);
         }
         if let Some(ended) = ended {
-            // Nothing is ever sent: it ends with its responder.
+            // Nothing is ever sent: it ends with its handler.
             let _ = ended.await;
         }
     }
 }
 
-/// The one chance of a request to run: its handler is polled here and now, or goes to a worker.
+/// The one chance of a request to run: its handler is polled here and now, or goes to a worker. Dropped, it
+/// is answered all the same.
 pub struct Turn<'a> {
     method: &'static MethodDescriptor,
-    responder: Responder,
-    finished: &'a mut Vec<Finished>,
+    shared: &'a Arc<Shared>,
+    /// Nothing, once somebody else owes it.
+    owed: Option<Owed>,
+    ended: Option<oneshot::Sender<Infallible>>,
+    lap: &'a mut Lap,
 }
 
 impl std::fmt::Debug for Turn<'_> {
@@ -297,21 +403,45 @@ impl std::fmt::Debug for Turn<'_> {
 impl Turn<'_> {
     /// Runs the handler where its method wants to run.
     pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: F) {
-        let Turn { method, responder, finished } = self;
-        match method.placement {
-            Placement::Worker => run_on_worker(responder, handler),
-            Placement::Task | Placement::Inline => {
-                let mut guarded = Guarded(Box::pin(handler));
-                match Pin::new(&mut guarded).poll(&mut std::task::Context::from_waker(Waker::noop())) {
-                    Poll::Ready(outcome) => finished.push((responder, outcome)),
-                    Poll::Pending => spawn(guarded, responder, method.detached),
-                }
+        let handler = match self.lap.spare.take() {
+            None => Handler::new(handler),
+            Some(mut spare) => {
+                spare.set(handler);
+                spare
             }
+        };
+        self.run_boxed(handler);
+    }
+
+    fn run_boxed(mut self, handler: Handler) {
+        if self.method.placement == Placement::Worker {
+            return run_on_worker(self.responder(), handler);
+        }
+        let mut guarded = Guarded(handler);
+        match Pin::new(&mut guarded).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => {
+                self.lap.spare = Some(guarded.0);
+                self.lap.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
+            }
+            Poll::Pending => spawn(guarded, self.responder(), self.method.detached),
+        }
+    }
+
+    /// Whoever has it owes the answer.
+    fn responder(&mut self) -> Responder {
+        Responder { shared: Arc::clone(self.shared), owed: self.owed.take(), _ended: self.ended.take() }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(owed) = self.owed {
+            self.shared.drop_owed(owed);
         }
     }
 }
 
-fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Responder, handler: F) {
+fn run_on_worker(responder: Responder, handler: Handler) {
     let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
     let runtime = tokio::runtime::Handle::current();
     if let Some(xid) = xid {
@@ -322,23 +452,18 @@ fn run_on_worker<F: Future<Output = Outcome> + Send + 'static>(responder: Respon
             return;
         }
         let _entered = runtime.enter();
-        let guarded = Guarded(Box::pin(handler));
-        let outcome = blocking::while_blocking(|| blocking::block_on(guarded));
+        let outcome = blocking::while_blocking(|| blocking::block_on(Guarded(handler)));
         responder.finish(outcome);
     };
     if let (Err(no_thread), Some(xid)) = (shared.workers().submit(Box::new(job)), xid) {
         let message = format!("no worker thread could be started: {}", no_thread.error);
         // Before the job is dropped, whose own responder would tell less.
-        Responder::new(&shared, Owed::Answer(xid)).finish(Refused::new(Refusal::Overloaded, message).into());
+        shared.answer(&mut [(Owed::Answer(xid), Refused::new(Refusal::Overloaded, message).into())]);
     }
 }
 
 /// Gives a handler that has to wait a task of its own, which a cancel aborts.
-fn spawn<F: Future<Output = Outcome> + Send + 'static>(
-    guarded: Guarded<F>,
-    responder: Responder,
-    detached: bool,
-) {
+fn spawn(guarded: Guarded, responder: Responder, detached: bool) {
     let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
     let task = tokio::spawn(Pending { guarded, responder: Some(responder) });
     if let Some(xid) = xid {
@@ -350,12 +475,12 @@ fn spawn<F: Future<Output = Outcome> + Send + 'static>(
 }
 
 /// A handler on a task of its own.
-struct Pending<F> {
-    guarded: Guarded<F>,
+struct Pending {
+    guarded: Guarded,
     responder: Option<Responder>,
 }
 
-impl<F: Future<Output = Outcome>> Future for Pending<F> {
+impl Future for Pending {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
@@ -368,13 +493,13 @@ impl<F: Future<Output = Outcome>> Future for Pending<F> {
 }
 
 /// A handler whose panic is its outcome.
-struct Guarded<F>(Pin<Box<F>>);
+struct Guarded(Handler);
 
-impl<F: Future<Output = Outcome>> Future for Guarded<F> {
+impl Future for Guarded {
     type Output = Outcome;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
-        match panic::catch(|| self.0.as_mut().poll(cx)) {
+        match panic::catch(|| self.0.poll(cx)) {
             Ok(poll) => poll,
             Err(panicked) => Poll::Ready(Outcome::panicked(&panicked)),
         }
@@ -382,31 +507,34 @@ impl<F: Future<Output = Outcome>> Future for Guarded<F> {
 }
 
 /// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
-pub(crate) struct Responder {
+struct Responder {
     shared: Arc<Shared>,
     /// Nothing, once it is paid.
     owed: Option<Owed>,
-    /// Never sent on: who waits for the end learns of it as this is dropped.
-    ended: Option<oneshot::Sender<Infallible>>,
+    /// Never sent on: dropped after the rest.
+    _ended: Option<oneshot::Sender<Infallible>>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a request is owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owed {
     Answer(Xid),
     /// The credit that a notify spent.
     Credit(u64),
 }
 
-impl Responder {
-    pub(crate) fn new(shared: &Arc<Shared>, owed: Owed) -> Responder {
-        Responder { shared: Arc::clone(shared), owed: Some(owed), ended: None }
-    }
-
-    fn xid(&self) -> Option<Xid> {
-        match self.owed {
-            Some(Owed::Answer(xid)) => Some(xid),
-            _ => None,
+impl Owed {
+    fn xid(self) -> Option<Xid> {
+        match self {
+            Owed::Answer(xid) => Some(xid),
+            Owed::Credit(_) => None,
         }
+    }
+}
+
+impl Responder {
+    fn xid(&self) -> Option<Xid> {
+        self.owed.and_then(Owed::xid)
     }
 
     /// A parked handler begins; `false` when its asker has gone. A notify has none.
@@ -415,19 +543,18 @@ impl Responder {
     }
 
     fn finish(mut self, outcome: Outcome) {
-        let answer = outcome.into_answer(self.shared.reveals_traces());
-        let answers = self.owed.take().map(|owed| (owed, answer));
-        let spent = self.shared.answer(answers.into_iter().collect());
-        spent.into_iter().for_each(buffer::give);
+        if let Some(owed) = self.owed.take() {
+            let mut finished = [(owed, outcome)];
+            self.shared.answer(&mut finished);
+            finished.into_iter().for_each(|(_, outcome)| outcome.recycle());
+        }
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        match self.owed {
-            Some(Owed::Answer(xid)) => self.shared.answer_dropped(xid),
-            Some(Owed::Credit(cost)) => self.shared.pay_back(cost),
-            None => {}
+        if let Some(owed) = self.owed {
+            self.shared.drop_owed(owed);
         }
     }
 }

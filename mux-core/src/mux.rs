@@ -3,23 +3,24 @@
 use crate::blocking;
 use crate::body::{self, ArgsEncoder, EncodeError, Returned};
 use crate::buffer;
-use crate::channel::carry::{self, Arrivals, Departures};
+use crate::channel::carry::{self, Arrivals, Departures, Port};
 use crate::connection;
 use crate::context::Context;
 use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, CloseReason, Closed, Error, Refused};
 use crate::local::LocalCall;
-use crate::proto::calls::{Request, Terminal, Ticket, Value};
+use crate::proto::calls::{Message, Request, Terminal, Ticket, Value};
 use crate::proto::carried::Arrived;
 use crate::proto::fault::GoawayCode;
 use crate::proto::meta::{MetaPairs, RESERVED};
-use crate::proto::payload::Payload;
+use crate::proto::rare::Rare;
 use crate::shared::Shared;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll, ready};
@@ -122,13 +123,16 @@ impl Mux {
                 if !departures.is_empty() {
                     departures.keep(self);
                 }
+                let message =
+                    Message { method: method.path, meta: MetaPairs::default(), body, carried: Rare::new() };
                 Call::remote(RemoteCall {
                     mux: self.clone(),
                     method,
                     decode_app,
-                    meta: MetaPairs::default(),
                     deadline: None,
-                    progress: Progress::Unsent(body, departures),
+                    message,
+                    departures,
+                    progress: Progress::Unsent,
                 })
             }
             Err(error) => {
@@ -177,15 +181,17 @@ struct RemoteCall<E> {
     mux: Mux,
     method: &'static MethodDescriptor,
     decode_app: fn(&[u8]) -> Result<E, String>,
-    meta: MetaPairs,
     deadline: Option<Instant>,
+    /// Empty, once it is sent.
+    message: Message<Port>,
+    departures: Departures,
     progress: Progress,
 }
 
 enum Progress {
-    Unsent(Payload, Departures),
+    Unsent,
     Sent(Ticket),
-    Ended(Option<(Terminal, Vec<Arrived>)>),
+    Ended(Option<(Terminal, Rare<Arrived>)>),
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -271,7 +277,7 @@ impl<T, E> Call<T, E> {
             return Call::failed(Refused::invalid_args(format!("meta key `{key}` is the protocol's own")));
         }
         match &mut self.way {
-            Way::Remote(remote) => remote.meta.push(key, value),
+            Way::Remote(remote) => remote.message.meta.push(key, value),
             Way::Local(local) => local.meta_mut().push(key, value),
             Way::Failed(_) => {}
         }
@@ -335,8 +341,8 @@ impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
 }
 
 impl<E> RemoteCall<E> {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, Vec<Arrived>)> {
-        if let Progress::Unsent(..) = self.progress {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, Rare<Arrived>)> {
+        if let Progress::Unsent = self.progress {
             self.send(Some(cx.waker().clone()));
             if let Progress::Sent(_) = self.progress {
                 return Poll::Pending;
@@ -345,7 +351,7 @@ impl<E> RemoteCall<E> {
         let terminal = match &mut self.progress {
             Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
             Progress::Ended(terminal) => terminal.take().expect("`Call` polled after it was over"),
-            Progress::Unsent(..) => return Poll::Pending,
+            Progress::Unsent => return Poll::Pending,
         };
         self.progress = Progress::Ended(None);
         Poll::Ready(terminal)
@@ -353,28 +359,27 @@ impl<E> RemoteCall<E> {
 
     /// Hands the request over, once.
     fn send(&mut self, mut waker: Option<task::Waker>) {
-        let Progress::Unsent(body, departures) = &mut self.progress else { return };
-        let shared = self.mux.shared();
+        let Progress::Unsent = self.progress else { return };
+        let RemoteCall { mux, message, departures, .. } = self;
+        let shared = mux.shared();
+        message.carried = departures.take_leaving();
         let request = Request {
-            method: self.method.path,
-            meta: std::mem::take(&mut self.meta),
-            body: std::mem::take(body),
-            carried: std::mem::take(departures).into_leaving(),
+            message,
             deadline: self.deadline.map(|deadline| shared.deadline(deadline)),
             waker: &mut waker,
-            nested: self.mux.is_nested(),
+            nested: mux.is_nested(),
         };
         self.progress = match shared.open(request, self.method.notify) {
             Ok(Some(ticket)) => Progress::Sent(ticket),
-            Ok(None) => Progress::Ended(Some((Terminal::Sent, Vec::new()))),
-            Err(terminal) => Progress::Ended(Some((terminal, Vec::new()))),
+            Ok(None) => Progress::Ended(Some((Terminal::Sent, Rare::new()))),
+            Err(terminal) => Progress::Ended(Some((terminal, Rare::new()))),
         };
     }
 
     fn result<T: DeserializeOwned + 'static>(
         &self,
         terminal: Terminal,
-        carried: Vec<Arrived>,
+        carried: Rare<Arrived>,
     ) -> Result<T, Error<E>> {
         // What is not taken out of the value is closed here.
         let mut arrivals = Arrivals::new(carried, self.method.encoding, || self.mux.clone());
@@ -386,7 +391,7 @@ impl<E> RemoteCall<E> {
             Terminal::Reply(value) => decode(value),
             // A notify's value is `()`, as if the other side had said nil.
             Terminal::Sent => decode(Value::Copied(vec![0xc0])),
-            Terminal::Fault(fault) => Err(body::error_of_fault(fault, self.decode_app)),
+            Terminal::Fault(fault) => Err(body::error_of_fault(*fault, self.decode_app)),
             Terminal::TimedOut { sent } => Err(CallError::TimedOut { sent }.into()),
             Terminal::Closed { sent } => {
                 let reason = self.mux.shared().close_reason();
@@ -410,10 +415,13 @@ fn decode<T: DeserializeOwned + 'static, E>(value: Value) -> Result<T, Error<E>>
 
 impl<E> Drop for RemoteCall<E> {
     fn drop(&mut self) {
-        match std::mem::replace(&mut self.progress, Progress::Ended(None)) {
-            Progress::Unsent(body, _) => buffer::give(body.into_vec()),
-            Progress::Sent(ticket) => self.mux.shared().abandon(ticket),
-            Progress::Ended(_) => {}
+        if let Progress::Sent(ticket) = self.progress {
+            self.mux.shared().abandon(ticket);
         }
+        // What was refused, or never sent.
+        if !self.message.carried.is_empty() {
+            drop(Departures::from(self.message.carried.take()));
+        }
+        buffer::give(mem::take(&mut self.message.body).into_vec());
     }
 }

@@ -105,6 +105,7 @@ impl Outbox {
     }
 
     /// Queues a small message whose body is given apart. Returns the body's buffer for reuse.
+    #[inline]
     pub(crate) fn message_with(&mut self, frame: &Frame<'_>, body: Payload) -> Vec<u8> {
         self.terminals += u32::from(is_terminal(frame));
         let mut body = body.into_flat();
@@ -112,6 +113,14 @@ impl Outbox {
         self.small.extend_from_slice(&body);
         body.clear();
         body
+    }
+
+    /// Queues the small answer to `xid`.
+    #[inline]
+    pub(crate) fn reply(&mut self, xid: Xid, value: &[u8]) {
+        self.terminals += 1;
+        codec::put_head(&Frame::Reply { xid, meta: None, value: &[] }, value.len(), &mut self.small);
+        self.small.extend_from_slice(value);
     }
 
     /// Queues a message that goes in chunks under `id`. Nothing of `introduces` may go before it has

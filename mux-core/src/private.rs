@@ -1,6 +1,8 @@
 //! All that generated code names. No part of the public interface.
 
-pub use crate::body::{ArgsDecoder, ArgsEncoder, AsBin, EncodeError, Fallible, FromBin, Outcome, Returned};
+pub use crate::body::{
+    Args, ArgsDecoder, ArgsEncoder, AsBin, EncodeError, Fallible, FromBin, Outcome, Returned,
+};
 pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
 pub use crate::channel::{Never, Receiver, Sender};
 pub use crate::connection::Connection;

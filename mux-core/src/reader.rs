@@ -1,8 +1,9 @@
 //! Bytes -> frames -> session -> what is to be done. Never waits for a writer, a handler or a caller.
 
-use crate::channel::carry::{Arrivals, Departures};
+use crate::buffer;
+use crate::channel::carry::Arrivals;
 use crate::codec::{self, PREFIX};
-use crate::demux::{self, Dispatch, Finished, NotifyLane, Owed, Parcel, Responder};
+use crate::demux::{Body, Dispatch, NotifyLane, Owed, Parcel};
 use crate::error::{CloseReason, Refused};
 use crate::mux::Mux;
 use crate::pool;
@@ -11,6 +12,7 @@ use crate::proto::carried::Arrived;
 use crate::proto::chunks::{Chunked, Intake};
 use crate::proto::frame::{BadFrame, ChunkHead, Frame, MAX_HELLO};
 use crate::proto::hello::Settings;
+use crate::proto::rare::Rare;
 use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, State};
@@ -104,7 +106,10 @@ pub(crate) enum Pass {
 /// What is to be done once the lock is free.
 #[derive(Default)]
 struct Todo {
+    /// Run on one task of their own.
     parcels: Vec<Parcel>,
+    /// Run elsewhere.
+    apart: Vec<Parcel>,
     stops: Vec<Running>,
     over: Option<Over>,
 }
@@ -308,6 +313,7 @@ impl Reader {
     }
 
     /// `owner` is given where the frame has a buffer of its own, which may be kept.
+    #[inline]
     fn frame(
         &mut self,
         bytes: &[u8],
@@ -378,6 +384,7 @@ impl Reader {
         }
     }
 
+    #[inline]
     fn act(
         &mut self,
         action: Result<Action<'_, Waker, Running>, Breach>,
@@ -411,7 +418,12 @@ impl Reader {
 
     fn perform(&mut self, todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
-        self.dispatch(todo.parcels, shared);
+        if !todo.apart.is_empty() {
+            self.dispatch_apart(todo.apart, shared);
+        }
+        if !todo.parcels.is_empty() {
+            Dispatch::new(todo.parcels, shared).spawn();
+        }
         match todo.over {
             None => Pass::Some,
             Some(Over::Breach(breach)) => {
@@ -425,26 +437,20 @@ impl Reader {
         }
     }
 
-    /// Notifies run in their order, inline methods here and now, all others on one task of their own.
-    fn dispatch(&mut self, parcels: Vec<Parcel>, shared: &Arc<Shared>) {
-        let mut others = Vec::with_capacity(parcels.len());
-        let mut finished: Vec<Finished> = Vec::new();
+    /// Notifies run in their order, inline methods here and now. Decoding what is large takes long: on a
+    /// task that nobody else waits for.
+    fn dispatch_apart(&mut self, parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+        let mut inline = Vec::new();
         for parcel in parcels {
             if parcel.is_notify() {
-                self.notifies.push(parcel);
+                self.notifies.push(parcel, shared);
             } else if parcel.is_inline() {
-                parcel.run(&mut finished);
-            } else if parcel.is_large() {
-                // Decoding it takes long: on a task that nobody else waits for.
-                Dispatch::spawn(vec![parcel], shared);
+                inline.push(parcel);
             } else {
-                others.push(parcel);
+                Dispatch::new(vec![parcel], shared).spawn();
             }
         }
-        demux::finish(shared, &mut finished);
-        if !others.is_empty() {
-            Dispatch::spawn(others, shared);
-        }
+        Dispatch::new(inline, shared).run_all();
     }
 }
 
@@ -470,8 +476,9 @@ fn pass_size(mut buffer: &[u8]) -> usize {
 }
 
 /// Finds the handler of a request or notify, or answers that there is none.
+#[inline]
 fn serve(
-    (inquiry, carried): (Inquiry<'_>, Vec<Arrived>),
+    (inquiry, carried): (Inquiry<'_>, Rare<Arrived>),
     owner: Option<&Bytes>,
     owed: Owed,
     deadline: Option<Millis>,
@@ -482,12 +489,12 @@ fn serve(
     let Inquiry { method, meta, args } = inquiry;
     match shared.router().route(method, matches!(owed, Owed::Credit(_))) {
         Ok(route) => {
-            let responder = Responder::new(shared, owed);
-            let meta = meta.map(|meta| keep(meta, owner));
+            let meta = meta.map(Arc::from);
             let nested = || Mux::nested(Arc::clone(shared));
             let arrivals = Arrivals::new(carried, route.encoding(), nested);
-            let parcel = Parcel::new(route, responder, deadline, meta, keep(args, owner), arrivals);
-            todo.parcels.push(parcel);
+            let parcel = Parcel::new(route, (shared, owed), deadline, meta, keep(args, owner), arrivals);
+            let parcels = if parcel.goes_apart() { &mut todo.apart } else { &mut todo.parcels };
+            parcels.push(parcel);
         }
         Err(refused) => {
             state.session.discard(carried, &mut state.outbox);
@@ -502,8 +509,8 @@ fn serve(
 fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
     match owed {
         Owed::Answer(xid) => {
-            let carried = Departures::default().into_leaving();
-            state.session.finish(xid, Answer::Fault(refused.into_fault()), carried, &mut state.outbox);
+            let answer = Answer::fault(refused.into_fault());
+            state.session.finish(xid, answer, Rare::new(), &mut state.outbox);
             true
         }
         Owed::Credit(cost) => state.session.finish_notify(cost, &mut state.outbox),
@@ -511,6 +518,6 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
 }
 
 /// Small bodies are copied out, as a slice would pin the connection's whole buffer.
-fn keep(part: &[u8], owner: Option<&Bytes>) -> Bytes {
-    owner.map_or_else(|| Bytes::copy_from_slice(part), |owner| owner.slice_ref(part))
+fn keep(args: &[u8], owner: Option<&Bytes>) -> Body {
+    owner.map_or_else(|| Body::Copied(buffer::copy(args)), |owner| Body::Shared(owner.slice_ref(args)))
 }

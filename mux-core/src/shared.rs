@@ -1,9 +1,9 @@
 //! What a connection's driver, callers and handlers share: the one lock, and the one close path.
 
-use crate::channel::carry::{Departures, Port};
+use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
-use crate::demux::{Owed, Router};
+use crate::demux::{Finished, Owed, Router};
 use crate::error::CloseReason;
 use crate::outbox::{Batch, Outbox};
 use crate::peer::Peer;
@@ -13,7 +13,8 @@ use crate::proto::calls::{Request, Terminal, Ticket};
 use crate::proto::carried::Arrived;
 use crate::proto::channels::Taken;
 use crate::proto::fault::{Fault, GoawayCode};
-use crate::proto::session::{Answer, Breach, Session};
+use crate::proto::rare::Rare;
+use crate::proto::session::{Breach, Session};
 use crate::proto::xid::Xid;
 use crate::workers::WorkerThreads;
 use std::collections::VecDeque;
@@ -105,33 +106,41 @@ pub(crate) struct Locked<'s> {
 impl Deref for Locked<'_> {
     type Target = State;
 
+    #[inline]
     fn deref(&self) -> &State {
         self.state.as_deref().expect("the state is locked until the drop")
     }
 }
 
 impl DerefMut for Locked<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut State {
         self.state.as_deref_mut().expect("the state is locked until the drop")
     }
 }
 
 impl Drop for Locked<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(mut state) = self.state.take() else { return };
-        if state.session.after.is_empty() {
-            return;
+        if let Some(state) = self.state.take()
+            && !state.session.after.is_empty()
+        {
+            self.shared.unlock(state);
         }
+    }
+}
+
+impl Shared {
+    /// Lets go of the lock, and does what the session has left to be done.
+    fn unlock(&self, mut state: MutexGuard<'_, State>) {
         let mut after = std::mem::take(&mut state.session.after);
         state.resume(&mut after);
         let driver = state.claim_flush();
         drop(state);
         driver.into_iter().for_each(Waker::wake);
-        self.shared.finish(after);
+        self.finish(after);
     }
-}
 
-impl Shared {
     pub(crate) fn new(
         (session, outbox): (Session<Waker, Running, Port>, Outbox),
         router: Arc<Router>,
@@ -151,6 +160,7 @@ impl Shared {
         })
     }
 
+    #[inline]
     pub(crate) fn lock(&self) -> Locked<'_> {
         // No code of a user runs under the lock, and no code of ours leaves it half-changed.
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +179,7 @@ impl Shared {
     }
 
     /// Changes the state, then sees to it that the driver writes what was queued.
+    #[inline]
     fn act<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
@@ -234,7 +245,7 @@ impl Shared {
     }
 
     /// The call's end, or a promise to wake.
-    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<(Terminal, Vec<Arrived>)> {
+    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<(Terminal, Rare<Arrived>)> {
         let mut state = self.lock();
         if let Some(terminal) = state.session.take_done(ticket) {
             return Poll::Ready(terminal);
@@ -306,7 +317,7 @@ impl Shared {
     }
 
     /// Halves that came with a message and were not taken out of it.
-    pub(crate) fn discard_halves(&self, carried: Vec<Arrived>) {
+    pub(crate) fn discard_halves(&self, carried: Rare<Arrived>) {
         self.act(|state| state.session.discard(carried, &mut state.outbox));
     }
 
@@ -384,30 +395,38 @@ impl Shared {
         self.lock().session.is_stopped(xid)
     }
 
-    /// Sends answers, and pays credit back; one lock for all. Returns buffers for reuse.
-    pub(crate) fn answer(&self, answers: Vec<(Owed, (Answer, Departures))>) -> Vec<Vec<u8>> {
-        let mut unread = false;
-        let spent = self.act(|state| {
-            let mut spent = Vec::with_capacity(answers.len());
-            for (owed, (answer, departures)) in answers {
-                match owed {
+    /// Sends answers, and pays credit back; one lock for all.
+    pub(crate) fn answer(&self, finished: &mut [Finished]) {
+        finished.iter_mut().for_each(|(_, outcome)| outcome.conceal(self.reveal_traces));
+        let unread = self.act(|state| {
+            let mut unread = false;
+            for (owed, outcome) in finished {
+                match *owed {
                     Owed::Answer(xid) => {
-                        let carried = departures.into_leaving();
-                        spent.push(state.session.finish(xid, answer, carried, &mut state.outbox));
+                        let (answer, departures) = outcome.answer_mut();
+                        let carried = departures.take_leaving();
+                        state.session.answer(xid, answer, carried, &mut state.outbox);
                     }
                     Owed::Credit(cost) => unread |= !state.pay_back(cost),
                 }
             }
-            spent
+            unread
         });
         if unread {
             self.close_unread();
         }
-        spent
+    }
+
+    /// Nobody answers any more: who is owed is told why.
+    pub(crate) fn drop_owed(&self, owed: Owed) {
+        match owed {
+            Owed::Answer(xid) => self.act(|state| state.session.finish_unanswered(xid, &mut state.outbox)),
+            Owed::Credit(cost) => self.pay_back(cost),
+        }
     }
 
     /// A notify ended without a word.
-    pub(crate) fn pay_back(&self, cost: u64) {
+    fn pay_back(&self, cost: u64) {
         if !self.act(|state| state.pay_back(cost)) {
             self.close_unread();
         }
@@ -416,10 +435,6 @@ impl Shared {
     fn close_unread(&self) {
         let breach = Breach::unread_credit();
         self.close(CloseReason::Protocol(breach.message), breach.code);
-    }
-
-    pub(crate) fn answer_dropped(&self, xid: Xid) {
-        self.act(|state| state.session.finish_unanswered(xid, &mut state.outbox));
     }
 
     // The end.
@@ -539,6 +554,7 @@ impl State {
     }
 
     /// There is something for the driver to write, or to look at.
+    #[inline]
     pub(crate) fn has_output(&self) -> bool {
         !self.outbox.is_empty() || !self.outlets.is_empty() || self.session.has_due()
     }
@@ -572,6 +588,7 @@ impl State {
 
     /// Takes up the duty to flush for the driver, where there is something to write and nobody has
     /// the duty yet. Returns the driver's waker if it is to be woken.
+    #[inline]
     fn claim_flush(&mut self) -> Option<Waker> {
         let unclaimed = !self.flushing && self.has_output();
         self.flushing |= unclaimed;
@@ -587,6 +604,7 @@ impl State {
     }
 
     /// Has the driver look at deadlines no later than at `deadline`.
+    #[inline]
     pub(crate) fn look_at(&mut self, deadline: Option<Millis>) {
         if let Some(deadline) = deadline
             && self.timer.is_none_or(|timer| deadline < timer)

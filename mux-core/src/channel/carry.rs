@@ -6,6 +6,7 @@ use super::outlet::Outlet;
 use crate::descriptor::Encoding;
 use crate::mux::Mux;
 use crate::proto::carried::{Arrived, Half, Leaving};
+use crate::proto::rare::Rare;
 use crate::proto::xid::Xid;
 use crate::shared::Shared;
 use std::cell::{Cell, RefCell};
@@ -54,7 +55,7 @@ impl Port {
 
 /// Halves that leave with a message. Those that never do are closed.
 #[derive(Debug, Default)]
-pub(crate) struct Departures(Vec<Leaving<Port>>);
+pub(crate) struct Departures(Rare<Leaving<Port>>);
 
 impl Departures {
     #[inline]
@@ -86,8 +87,15 @@ impl Departures {
     }
 
     /// For the session, which attaches or closes each.
-    pub(crate) fn into_leaving(mut self) -> Vec<Leaving<Port>> {
-        std::mem::take(&mut self.0)
+    #[inline]
+    pub(crate) fn take_leaving(&mut self) -> Rare<Leaving<Port>> {
+        self.0.take()
+    }
+}
+
+impl From<Rare<Leaving<Port>>> for Departures {
+    fn from(leaving: Rare<Leaving<Port>>) -> Departures {
+        Departures(leaving)
     }
 }
 
@@ -126,7 +134,7 @@ impl Outer {
 fn departed(count: usize) -> Departures {
     DEPARTING.with_borrow_mut(|departing| {
         let before = departing.len().saturating_sub(count);
-        Departures(departing.split_off(before))
+        Departures(departing.split_off(before).into())
     })
 }
 
@@ -143,7 +151,7 @@ pub(crate) fn encode<R>(departures: &mut Departures, encoding: Encoding, encode:
     let outer = Outer { scope, first };
     let encoded = encode();
     if let Some(mut departed) = outer.restore() {
-        departures.0.append(&mut departed.0);
+        departures.0.extend(departed.take_leaving());
     }
     std::mem::forget(outer);
     encoded
@@ -162,39 +170,45 @@ pub(super) fn depart(half: Half, port: Port) -> u32 {
     scope.place
 }
 
-/// Halves that came with a message. Those that are not taken out of it are closed at both ends.
+/// Halves that came with a message. Those that are not taken out of it are closed at both ends. Nearly all
+/// messages have none.
+#[derive(Debug, Default)]
+pub(crate) struct Arrivals(Option<Box<Halves>>);
+
 #[derive(Debug)]
-pub(crate) struct Arrivals {
-    mux: Option<Mux>,
+struct Halves {
+    mux: Mux,
     /// That of the message, and so of what its channels carry.
     encoding: Encoding,
     halves: Vec<Option<Arrived>>,
 }
 
 impl Arrivals {
-    pub(crate) fn none() -> Arrivals {
-        Arrivals { mux: None, encoding: Encoding::Named, halves: Vec::new() }
+    /// `mux` makes the one that each half gets.
+    #[inline]
+    pub(crate) fn new(carried: Rare<Arrived>, encoding: Encoding, mux: impl FnOnce() -> Mux) -> Arrivals {
+        if carried.is_empty() {
+            return Arrivals(None);
+        }
+        let halves = carried.into_iter().map(Some).collect();
+        Arrivals(Some(Box::new(Halves { mux: mux(), encoding, halves })))
     }
 
-    /// `mux` makes the one that each half gets.
-    pub(crate) fn new(carried: Vec<Arrived>, encoding: Encoding, mux: impl FnOnce() -> Mux) -> Arrivals {
-        if carried.is_empty() {
-            return Arrivals::none();
-        }
-        Arrivals { mux: Some(mux()), encoding, halves: carried.into_iter().map(Some).collect() }
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn take(&mut self) -> Arrivals {
+        std::mem::take(self)
     }
 }
 
-impl Drop for Arrivals {
+impl Drop for Halves {
     fn drop(&mut self) {
-        if self.halves.is_empty() {
-            return;
-        }
-        let untaken: Vec<Arrived> = self.halves.drain(..).flatten().collect();
-        if let Some(mux) = self.mux.take()
-            && !untaken.is_empty()
-        {
-            mux.shared().discard_halves(untaken);
+        let untaken: Rare<Arrived> = self.halves.drain(..).flatten().collect();
+        if !untaken.is_empty() {
+            self.mux.shared().discard_halves(untaken);
         }
     }
 }
@@ -213,11 +227,11 @@ impl Drop for OuterArrivals {
 
 /// Decodes a value whose halves came with its message.
 pub(crate) fn decode<R>(arrivals: &mut Arrivals, decode: impl FnOnce() -> R) -> R {
-    if arrivals.halves.is_empty() && !ARRIVING.get() {
+    if arrivals.is_empty() && !ARRIVING.get() {
         return decode();
     }
     ARRIVING.set(true);
-    let arrivals_in = std::mem::replace(arrivals, Arrivals::none());
+    let arrivals_in = arrivals.take();
     let _outer = OuterArrivals(DECODING.replace(Some(arrivals_in)));
     let decoded = decode();
     if let Some(left) = DECODING.take() {
@@ -230,12 +244,12 @@ pub(crate) fn decode<R>(arrivals: &mut Arrivals, decode: impl FnOnce() -> R) -> 
 pub(super) fn arrive(place: u32, half: Half) -> Result<(Mux, Xid, Encoding), &'static str> {
     DECODING.with_borrow_mut(|arrivals| {
         let Some(arrivals) = arrivals else { return Err("a channel's half comes in a message of mux only") };
-        let Some(mux) = &arrivals.mux else { return Err("the message carries no channels") };
+        let Some(arrivals) = &mut arrivals.0 else { return Err("the message carries no channels") };
         let Some(arrived) = arrivals.halves.get_mut(place as usize) else {
             return Err("the message carries fewer channels");
         };
         match arrived.take_if(|arrived| arrived.half == half) {
-            Some(Arrived { id, .. }) => Ok((mux.clone(), id, arrivals.encoding)),
+            Some(Arrived { id, .. }) => Ok((arrivals.mux.clone(), id, arrivals.encoding)),
             None if arrived.is_none() => Err("this half of the channel was taken already"),
             None => Err("the other half of the channel came"),
         }

@@ -341,14 +341,14 @@ impl Outlet {
         }
         let Some(batch) = state.batches.pop_front() else { return Given::default() };
         state.weight -= batch.weight();
-        let Batch { count, values, departures, .. } = batch;
+        let Batch { count, values, mut departures, .. } = batch;
         if state.weight <= LOW {
             session.after.wakers.extend(state.sender.take());
         }
         state.queued = state.is_due();
         let more = state.queued;
         drop(state);
-        session.send_items(id, (count, values), departures.into_leaving(), out);
+        session.send_items(id, (count, values), departures.take_leaving(), out);
         Given { len, more }
     }
 }

@@ -93,7 +93,12 @@ pub(crate) async fn pump<S: Source>(mut source: S, mut sender: Sender<S::Item, S
         Pumped::Finished => sender.finish(),
         Pumped::Gone => {}
         Pumped::App(error) => sender.fail(error),
-        Pumped::Fault(fault) => sender.end_by(if reveal { fault } else { body::conceal(fault) }),
+        Pumped::Fault(mut fault) => {
+            if !reveal {
+                body::conceal(&mut fault);
+            }
+            sender.end_by(fault);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::carried::Leaving;
 use super::payload::Payload;
+use super::rare::Rare;
 use super::xid::Xid;
 use bytes::Bytes;
 
@@ -35,18 +36,16 @@ impl<W, P> Default for After<W, P> {
 }
 
 impl<W, P> After<W, P> {
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         let After { wakers, attached, closed, resumed, bodies, segments } = self;
-        wakers.is_empty()
-            && attached.is_empty()
-            && closed.is_empty()
-            && resumed.is_empty()
-            && bodies.is_empty()
-            && segments.is_empty()
+        let kept =
+            wakers.len() | attached.len() | closed.len() | resumed.len() | bodies.len() | segments.len();
+        kept == 0
     }
 
     /// A message that will not be sent.
-    pub(crate) fn discard(&mut self, body: Payload, carried: Vec<Leaving<P>>) {
+    pub(crate) fn discard(&mut self, body: Payload, carried: Rare<Leaving<P>>) {
         self.bodies.push(body);
         self.closed.extend(carried.into_iter().map(|leaving| leaving.port));
     }

@@ -12,11 +12,13 @@ use super::frame::Frame;
 use super::hello::Settings;
 use super::meta::MetaPairs;
 use super::payload::Payload;
+use super::rare::Rare;
 use super::xid::{Counter, Xid, XidMap};
 use crate::outbox::Outbox;
 use bytes::Bytes;
 use slab::Slab;
 use std::collections::VecDeque;
+use std::mem;
 
 /// A caller's hold on its row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,28 +34,35 @@ impl Ticket {
     }
 }
 
-/// A transaction to be made.
+/// A transaction to be made. What goes, or waits, is taken out of it; what is refused stays, as it must not
+/// be dropped in here.
 #[derive(Debug)]
-pub(crate) struct Request<'w, W, P> {
+pub(crate) struct Request<'r, W, P> {
+    pub(crate) message: &'r mut Message<P>,
+    pub(crate) deadline: Option<Millis>,
+    /// Whom to wake at its end.
+    pub(crate) waker: &'r mut Option<W>,
+    /// Made from within a handler of this connection: never waits for room.
+    pub(crate) nested: bool,
+}
+
+/// What is sent, or waits for room. Notifies wait for credit, requests for a slot.
+#[derive(Debug)]
+pub(crate) struct Message<P> {
     /// `service.method`.
     pub(crate) method: &'static str,
     pub(crate) meta: MetaPairs,
     /// The encoded arguments.
     pub(crate) body: Payload,
     /// The halves of channels among them.
-    pub(crate) carried: Vec<Leaving<P>>,
-    pub(crate) deadline: Option<Millis>,
-    /// Whom to wake at its end. Taken only where the request is: a waker is not dropped in here.
-    pub(crate) waker: &'w mut Option<W>,
-    /// Made from within a handler of this connection: never waits for room.
-    pub(crate) nested: bool,
+    pub(crate) carried: Rare<Leaving<P>>,
 }
 
 /// How a transaction ended for its caller.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Terminal {
     Reply(Value),
-    Fault(Fault),
+    Fault(Box<Fault>),
     TimedOut {
         sent: bool,
     },
@@ -62,6 +71,12 @@ pub(crate) enum Terminal {
     },
     /// A notify has left.
     Sent,
+}
+
+impl Terminal {
+    pub(crate) fn fault(fault: Fault) -> Terminal {
+        Terminal::Fault(Box::new(fault))
+    }
 }
 
 /// An encoded value.
@@ -86,15 +101,17 @@ pub(super) struct Exit<'s, W, P> {
 
 impl<W, P: Clone> Exit<'_, W, P> {
     /// Opens the channels of a message that goes now.
-    pub(super) fn open(&mut self, carried: Vec<Leaving<P>>) -> Vec<Arrived> {
+    #[inline]
+    pub(super) fn open(&mut self, carried: &mut Rare<Leaving<P>>) -> Rare<Arrived> {
         if carried.is_empty() {
-            return Vec::new();
+            return Rare::new();
         }
-        self.channels.open(carried, self.ids, (self.ours, self.peer), self.after)
+        self.channels.open(carried.take(), self.ids, (self.ours, self.peer), self.after)
     }
 
     /// Queues a message under `id`, in chunks where it is large. Returns the body's buffer where it was
     /// not kept.
+    #[inline]
     pub(super) fn send(&mut self, id: Xid, frame: &Frame<'_>, body: Payload, carried: &[Arrived]) -> Vec<u8> {
         if !body.is_large() {
             return self.out.message_with(frame, body);
@@ -123,7 +140,7 @@ struct Row<W, P> {
 
 #[derive(Debug)]
 enum State<P> {
-    Queued(Message<P>),
+    Queued(Box<Message<P>>),
     /// A notify that waits for credit. It lies in its queue, and goes even if its caller does.
     Posted,
     /// The buffer held the arguments and will hold the value.
@@ -132,29 +149,29 @@ enum State<P> {
         buffer: Vec<u8>,
     },
     /// The halves that came with it belong to the caller.
-    Done(Terminal, Vec<Arrived>),
-}
-
-/// What waits for room. Notifies wait for credit, requests for a slot.
-#[derive(Debug)]
-struct Message<P> {
-    method: &'static str,
-    meta: MetaPairs,
-    body: Payload,
-    carried: Vec<Leaving<P>>,
+    Done(Terminal, Rare<Arrived>),
 }
 
 impl<P> Message<P> {
+    pub(crate) fn take(&mut self) -> Message<P> {
+        let Message { method, meta, body, carried } = self;
+        let (meta, body, carried) = (mem::take(meta), mem::take(body), mem::take(carried));
+        Message { method, meta, body, carried }
+    }
+
     /// Needs more room than a slot.
+    #[inline]
     fn is_demanding(&self) -> bool {
         self.body.is_large() || !self.carried.is_empty()
     }
 
     /// What it counts towards the peer's `max_buffered`: no less than its frame will have.
+    #[inline]
     fn charge(&self) -> u64 {
-        if !self.body.is_large() {
-            return 0;
-        }
+        if self.body.is_large() { self.large_charge() } else { 0 }
+    }
+
+    fn large_charge(&self) -> u64 {
         // An array, a kind, an xid, a method's length, a map, `timeout_ms`, and `channels` of an array.
         const HEAD: usize = 1 + 1 + 9 + 5 + 5 + 20 + 14;
         // An array of an xid and a half.
@@ -210,33 +227,31 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     /// Sends the request where there is room, or queues it.
+    #[inline]
     pub(super) fn open(
         &mut self,
         request: Request<'_, W, P>,
         now: Millis,
         exit: &mut Exit<'_, W, P>,
     ) -> Result<Ticket, Fault> {
-        let Request { method, meta, body, carried, deadline, waker, nested } = request;
-        let message = Message { method, meta, body, carried };
+        let Request { message, deadline, waker, nested } = request;
         let demanding = message.is_demanding();
         let waiting = if demanding { !self.demanding_queue.is_empty() } else { !self.small_queue.is_empty() };
-        let room = !waiting && self.has_room(&message, exit);
-        if !room && nested {
-            exit.after.discard(message.body, message.carried);
+        if !waiting && self.has_room(message, exit) {
+            let timeout = timeout(deadline, now);
+            let index = self.rows.vacant_key() as u32;
+            let state = self.send(index, message, timeout, exit);
+            return Ok(self.insert(deadline, waker.take(), state));
+        }
+        if nested {
             return Err(Fault::new(
                 FaultCode::Overloaded,
                 "the peer takes no more calls now, and a handler may not wait for it",
             ));
         }
-        let ticket =
-            self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Queued(message) });
-        if room {
-            self.send(ticket.index, now, exit);
-        } else if demanding {
-            enqueue(&mut self.demanding_queue, &self.rows, ticket);
-        } else {
-            enqueue(&mut self.small_queue, &self.rows, ticket);
-        }
+        let ticket = self.insert(deadline, waker.take(), State::Queued(Box::new(message.take())));
+        let queue = if demanding { &mut self.demanding_queue } else { &mut self.small_queue };
+        enqueue(queue, &self.rows, ticket);
         Ok(ticket)
     }
 
@@ -247,38 +262,38 @@ impl<W, P: Clone> Calls<W, P> {
         purse: &mut Purse,
         exit: &mut Exit<'_, W, P>,
     ) -> Result<Option<Ticket>, Fault> {
-        let Request { method, meta, body, carried, deadline, waker, nested } = request;
-        let message = Message { method, meta, body, carried };
-        let room = self.notify_queue.is_empty() && self.may_notify(&message, purse, exit);
-        if !room && nested {
-            exit.after.discard(message.body, message.carried);
+        let Request { message, deadline, waker, nested } = request;
+        if self.notify_queue.is_empty() && self.may_notify(message, purse, exit) {
+            self.send_notify(message, purse, exit);
+            return Ok(None);
+        }
+        if nested {
             return Err(Fault::new(
                 FaultCode::Overloaded,
                 "the peer takes no more notifies now, and a handler may not wait for it",
             ));
         }
-        if room {
-            self.send_notify(message, purse, exit);
-            return Ok(None);
-        }
-        let ticket = self.insert(Row { generation: 0, deadline, waker: waker.take(), state: State::Posted });
-        self.notify_queue.push_back((ticket, message));
+        let ticket = self.insert(deadline, waker.take(), State::Posted);
+        self.notify_queue.push_back((ticket, message.take()));
         Ok(Some(ticket))
     }
 
-    fn insert(&mut self, mut row: Row<W, P>) -> Ticket {
-        row.generation = self.next_generation;
-        self.next_generation = self.next_generation.wrapping_add(1);
-        let generation = row.generation;
-        Ticket { index: self.rows.insert(row) as u32, generation }
+    #[inline]
+    fn insert(&mut self, deadline: Option<Millis>, waker: Option<W>, state: State<P>) -> Ticket {
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let index = self.rows.insert(Row { generation, deadline, waker, state }) as u32;
+        Ticket { index, generation }
     }
 
+    #[inline]
     fn has_room(&self, message: &Message<P>, exit: &Exit<'_, W, P>) -> bool {
         let slot = (self.unanswered.len() as u64) < exit.peer.max_in_flight;
         slot && self.fits(message, exit)
     }
 
     /// What is small always fits. Until the peer has told what it takes, nothing else does.
+    #[inline]
     fn fits(&self, message: &Message<P>, exit: &Exit<'_, W, P>) -> bool {
         if !message.is_demanding() {
             return true;
@@ -294,34 +309,35 @@ impl<W, P: Clone> Calls<W, P> {
         purse.may_start() && self.large_notifies.is_empty() && self.fits(message, exit)
     }
 
-    /// Encodes a queued row's request and takes its xid: now its first byte may go out.
-    fn send(&mut self, index: u32, now: Millis, exit: &mut Exit<'_, W, P>) {
-        let row = &mut self.rows[index as usize];
-        let State::Queued(message) = std::mem::replace(&mut row.state, State::done(Terminal::Sent)) else {
-            return;
-        };
+    /// Takes an xid for a request, as now its first byte may go out.
+    #[inline]
+    fn send(
+        &mut self,
+        index: u32,
+        message: &mut Message<P>,
+        timeout: Option<Millis>,
+        exit: &mut Exit<'_, W, P>,
+    ) -> State<P> {
         let charge = message.charge();
-        let Message { method, meta, body, carried } = message;
         let xid = exit.ids.take();
-        let timeout = row.deadline.map(|deadline| deadline.saturating_sub(now).max(1));
-        let carried = exit.open(carried);
-        let meta = meta.encode(timeout, &carried);
-        let frame = Frame::Request { xid, method, meta: meta.as_deref(), args: &[] };
-        let buffer = exit.send(xid, &frame, body, &carried);
-        row.state = State::Waiting { xid, buffer };
+        let carried = exit.open(&mut message.carried);
+        let meta = message.meta.encode(timeout, &carried);
+        let frame = Frame::Request { xid, method: message.method, meta: meta.as_deref(), args: &[] };
+        let buffer = exit.send(xid, &frame, mem::take(&mut message.body), &carried);
         self.buffered += charge;
         self.unanswered.insert(xid, Unanswered { row: Some(index), charge });
+        State::Waiting { xid, buffer }
     }
 
-    fn send_notify(&mut self, message: Message<P>, purse: &mut Purse, exit: &mut Exit<'_, W, P>) {
+    fn send_notify(&mut self, message: &mut Message<P>, purse: &mut Purse, exit: &mut Exit<'_, W, P>) {
         let charge = message.charge();
-        let Message { method, meta, body, carried } = message;
-        let carried = exit.open(carried);
-        let meta = meta.encode(None, &carried);
-        purse.spend(credit::notify_cost(meta.as_deref(), body.len()));
-        let frame = Frame::Notify { method, meta: meta.as_deref(), args: &[] };
+        let carried = exit.open(&mut message.carried);
+        let meta = message.meta.encode(None, &carried);
+        purse.spend(credit::notify_cost(meta.as_deref(), message.body.len()));
+        let frame = Frame::Notify { method: message.method, meta: meta.as_deref(), args: &[] };
         let id = if charge > 0 { exit.ids.take() } else { 0 };
-        exit.send(id, &frame, body, &carried);
+        // The buffer is used again by whoever made the message.
+        message.body = exit.send(id, &frame, mem::take(&mut message.body), &carried).into();
         if charge > 0 {
             self.large_notifies.push((id, charge));
             self.buffered += charge;
@@ -339,7 +355,15 @@ impl<W, P: Clone> Calls<W, P> {
     /// that neither starves the other of slots.
     pub(super) fn pump(&mut self, now: Millis, exit: &mut Exit<'_, W, P>) {
         while let Some(ticket) = self.next_queued(exit) {
-            self.send(ticket.index, now, exit);
+            self.send_queued(ticket.index, now, exit);
+        }
+    }
+
+    fn send_queued(&mut self, index: u32, now: Millis, exit: &mut Exit<'_, W, P>) {
+        let row = &mut self.rows[index as usize];
+        let timeout = timeout(row.deadline, now);
+        if let State::Queued(mut message) = mem::replace(&mut row.state, State::done(Terminal::Sent)) {
+            self.rows[index as usize].state = self.send(index, &mut message, timeout, exit);
         }
     }
 
@@ -365,9 +389,10 @@ impl<W, P: Clone> Calls<W, P> {
         let mut wakers = Vec::new();
         while let Some((_, message)) = self.notify_queue.front()
             && self.may_notify(message, purse, exit)
-            && let Some((ticket, message)) = self.notify_queue.pop_front()
+            && let Some((ticket, mut message)) = self.notify_queue.pop_front()
         {
-            self.send_notify(message, purse, exit);
+            self.send_notify(&mut message, purse, exit);
+            exit.after.bodies.push(message.body);
             // Whoever sent it may have gone: it has nothing to wait for.
             wakers.extend(self.end_posted(ticket, Terminal::Sent));
         }
@@ -390,18 +415,24 @@ impl<W, P: Clone> Calls<W, P> {
             if let State::Queued(message) = &row.state
                 && let Some(fault) = unfit(&message.body, &message.carried)
             {
-                row.end(Terminal::Fault(fault), after);
+                row.end(Terminal::fault(fault), after);
             }
         }
-        for (ticket, message) in std::mem::take(&mut self.notify_queue) {
+        for (ticket, message) in mem::take(&mut self.notify_queue) {
             match unfit(&message.body, &message.carried) {
                 Some(fault) => {
                     after.discard(message.body, message.carried);
-                    after.wakers.extend(self.end_posted(ticket, Terminal::Fault(fault)));
+                    after.wakers.extend(self.end_posted(ticket, Terminal::fault(fault)));
                 }
                 None => self.notify_queue.push_back((ticket, message)),
             }
         }
+    }
+
+    /// Something waits for room.
+    #[inline]
+    pub(crate) fn waits(&self) -> bool {
+        self.has_queued() || self.has_queued_notifies()
     }
 
     pub(crate) fn has_queued(&self) -> bool {
@@ -419,13 +450,14 @@ impl<W, P: Clone> Calls<W, P> {
 
     /// The answer to `xid` came. `fill` puts a value into the row's own buffer. Returns whom to wake, or
     /// the halves that nobody waits for.
+    #[inline]
     pub(super) fn answered(
         &mut self,
         xid: Xid,
-        carried: Vec<Arrived>,
+        carried: Rare<Arrived>,
         exit: &mut Exit<'_, W, P>,
         fill: impl FnOnce(Vec<u8>) -> Terminal,
-    ) -> Result<Option<W>, Vec<Arrived>> {
+    ) -> Result<Option<W>, Rare<Arrived>> {
         let Some(unanswered) = self.unanswered.remove(&xid) else {
             self.stray_replies += 1;
             return Err(carried);
@@ -440,8 +472,7 @@ impl<W, P: Clone> Calls<W, P> {
             return Err(carried);
         };
         let row = &mut self.rows[index as usize];
-        let State::Waiting { buffer, .. } = std::mem::replace(&mut row.state, State::done(Terminal::Sent))
-        else {
+        let State::Waiting { buffer, .. } = mem::replace(&mut row.state, State::done(Terminal::Sent)) else {
             return Err(carried);
         };
         row.state = State::Done(fill(buffer), carried);
@@ -484,7 +515,8 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     /// Takes the row's end, if it has come; the row is gone then.
-    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Vec<Arrived>)> {
+    #[inline]
+    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Rare<Arrived>)> {
         let row = self.get_mut(ticket)?;
         if !matches!(row.state, State::Done(..)) {
             return None;
@@ -500,10 +532,12 @@ impl<W, P: Clone> Calls<W, P> {
         self.get_mut(ticket)?.waker.replace(waker)
     }
 
+    #[inline]
     pub(crate) fn waker(&self, ticket: Ticket) -> Option<&W> {
         self.rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?.waker.as_ref()
     }
 
+    #[inline]
     fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Row<W, P>> {
         self.rows.get_mut(ticket.index as usize).filter(|row| row.generation == ticket.generation)
     }
@@ -514,12 +548,12 @@ impl<W, P: Clone> Calls<W, P> {
         &mut self,
         ticket: Ticket,
         exit: &mut Exit<'_, W, P>,
-    ) -> (Option<W>, Option<Terminal>, Vec<Arrived>) {
+    ) -> (Option<W>, Option<Terminal>, Rare<Arrived>) {
         if self.get_mut(ticket).is_none() {
-            return (None, None, Vec::new());
+            return (None, None, Rare::new());
         }
         let row = self.rows.remove(ticket.index as usize);
-        let (mut terminal, mut untaken) = (None, Vec::new());
+        let (mut terminal, mut untaken) = (None, Rare::new());
         match row.state {
             State::Waiting { xid, .. } => drop(self.call_off(xid, exit)),
             State::Queued(message) => exit.after.discard(message.body, message.carried),
@@ -550,15 +584,15 @@ impl<W, P: Clone> Calls<W, P> {
     /// The peer will not run anything above `last`.
     pub(super) fn refuse_above(&mut self, last: Xid, fault: &Fault, exit: &mut Exit<'_, W, P>) -> Vec<W> {
         let above: Vec<Xid> = self.unanswered.keys().copied().filter(|&xid| xid > last).collect();
-        let mut refuse = |xid| self.answered(xid, Vec::new(), exit, |_| Terminal::Fault(fault.clone()));
+        let mut refuse = |xid| self.answered(xid, Rare::new(), exit, |_| Terminal::fault(fault.clone()));
         above.into_iter().filter_map(|xid| refuse(xid).ok().flatten()).collect()
     }
 
     /// Refuses everything that still waits for room.
     pub(crate) fn refuse_queued(&mut self, fault: &Fault, after: &mut After<W, P>) {
-        for (ticket, message) in std::mem::take(&mut self.notify_queue) {
+        for (ticket, message) in mem::take(&mut self.notify_queue) {
             after.discard(message.body, message.carried);
-            after.wakers.extend(self.end_posted(ticket, Terminal::Fault(fault.clone())));
+            after.wakers.extend(self.end_posted(ticket, Terminal::fault(fault.clone())));
         }
         let queues = [&mut self.small_queue, &mut self.demanding_queue];
         let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
@@ -566,7 +600,7 @@ impl<W, P: Clone> Calls<W, P> {
             if let Some(row) = self.get_mut(ticket)
                 && matches!(row.state, State::Queued(_))
             {
-                row.end(Terminal::Fault(fault.clone()), after);
+                row.end(Terminal::fault(fault.clone()), after);
             }
         }
     }
@@ -578,7 +612,7 @@ impl<W, P: Clone> Calls<W, P> {
 
     /// Ends every row, and forgets what the peer owed.
     pub(crate) fn close(&mut self, out: &Outbox, after: &mut After<W, P>) {
-        let unanswered = std::mem::take(&mut self.unanswered);
+        let unanswered = mem::take(&mut self.unanswered);
         let went_whole = |xid: &Xid| {
             *xid <= self.last_sent
                 && unanswered.get(xid).is_none_or(|entry| entry.charge == 0 || !out.holds(*xid))
@@ -614,7 +648,7 @@ impl<W, P: Clone> Calls<W, P> {
 impl<W, P> Row<W, P> {
     /// The caller will find `terminal`.
     fn end(&mut self, terminal: Terminal, after: &mut After<W, P>) {
-        if let State::Queued(message) = std::mem::replace(&mut self.state, State::done(terminal)) {
+        if let State::Queued(message) = mem::replace(&mut self.state, State::done(terminal)) {
             after.discard(message.body, message.carried);
         }
         after.wakers.extend(self.waker.take());
@@ -623,8 +657,12 @@ impl<W, P> Row<W, P> {
 
 impl<P> State<P> {
     fn done(terminal: Terminal) -> State<P> {
-        State::Done(terminal, Vec::new())
+        State::Done(terminal, Rare::new())
     }
+}
+
+fn timeout(deadline: Option<Millis>, now: Millis) -> Option<Millis> {
+    deadline.map(|deadline| deadline.saturating_sub(now).max(1))
 }
 
 /// The first of a queue that still waits.

@@ -1,6 +1,7 @@
 //! Channel halves that a message carries: beside its body, which names each by its place in the list.
 
 use super::frame::{BadFrame, Input};
+use super::rare::Rare;
 use super::xid::Xid;
 use rmp::encode as write;
 
@@ -39,16 +40,16 @@ pub(crate) fn encode(carried: &[Arrived], out: &mut Vec<u8>) {
 }
 
 /// Reads the list of an ITEM.
-pub(super) fn read(carried: Option<&[u8]>) -> Result<Vec<Arrived>, BadFrame> {
+pub(super) fn read(carried: Option<&[u8]>) -> Result<Rare<Arrived>, BadFrame> {
     match carried {
-        None => Ok(Vec::new()),
+        None => Ok(Rare::new()),
         Some(bytes) => decode(&mut Input { rest: bytes }),
     }
 }
 
 /// Reads such a list. Each entry takes three bytes at least, so a list is no longer than its bytes.
-pub(super) fn decode(input: &mut Input<'_>) -> Result<Vec<Arrived>, BadFrame> {
-    let mut carried = Vec::new();
+pub(super) fn decode(input: &mut Input<'_>) -> Result<Rare<Arrived>, BadFrame> {
+    let mut carried = Rare::new();
     for _ in 0..input.array_len("carried channels")? {
         let fields = input.array_len("carried channel")?;
         if fields != 2 {
@@ -75,6 +76,6 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&list, &mut bytes);
         assert_eq!(bytes[..4], [0x92, 0x92, 9, 0]);
-        assert_eq!(decode(&mut Input { rest: &bytes }), Ok(list.to_vec()));
+        assert_eq!(decode(&mut Input { rest: &bytes }), Ok(list.to_vec().into()));
     }
 }

@@ -9,6 +9,7 @@ use super::credit::{Granter, Purse};
 use super::fault::{Fault, FaultCode};
 use super::frame::{self, Frame};
 use super::hello::{SMALL, Settings};
+use super::rare::Rare;
 use super::xid::{Counter, Side, Xid, XidMap};
 use crate::outbox::Outbox;
 use bytes::Bytes;
@@ -31,7 +32,7 @@ pub(crate) struct Items {
     /// So many values, one after the other.
     pub(crate) values: Bytes,
     pub(crate) count: u32,
-    pub(crate) carried: Vec<Arrived>,
+    pub(crate) carried: Rare<Arrived>,
 }
 
 impl Items {
@@ -178,11 +179,11 @@ impl<W, P: Clone> Channels<W, P> {
     /// Opens a channel for each half that leaves with a message which is about to be queued.
     pub(crate) fn open(
         &mut self,
-        leaving: Vec<Leaving<P>>,
+        leaving: Rare<Leaving<P>>,
         ids: &mut Counter,
         (ours, peer): (&Settings, &Settings),
         after: &mut After<W, P>,
-    ) -> Vec<Arrived> {
+    ) -> Rare<Arrived> {
         let open = |Leaving { half, port }: Leaving<P>| {
             let id = ids.take();
             let end = match half {
@@ -267,10 +268,10 @@ impl<W, P: Clone> Channels<W, P> {
     }
 
     /// Halves that came with a message which nobody will decode.
-    pub(crate) fn discard(&mut self, carried: Vec<Arrived>, out: &mut Outbox, after: &mut After<W, P>) {
+    pub(crate) fn discard(&mut self, carried: Rare<Arrived>, out: &mut Outbox, after: &mut After<W, P>) {
         // Items that wait carry halves themselves, whose items do, and so on: a peer may go so deep that
         // a recursion overflows the stack.
-        let mut carried = VecDeque::from(carried);
+        let mut carried = VecDeque::from_iter(carried);
         while let Some(Arrived { id, half }) = carried.pop_front() {
             match half {
                 Half::Receiving => carried.extend(self.drop_receiver(id, after)),
@@ -497,12 +498,12 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// The receiver is gone. The row stays until END has come.
     pub(crate) fn stop(&mut self, id: Xid, out: &mut Outbox, after: &mut After<W, P>) {
-        self.discard(vec![Arrived { id, half: Half::Receiving }], out, after);
+        self.discard(vec![Arrived { id, half: Half::Receiving }].into(), out, after);
     }
 
     /// Returns the halves in items that wait for it.
-    fn drop_receiver(&mut self, id: Xid, after: &mut After<W, P>) -> Vec<Arrived> {
-        let Some(receiving) = self.receiving(id) else { return Vec::new() };
+    fn drop_receiver(&mut self, id: Xid, after: &mut After<W, P>) -> Rare<Arrived> {
+        let Some(receiving) = self.receiving(id) else { return Rare::new() };
         let queue = std::mem::take(&mut receiving.queue);
         after.wakers.extend(receiving.waker.take());
         receiving.dropped = true;
@@ -512,7 +513,7 @@ impl<W, P: Clone> Channels<W, P> {
             receiving.stop = true;
             self.is_due(id);
         }
-        let mut carried = Vec::new();
+        let mut carried = Rare::new();
         for items in queue {
             after.segments.push(items.values);
             carried.extend(items.carried);

@@ -114,7 +114,17 @@ impl fmt::Display for BadFrame {
 
 impl<'a> Frame<'a> {
     /// Reads one whole frame.
+    #[inline]
     pub(crate) fn decode(bytes: &'a [u8]) -> Result<Frame<'a>, BadFrame> {
+        // Nearly all frames are of these kinds.
+        match *bytes {
+            [0x95, 1, ref rest @ ..] => Input { rest }.request(),
+            [0x94, 2, ref rest @ ..] => Input { rest }.reply(),
+            _ => Frame::decode_any(bytes),
+        }
+    }
+
+    fn decode_any(bytes: &'a [u8]) -> Result<Frame<'a>, BadFrame> {
         let mut input = Input { rest: bytes };
         let len = input.array_len("frame")?;
         if len == 0 {
@@ -136,6 +146,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Appends all of the frame but its [`body`](Frame::body).
+    #[inline]
     pub(crate) fn encode_head(&self, out: &mut Vec<u8>) {
         let mut output = Output { out };
         match *self {
@@ -192,6 +203,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The frame's last part: the user's value, or nothing.
+    #[inline]
     pub(crate) fn body(&self) -> &'a [u8] {
         const NIL: &[u8] = &[0xc0];
         match self {
@@ -222,8 +234,12 @@ impl ChunkHead {
 
     /// Reads the head from a frame of `frame_len` bytes that may be cut short; the `usize` is where its
     /// data begins. `None` where it is no chunk, or one that is malformed or cut within its head.
+    #[inline]
     pub(crate) fn peek(frame: &[u8], frame_len: usize) -> Option<(ChunkHead, usize)> {
-        let mut input = Input { rest: frame.strip_prefix(&[0x94, 10])? };
+        ChunkHead::read(frame, Input { rest: frame.strip_prefix(&[0x94, 10])? }, frame_len)
+    }
+
+    fn read(frame: &[u8], mut input: Input<'_>, frame_len: usize) -> Option<(ChunkHead, usize)> {
         let (id, remaining) = (input.uint("").ok()?, input.uint_or_nil("").ok()?);
         let len = read::read_bin_len(&mut input.rest).ok()? as usize;
         let at = frame.len() - input.rest.len();
@@ -245,17 +261,8 @@ impl<'a> Input<'a> {
     fn fields(&mut self, kind: u64, len: u32) -> Result<Frame<'a>, BadFrame> {
         Ok(match (kind, len) {
             (0, 4) => Frame::Hello(self.hello()?),
-            (1, 4) => Frame::Request {
-                xid: self.uint("xid")?,
-                method: self.str("method")?,
-                meta: self.map_or_nil("meta")?,
-                args: self.remainder("args")?,
-            },
-            (2, 3) => Frame::Reply {
-                xid: self.uint("xid")?,
-                meta: self.map_or_nil("meta")?,
-                value: self.remainder("value")?,
-            },
+            (1, 4) => self.request()?,
+            (2, 3) => self.reply()?,
             (3, 5) => Frame::Fault {
                 xid: self.uint("xid")?,
                 meta: self.map_or_nil("meta")?,
@@ -295,6 +302,19 @@ impl<'a> Input<'a> {
         })
     }
 
+    #[inline]
+    fn request(&mut self) -> Result<Frame<'a>, BadFrame> {
+        let (xid, method) = (self.uint("xid")?, self.str("method")?);
+        let meta = self.map_or_nil("meta")?;
+        Ok(Frame::Request { xid, method, meta, args: self.remainder("args")? })
+    }
+
+    #[inline]
+    fn reply(&mut self) -> Result<Frame<'a>, BadFrame> {
+        let (xid, meta) = (self.uint("xid")?, self.map_or_nil("meta")?);
+        Ok(Frame::Reply { xid, meta, value: self.remainder("value")? })
+    }
+
     fn hello(&mut self) -> Result<Hello, BadFrame> {
         let magic = self.str("magic")?;
         if magic != "mux" {
@@ -324,7 +344,19 @@ impl<'a> Input<'a> {
         }))
     }
 
+    // What nearly all frames have is read in place; rmp reads the rest.
+
+    #[inline]
     pub(super) fn array_len(&mut self, what: &str) -> Result<u32, BadFrame> {
+        if let [marker @ 0x90..=0x9f, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(u32::from(marker & 0x0f));
+        }
+        self.long_array_len(what)
+    }
+
+    #[cold]
+    fn long_array_len(&mut self, what: &str) -> Result<u32, BadFrame> {
         read::read_array_len(&mut self.rest).map_err(|_| bad(what, "an array"))
     }
 
@@ -332,7 +364,20 @@ impl<'a> Input<'a> {
         read::read_map_len(&mut self.rest).map_err(|_| bad(what, "a map"))
     }
 
+    #[inline]
     pub(super) fn uint(&mut self, what: &str) -> Result<u64, BadFrame> {
+        let (value, rest) = match *self.rest {
+            [value @ 0..=0x7f, ref rest @ ..] => (u64::from(value), rest),
+            [0xcd, a, b, ref rest @ ..] => (u64::from(u16::from_be_bytes([a, b])), rest),
+            [0xce, a, b, c, d, ref rest @ ..] => (u64::from(u32::from_be_bytes([a, b, c, d])), rest),
+            _ => return self.any_uint(what),
+        };
+        self.rest = rest;
+        Ok(value)
+    }
+
+    #[cold]
+    fn any_uint(&mut self, what: &str) -> Result<u64, BadFrame> {
         read::read_int(&mut self.rest).map_err(|_| bad(what, "an unsigned integer"))
     }
 
@@ -340,10 +385,22 @@ impl<'a> Input<'a> {
         read::read_int(&mut self.rest).map_err(|_| bad(what, "an unsigned integer below 2^32"))
     }
 
+    #[inline]
     pub(super) fn str(&mut self, what: &str) -> Result<&'a str, BadFrame> {
-        let len = read::read_str_len(&mut self.rest).map_err(|_| bad(what, "a string"))?;
-        let bytes = self.take(len as usize, what)?;
+        let len = match self.rest {
+            [marker @ 0xa0..=0xbf, rest @ ..] => {
+                self.rest = rest;
+                usize::from(marker & 0x1f)
+            }
+            _ => self.long_str_len(what)?,
+        };
+        let bytes = self.take(len, what)?;
         std::str::from_utf8(bytes).map_err(|_| bad(what, "valid UTF-8"))
+    }
+
+    #[cold]
+    fn long_str_len(&mut self, what: &str) -> Result<usize, BadFrame> {
+        read::read_str_len(&mut self.rest).map(|len| len as usize).map_err(|_| bad(what, "a string"))
     }
 
     fn bin(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
@@ -356,17 +413,19 @@ impl<'a> Input<'a> {
     }
 
     /// A map with string keys, still encoded.
+    #[inline]
     fn map_or_nil(&mut self, what: &str) -> Result<Option<&'a [u8]>, BadFrame> {
-        if self.take_nil() {
-            return Ok(None);
-        }
+        if self.take_nil() { Ok(None) } else { self.map(what).map(Some) }
+    }
+
+    fn map(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
         let start = self.rest;
         let len = self.map_len(what)?;
         for _ in 0..len {
             self.str(what)?;
             self.skip(what)?;
         }
-        Ok(Some(&start[..start.len() - self.rest.len()]))
+        Ok(&start[..start.len() - self.rest.len()])
     }
 
     fn value_or_nil(&mut self, what: &str) -> Result<Option<&'a [u8]>, BadFrame> {
@@ -380,6 +439,7 @@ impl<'a> Input<'a> {
 
     /// The frame's last part. Whether it is one well-formed value is for its reader to say: a bad
     /// body ends one call, not the connection.
+    #[inline]
     fn remainder(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
         let rest = std::mem::take(&mut self.rest);
         if rest.is_empty() { Err(bad(what, "a value")) } else { Ok(rest) }
@@ -435,12 +495,14 @@ impl<'a> Input<'a> {
         Ok(bytes.iter().fold(0, |len, &byte| len << 8 | usize::from(byte)))
     }
 
+    #[inline]
     fn take(&mut self, len: usize, what: &str) -> Result<&'a [u8], BadFrame> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| bad(what, "a whole value"))?;
         self.rest = rest;
         Ok(taken)
     }
 
+    #[inline]
     fn take_nil(&mut self) -> bool {
         let nil = self.rest.first() == Some(&Marker::Null.to_u8());
         if nil {
@@ -453,11 +515,13 @@ impl<'a> Input<'a> {
 /// Whether a body nests no deeper than [`MAX_DEPTH`]. What is malformed is for its decoder to refuse.
 ///
 /// The decoder has a limit of its own, which does not count the variants of an enum.
+#[inline]
 pub(crate) fn nests_acceptably(body: &[u8]) -> bool {
     // A level takes a byte at least.
-    if body.len() <= MAX_DEPTH {
-        return true;
-    }
+    body.len() <= MAX_DEPTH || follows_acceptably(body)
+}
+
+fn follows_acceptably(body: &[u8]) -> bool {
     let mut input = Input { rest: body };
     // Values still to come in each container that is open.
     let mut open = [0_u64; MAX_DEPTH];
@@ -528,6 +592,7 @@ pub(crate) fn first_value(body: &[u8]) -> Option<usize> {
     Some(body.len() - input.rest.len())
 }
 
+#[cold]
 fn bad(what: &str, expected: &str) -> BadFrame {
     BadFrame(format!("{what} is not {expected}"))
 }
@@ -542,11 +607,13 @@ struct Output<'o> {
 }
 
 impl Output<'_> {
+    #[inline]
     fn head(&mut self, fields: u32, kind: u64) -> &mut Self {
         let _ = write::write_array_len(self.out, fields);
         self.uint(kind)
     }
 
+    #[inline]
     fn uint(&mut self, value: u64) -> &mut Self {
         let _ = write::write_uint(self.out, value);
         self

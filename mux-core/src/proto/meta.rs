@@ -2,37 +2,48 @@
 
 use super::carried::{self, Arrived};
 use super::frame::{BadFrame, Input};
+use super::rare::Rare;
 use rmp::encode as write;
 
 /// Keys the protocol uses itself; a user's key of that name is refused.
 pub(crate) const RESERVED: [&str; 4] = ["timeout_ms", "channels", "traceparent", "tracestate"];
 
-/// A user's meta, encoded as it is built.
+/// A user's meta, encoded as it is built. Most calls have none.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct MetaPairs {
+pub(crate) struct MetaPairs(Option<Box<Pairs>>);
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Pairs {
     count: u32,
-    pairs: Vec<u8>,
+    encoded: Vec<u8>,
 }
 
 impl MetaPairs {
     // Writing to a `Vec` cannot fail.
     pub(crate) fn push(&mut self, key: &str, value: &str) {
-        self.count += 1;
-        let _ = write::write_str(&mut self.pairs, key);
-        let _ = write::write_str(&mut self.pairs, value);
+        let pairs = self.0.get_or_insert_default();
+        pairs.count += 1;
+        let _ = write::write_str(&mut pairs.encoded, key);
+        let _ = write::write_str(&mut pairs.encoded, value);
     }
 
+    /// In bytes.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.pairs.len()
+        self.0.as_ref().map_or(0, |pairs| pairs.encoded.len())
     }
 
     /// The whole map, or `None` where there is nothing to say.
+    #[inline]
     pub(crate) fn encode(&self, timeout_ms: Option<u64>, carried: &[Arrived]) -> Option<Vec<u8>> {
-        let count = self.count + u32::from(timeout_ms.is_some()) + u32::from(!carried.is_empty());
-        if count == 0 {
-            return None;
-        }
-        let mut map = Vec::with_capacity(self.pairs.len() + 24);
+        let anything = self.0.is_some() || timeout_ms.is_some() || !carried.is_empty();
+        anything.then(|| self.encode_map(timeout_ms, carried))
+    }
+
+    fn encode_map(&self, timeout_ms: Option<u64>, carried: &[Arrived]) -> Vec<u8> {
+        let (count, pairs) = self.0.as_ref().map_or((0, &[][..]), |pairs| (pairs.count, &pairs.encoded[..]));
+        let count = count + u32::from(timeout_ms.is_some()) + u32::from(!carried.is_empty());
+        let mut map = Vec::with_capacity(pairs.len() + 24);
         let _ = write::write_map_len(&mut map, count);
         if let Some(timeout_ms) = timeout_ms {
             let _ = write::write_str(&mut map, "timeout_ms");
@@ -42,8 +53,8 @@ impl MetaPairs {
             let _ = write::write_str(&mut map, "channels");
             carried::encode(carried, &mut map);
         }
-        map.extend_from_slice(&self.pairs);
-        Some(map)
+        map.extend_from_slice(pairs);
+        map
     }
 }
 
@@ -51,14 +62,13 @@ impl MetaPairs {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct MetaFacts {
     pub(crate) timeout_ms: Option<u64>,
-    pub(crate) carried: Vec<Arrived>,
+    pub(crate) carried: Rare<Arrived>,
 }
 
 impl MetaFacts {
-    pub(crate) fn read(meta: Option<&[u8]>) -> Result<MetaFacts, BadFrame> {
+    pub(crate) fn read(meta: &[u8]) -> Result<MetaFacts, BadFrame> {
         let mut facts = MetaFacts::default();
-        let Some(bytes) = meta else { return Ok(facts) };
-        let mut input = Input { rest: bytes };
+        let mut input = Input { rest: meta };
         for _ in 0..input.map_len("meta")? {
             match input.str("meta key")? {
                 "timeout_ms" => facts.timeout_ms = Some(input.uint("timeout_ms")?),
@@ -91,7 +101,7 @@ mod tests {
         let mut pairs = MetaPairs::default();
         pairs.push("tenant", "eu");
         let map = pairs.encode(Some(250), &[]).unwrap();
-        assert_eq!(MetaFacts::read(Some(&map)).unwrap().timeout_ms, Some(250));
+        assert_eq!(MetaFacts::read(&map).unwrap().timeout_ms, Some(250));
         assert_eq!(lookup(&map, "tenant"), Some("eu"));
         assert_eq!(lookup(&map, "absent"), None);
     }

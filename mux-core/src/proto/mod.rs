@@ -12,6 +12,7 @@ pub(crate) mod frame;
 pub(crate) mod hello;
 pub(crate) mod meta;
 pub(crate) mod payload;
+pub(crate) mod rare;
 pub(crate) mod serving;
 pub(crate) mod session;
 #[cfg(test)]

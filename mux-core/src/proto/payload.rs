@@ -1,6 +1,7 @@
 //! A message's body on its way out: bytes written together, and long ones that stay where they lie.
 
 use super::hello::SMALL;
+use super::rare::Rare;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -9,13 +10,19 @@ use std::collections::VecDeque;
 pub(crate) struct Payload {
     flat: Vec<u8>,
     /// In order, each with how much of `flat` comes before it.
-    spliced: Vec<(usize, Bytes)>,
+    spliced: Rare<(usize, Bytes)>,
 }
 
 impl Payload {
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.flat.len() + self.spliced.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        self.flat.len() + self.spliced_len(0)
+    }
+
+    /// Of what was spliced in, but for the first so many.
+    #[inline]
+    fn spliced_len(&self, skipped: usize) -> usize {
+        self.spliced[skipped..].iter().map(|(_, bytes)| bytes.len()).sum()
     }
 
     /// Too long to go as one frame.
@@ -56,7 +63,7 @@ impl Payload {
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.flat.clear();
-        self.spliced.clear();
+        self.spliced = Rare::new();
     }
 
     /// Where it ends now.
@@ -68,15 +75,14 @@ impl Payload {
     /// The length of what was written since.
     #[inline]
     pub(crate) fn len_since(&self, mark: Mark) -> usize {
-        let spliced = self.spliced[mark.spliced..].iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-        self.flat.len() - mark.flat + spliced
+        self.flat.len() - mark.flat + self.spliced_len(mark.spliced)
     }
 
     /// Takes off what was written since.
     pub(crate) fn split_off(&mut self, mark: Mark) -> Payload {
         let flat = self.flat.split_off(mark.flat);
-        let spliced = self.spliced.split_off(mark.spliced);
-        Payload { flat, spliced: spliced.into_iter().map(|(at, bytes)| (at - mark.flat, bytes)).collect() }
+        let spliced = self.spliced.split_off(mark.spliced).into_iter();
+        Payload { flat, spliced: spliced.map(|(at, bytes)| (at - mark.flat, bytes)).collect() }
     }
 
     /// The pieces in order, behind `head`.
@@ -102,7 +108,7 @@ impl Payload {
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len());
         let mut copied = 0;
-        for (at, bytes) in &self.spliced {
+        for (at, bytes) in self.spliced.iter() {
             out.extend_from_slice(&self.flat[copied..*at]);
             out.extend_from_slice(bytes);
             copied = *at;
@@ -121,7 +127,7 @@ pub(crate) struct Mark {
 
 impl From<Vec<u8>> for Payload {
     fn from(flat: Vec<u8>) -> Payload {
-        Payload { flat, spliced: Vec::new() }
+        Payload { flat, spliced: Rare::new() }
     }
 }
 

@@ -48,6 +48,7 @@ impl<H> Serving<H> {
     }
 
     /// Adds a row for a request, within what our settings allow.
+    #[inline]
     pub(crate) fn accept(
         &mut self,
         xid: Xid,

@@ -3,7 +3,7 @@
 
 use super::Millis;
 use super::after::After;
-use super::calls::{Calls, Exit, Request, Terminal, Ticket, Value};
+use super::calls::{Calls, Exit, Message, Request, Terminal, Ticket, Value};
 use super::carried::{self, Arrived, Leaving};
 use super::channels::{Channels, Items, NotSent, Taken, item_cost};
 use super::chunks::{self, Chunked, Chunks, Class, Intake};
@@ -13,6 +13,7 @@ use super::frame::{BadFrame, ChunkHead, ENVELOPE, Frame};
 use super::hello::{Hello, SMALL, Settings, VERSION};
 use super::meta::MetaFacts;
 use super::payload::Payload;
+use super::rare::Rare;
 use super::serving::{Misuse, Serving, Stopped};
 use super::xid::{Counter, Side, Xid};
 use crate::outbox::{Departed, Outbox};
@@ -53,7 +54,7 @@ pub(crate) struct Session<W, H, P> {
     channels: Channels<W, P>,
     chunks: Chunks,
     /// Answers that carry more channels than the peer takes now.
-    crowded: VecDeque<(Xid, Answer, Vec<Leaving<P>>)>,
+    crowded: VecDeque<(Xid, Answer, Rare<Leaving<P>>)>,
     purse: Purse,
     granter: Granter,
     /// To be done once the lock is free.
@@ -77,12 +78,12 @@ pub(crate) enum Action<'a, W, H> {
         xid: Xid,
         deadline: Option<Millis>,
         inquiry: Inquiry<'a>,
-        carried: Vec<Arrived>,
+        carried: Rare<Arrived>,
     },
     ServeNotify {
         cost: u64,
         inquiry: Inquiry<'a>,
-        carried: Vec<Arrived>,
+        carried: Rare<Arrived>,
     },
     Stop(H),
     /// The peer has closed: nothing more comes or is read. The callers it never ran are to be woken.
@@ -120,7 +121,17 @@ pub(crate) struct Breach {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Value(Payload),
-    Fault(Fault),
+    Fault(Box<Fault>),
+}
+
+impl Answer {
+    pub(crate) fn fault(fault: Fault) -> Answer {
+        Answer::Fault(Box::new(fault))
+    }
+
+    fn take(&mut self) -> Answer {
+        std::mem::replace(self, Answer::Value(Payload::default()))
+    }
 }
 
 impl<W, H, P: Clone> Session<W, H, P> {
@@ -149,6 +160,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
     }
 
     /// Apart, so that the tables of calls may send through the others.
+    #[inline]
     fn parts<'s>(&'s mut self, out: &'s mut Outbox) -> (&'s mut Calls<W, P>, &'s mut Purse, Exit<'s, W, P>) {
         let Session { ours, peer, greeted, ids, calls, channels, purse, after, .. } = self;
         (calls, purse, Exit { ours, peer, greeted: *greeted, ids, channels, out, after })
@@ -157,15 +169,16 @@ impl<W, H, P: Clone> Session<W, H, P> {
     // Asking.
 
     /// Makes a transaction: sent now, or as soon as there is room.
+    #[inline]
     pub(crate) fn open(
         &mut self,
         request: Request<'_, W, P>,
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Ticket, Terminal> {
-        let request = self.admit(request, now)?;
+        self.admit(&request, now)?;
         let (calls, _, mut exit) = self.parts(out);
-        calls.open(request, now, &mut exit).map_err(Terminal::Fault)
+        calls.open(request, now, &mut exit).map_err(Terminal::fault)
     }
 
     /// Sends a notify: now (`None`), or as soon as there is credit.
@@ -175,52 +188,47 @@ impl<W, H, P: Clone> Session<W, H, P> {
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Option<Ticket>, Terminal> {
-        let request = self.admit(request, now)?;
+        self.admit(&request, now)?;
         let (calls, purse, mut exit) = self.parts(out);
-        calls.notify(request, purse, &mut exit).map_err(Terminal::Fault)
+        calls.notify(request, purse, &mut exit).map_err(Terminal::fault)
     }
 
-    fn admit<'w>(&mut self, request: Request<'w, W, P>, now: Millis) -> Result<Request<'w, W, P>, Terminal> {
-        match self.refuses(&request, now) {
-            None => Ok(request),
-            Some(terminal) => {
-                self.after.discard(request.body, request.carried);
-                Err(terminal)
-            }
-        }
-    }
-
-    fn refuses(&self, request: &Request<'_, W, P>, now: Millis) -> Option<Terminal> {
+    #[inline]
+    fn admit(&self, request: &Request<'_, W, P>, now: Millis) -> Result<(), Terminal> {
+        let Request { message, deadline, nested, .. } = request;
         if self.phase == Phase::Closed {
-            return Some(Terminal::Closed { sent: false });
+            return Err(Terminal::Closed { sent: false });
         }
-        if request.deadline.is_some_and(|deadline| deadline <= now) {
-            return Some(Terminal::TimedOut { sent: false });
+        if deadline.is_some_and(|deadline| deadline <= now) {
+            return Err(Terminal::TimedOut { sent: false });
         }
         // A handler that still runs may finish with its peer's help.
-        if self.phase == Phase::Draining && !request.nested {
-            return Some(Terminal::Fault(Fault::new(FaultCode::Draining, "this end drains the connection")));
+        if self.phase == Phase::Draining && !nested {
+            return Err(Terminal::fault(Fault::new(FaultCode::Draining, "this end drains the connection")));
         }
         if let Some(fault) = &self.peer_refuses {
-            return Some(Terminal::Fault(fault.clone()));
+            return Err(Terminal::fault(fault.clone()));
         }
-        self.misfit(request).map(Terminal::Fault)
+        self.misfit(message).map_or(Ok(()), |fault| Err(Terminal::fault(fault)))
     }
 
-    fn misfit(&self, request: &Request<'_, W, P>) -> Option<Fault> {
-        let beside = request.method.len() + request.meta.len() + CARRIED_LEN * request.carried.len();
+    #[inline]
+    fn misfit(&self, message: &Message<P>) -> Option<Fault> {
+        let beside = message.method.len() + message.meta.len() + CARRIED_LEN * message.carried.len();
         if beside > ENVELOPE / 2 {
             let message = format!("meta of {beside} bytes exceeds the limit of {}", ENVELOPE / 2);
             return Some(Fault::new(FaultCode::TooLarge, message));
         }
         // Before the HELLO nobody knows the peer's limits: the call waits for them.
-        if self.greeted { unfit(&request.body, &request.carried, &self.peer) } else { None }
+        if self.greeted { unfit(&message.body, &message.carried, &self.peer) } else { None }
     }
 
-    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Vec<Arrived>)> {
+    #[inline]
+    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Rare<Arrived>)> {
         self.calls.take_done(ticket)
     }
 
+    #[inline]
     pub(crate) fn waker(&self, ticket: Ticket) -> Option<&W> {
         self.calls.waker(ticket)
     }
@@ -245,7 +253,14 @@ impl<W, H, P: Clone> Session<W, H, P> {
 
     /// Sends what waits, where an answer, a caller that gave up or a channel that ended made room. Afterwards a queue that
     /// is not empty begins with a live call that has no room.
+    #[inline]
     fn pump(&mut self, now: Millis, out: &mut Outbox) {
+        if self.calls.waits() || !self.crowded.is_empty() {
+            self.pump_all(now, out);
+        }
+    }
+
+    fn pump_all(&mut self, now: Millis, out: &mut Outbox) {
         if self.calls.has_queued() {
             let (calls, _, mut exit) = self.parts(out);
             calls.pump(now, &mut exit);
@@ -266,6 +281,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
 
     /// Decides what a frame means. An `Err` ends the connection. `owner` is given where the frame has
     /// a buffer of its own: a value is kept in there instead of being copied.
+    #[inline]
     pub(crate) fn on_frame<'a>(
         &mut self,
         frame: &Frame<'a>,
@@ -280,7 +296,15 @@ impl<W, H, P: Clone> Session<W, H, P> {
             return Err(breach("the first frame is not a hello"));
         }
         let arrival = Arrival { charge: 0, len: frame.body().len() as u64 };
-        self.decide(frame, arrival, owner, now, out)
+        match *frame {
+            Frame::Request { xid, method, meta, args } => {
+                self.on_request(xid, Inquiry { method, meta, args }, arrival, now, out)
+            }
+            Frame::Reply { xid, meta, value } => {
+                self.on_reply(xid, meta, (value, arrival.len), owner, now, out)
+            }
+            _ => self.decide(frame, arrival, owner, now, out),
+        }
     }
 
     fn decide<'a>(
@@ -296,25 +320,16 @@ impl<W, H, P: Clone> Session<W, H, P> {
             Frame::Request { xid, method, meta, args } => {
                 self.on_request(xid, Inquiry { method, meta, args }, arrival, now, out)
             }
-            Frame::Reply { xid, meta, value } => self.on_answer(xid, meta, now, out, |limit, mut buffer| {
-                if arrival.len > limit {
-                    return Terminal::Fault(reply_too_large(arrival.len, limit));
-                }
-                Terminal::Reply(match owner {
-                    Some(owner) => Value::Shared(owner.slice_ref(value)),
-                    None => {
-                        buffer.extend_from_slice(value);
-                        Value::Copied(buffer)
-                    }
-                })
-            }),
+            Frame::Reply { xid, meta, value } => {
+                self.on_reply(xid, meta, (value, arrival.len), owner, now, out)
+            }
             Frame::Fault { xid, meta, code, message, detail } => {
                 self.on_answer(xid, meta, now, out, |limit, _| {
                     if arrival.len > limit {
-                        return Terminal::Fault(reply_too_large(arrival.len, limit));
+                        return Terminal::fault(reply_too_large(arrival.len, limit));
                     }
                     let (message, detail) = (clip(message).to_owned(), detail.to_vec());
-                    Terminal::Fault(Fault { code, message, detail })
+                    Terminal::fault(Fault { code, message, detail })
                 })
             }
             Frame::Cancel { xid } => {
@@ -395,6 +410,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
         Ok(Action::None)
     }
 
+    #[inline]
     fn on_request<'a>(
         &mut self,
         xid: Xid,
@@ -417,13 +433,14 @@ impl<W, H, P: Clone> Session<W, H, P> {
         self.arrive(&facts.carried, out)?;
         if let Some(fault) = self.refusal(arrival) {
             self.channels.discard(facts.carried, out, &mut self.after);
-            self.finish(xid, Answer::Fault(fault), Vec::new(), out);
+            self.finish(xid, Answer::fault(fault), Rare::new(), out);
             return Ok(Action::None);
         }
         Ok(Action::Serve { xid, deadline, inquiry, carried: facts.carried })
     }
 
     /// Opens the channels that a message carries.
+    #[inline]
     fn arrive(&mut self, carried: &[Arrived], out: &Outbox) -> Result<(), Breach> {
         if carried.is_empty() {
             return Ok(());
@@ -441,6 +458,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
     }
 
     /// Why a well-formed request is not run.
+    #[inline]
     fn refusal(&self, arrival: Arrival) -> Option<Fault> {
         if self.phase == Phase::Draining {
             return Some(Fault::new(FaultCode::Draining, "this end drains the connection"));
@@ -454,6 +472,31 @@ impl<W, H, P: Clone> Session<W, H, P> {
         too_large(len, self.ours.max_message)
     }
 
+    #[inline]
+    fn on_reply(
+        &mut self,
+        xid: Xid,
+        meta: Option<&[u8]>,
+        (value, len): (&[u8], u64),
+        owner: Option<&Bytes>,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, Breach> {
+        self.on_answer(xid, meta, now, out, |limit, mut buffer| {
+            if len > limit {
+                return Terminal::fault(reply_too_large(len, limit));
+            }
+            Terminal::Reply(match owner {
+                Some(owner) => Value::Shared(owner.slice_ref(value)),
+                None => {
+                    buffer.extend_from_slice(value);
+                    Value::Copied(buffer)
+                }
+            })
+        })
+    }
+
+    #[inline]
     fn on_answer(
         &mut self,
         xid: Xid,
@@ -463,8 +506,8 @@ impl<W, H, P: Clone> Session<W, H, P> {
         fill: impl FnOnce(u64, Vec<u8>) -> Terminal,
     ) -> Result<Action<'static, W, H>, Breach> {
         let carried = match meta {
-            None => Vec::new(),
-            Some(_) => MetaFacts::read(meta)?.carried,
+            None => Rare::new(),
+            Some(meta) => MetaFacts::read(meta)?.carried,
         };
         self.arrive(&carried, out)?;
         let limit = self.ours.max_message;
@@ -486,7 +529,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
             self.after.segments.extend(large.segments);
             large.introduces.iter().for_each(|&id| self.channels.recall(id, &mut self.after));
             let fault = Fault::new(FaultCode::Cancelled, "the call was cancelled");
-            self.send_answer(xid, Answer::Fault(fault), Vec::new(), out);
+            self.send_answer(xid, Answer::fault(fault), Rare::new(), out);
             return Action::None;
         }
         if self.serving.is_live(xid)
@@ -495,7 +538,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
         {
             self.discard_answer(answer, carried);
             let fault = Fault::new(FaultCode::Cancelled, "the call was cancelled");
-            self.finish(xid, Answer::Fault(fault), Vec::new(), out);
+            self.finish(xid, Answer::fault(fault), Rare::new(), out);
             return Action::None;
         }
         self.serving.cancel(xid).map_or(Action::None, Action::Stop)
@@ -704,53 +747,60 @@ impl<W, H, P: Clone> Session<W, H, P> {
         self.phase == Phase::Closed || self.serving.stopped(xid).is_some()
     }
 
-    /// The request's one answer. Returns the value's buffer where it was not kept.
-    pub(crate) fn finish(
+    /// The request's one answer: what goes, or waits, is taken out of it. The rest is to be dropped outside
+    /// the lock.
+    #[inline]
+    pub(crate) fn answer(
         &mut self,
         xid: Xid,
-        answer: Answer,
-        carried: Vec<Leaving<P>>,
+        answer: &mut Answer,
+        carried: Rare<Leaving<P>>,
         out: &mut Outbox,
-    ) -> Vec<u8> {
+    ) {
+        match answer {
+            Answer::Value(value) if carried.is_empty() && !value.is_large() => {
+                if self.serving.finish(xid) {
+                    out.reply(xid, value.flat());
+                }
+            }
+            _ => self.finish(xid, answer.take(), carried, out),
+        }
+    }
+
+    /// As [`answer`](Session::answer), of any size and with any channels.
+    pub(crate) fn finish(&mut self, xid: Xid, answer: Answer, carried: Rare<Leaving<P>>, out: &mut Outbox) {
         if !self.serving.is_live(xid) {
-            self.discard_answer(answer, carried);
-            return Vec::new();
+            return self.discard_answer(answer, carried);
         }
         let (answer, carried) = self.sendable(answer, carried);
         if !self.has_room_for(&carried) {
             self.crowded.push_back((xid, answer, carried));
-            self.drop_unwanted_answers(out);
-            return Vec::new();
+            return self.drop_unwanted_answers(out);
         }
         self.serving.finish(xid);
-        self.send_answer(xid, answer, carried, out)
+        self.send_answer(xid, answer, carried, out);
     }
 
     fn has_room_for(&self, carried: &[Leaving<P>]) -> bool {
         carried.is_empty() || self.crowded.is_empty() && self.channels.has_room(carried.len(), &self.peer)
     }
 
-    fn send_answer(
-        &mut self,
-        xid: Xid,
-        answer: Answer,
-        carried: Vec<Leaving<P>>,
-        out: &mut Outbox,
-    ) -> Vec<u8> {
+    fn send_answer(&mut self, xid: Xid, answer: Answer, mut carried: Rare<Leaving<P>>, out: &mut Outbox) {
         let (_, _, mut exit) = self.parts(out);
-        let carried = exit.open(carried);
+        let carried = exit.open(&mut carried);
         let meta =
             if carried.is_empty() { None } else { super::meta::MetaPairs::default().encode(None, &carried) };
         let meta = meta.as_deref();
-        match answer {
+        let spent = match answer {
             Answer::Value(value) => exit.send(xid, &Frame::Reply { xid, meta, value: &[] }, value, &carried),
-            Answer::Fault(Fault { code, message, detail }) => {
+            Answer::Fault(fault) => {
+                let Fault { code, message, detail } = *fault;
                 let detail = if detail.is_empty() { vec![0xc0] } else { detail };
                 let frame = Frame::Fault { xid, meta, code, message: clip(&message), detail: &[] };
-                exit.send(xid, &frame, detail.into(), &carried);
-                Vec::new()
+                exit.send(xid, &frame, detail.into(), &carried)
             }
-        }
+        };
+        drop(spent);
     }
 
     /// Sends the answers that waited until the peer would take the channels they carry.
@@ -779,7 +829,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
         }
     }
 
-    fn discard_answer(&mut self, answer: Answer, carried: Vec<Leaving<P>>) {
+    fn discard_answer(&mut self, answer: Answer, carried: Rare<Leaving<P>>) {
         let body = match answer {
             Answer::Value(value) => value,
             Answer::Fault(_) => Payload::default(),
@@ -794,11 +844,11 @@ impl<W, H, P: Clone> Session<W, H, P> {
             Some(Stopped::TimedOut) => Fault::new(FaultCode::TimedOut, "the call ran out of time"),
             None => Fault::new(FaultCode::Cancelled, "the handler was dropped before it had an answer"),
         };
-        self.finish(xid, Answer::Fault(fault), Vec::new(), out);
+        self.finish(xid, Answer::fault(fault), Rare::new(), out);
     }
 
     /// The answer itself, or the fault that says it exceeds the peer's limits.
-    fn sendable(&mut self, answer: Answer, carried: Vec<Leaving<P>>) -> (Answer, Vec<Leaving<P>>) {
+    fn sendable(&mut self, answer: Answer, carried: Rare<Leaving<P>>) -> (Answer, Rare<Leaving<P>>) {
         let len = match &answer {
             Answer::Value(value) => value.len(),
             Answer::Fault(fault) => fault.detail.len(),
@@ -816,7 +866,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
             return (answer, carried);
         };
         self.discard_answer(answer, carried);
-        (Answer::Fault(fault), Vec::new())
+        (Answer::fault(fault), Rare::new())
     }
 
     /// A notify's handler ended: its credit goes back. `false` when the peer reads nothing.
@@ -890,12 +940,12 @@ impl<W, H, P: Clone> Session<W, H, P> {
         &mut self,
         id: Xid,
         (count, values): (u32, Payload),
-        carried: Vec<Leaving<P>>,
+        mut carried: Rare<Leaving<P>>,
         out: &mut Outbox,
     ) {
         let (cost, large) = (item_cost(values.len(), carried.len()), values.is_large());
         let (_, _, mut exit) = self.parts(out);
-        let carried = exit.open(carried);
+        let carried = exit.open(&mut carried);
         let mut list = Vec::new();
         let list = (!carried.is_empty()).then(|| {
             carried::encode(&carried, &mut list);
@@ -945,7 +995,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
     }
 
     /// Halves that came with a message and were not taken out of it.
-    pub(crate) fn discard(&mut self, carried: Vec<Arrived>, out: &mut Outbox) {
+    pub(crate) fn discard(&mut self, carried: Rare<Arrived>, out: &mut Outbox) {
         self.channels.discard(carried, out, &mut self.after);
     }
 
@@ -1010,7 +1060,7 @@ impl<W, H, P: Clone> Session<W, H, P> {
         }
         for xid in self.serving.parked() {
             let fault = Fault::new(FaultCode::Draining, "the connection was closed before the call ran");
-            self.finish(xid, Answer::Fault(fault), Vec::new(), out);
+            self.finish(xid, Answer::fault(fault), Rare::new(), out);
         }
         let last = self.serving.highest();
         out.message(&Frame::Goaway { last, code, message: clip(message) });
@@ -1082,12 +1132,16 @@ impl<W, H, P: Clone> Session<W, H, P> {
 
 impl Inquiry<'_> {
     /// What its meta says, within the size of an envelope. The sender keeps to half of that.
+    #[inline]
     fn facts(&self) -> Result<MetaFacts, Breach> {
         let len = self.method.len() + self.meta.map_or(0, <[u8]>::len);
         if len > ENVELOPE {
             return Err(breach(format!("an envelope of {len} bytes exceeds the limit of {ENVELOPE}")));
         }
-        Ok(MetaFacts::read(self.meta)?)
+        match self.meta {
+            None => Ok(MetaFacts::default()),
+            Some(meta) => Ok(MetaFacts::read(meta)?),
+        }
     }
 }
 
@@ -1104,6 +1158,7 @@ impl From<BadFrame> for Breach {
     }
 }
 
+#[cold]
 fn breach(message: impl Into<String>) -> Breach {
     let message: String = message.into();
     Breach { code: GoawayCode::Protocol, message: clip(&message).to_owned() }
@@ -1121,11 +1176,13 @@ fn wake<W, H>(woken: Result<Option<W>, String>) -> Result<Action<'static, W, H>,
 }
 
 /// The fault of a message that the peer will not take, whenever it comes.
+#[inline]
 fn unfit<P>(body: &Payload, carried: &[Leaving<P>], peer: &Settings) -> Option<Fault> {
     too_large(body.len() as u64, peer.max_message)
         .or_else(|| too_many_channels(carried.len(), Some(peer.max_channels)))
 }
 
+#[inline]
 fn too_large(len: u64, limit: u64) -> Option<Fault> {
     let exceeds = len > limit;
     exceeds.then(|| {
@@ -1146,6 +1203,7 @@ fn reply_too_large(len: u64, limit: u64) -> Fault {
     Fault::new(FaultCode::ReplyTooLarge, message)
 }
 
+#[inline]
 fn too_many_channels(carried: usize, limit: Option<u64>) -> Option<Fault> {
     let limit = limit.unwrap_or(MOST_CARRIED).min(MOST_CARRIED);
     let exceeds = carried as u64 > limit;

@@ -73,6 +73,7 @@ impl Hasher for XidHasher {
         }
     }
 
+    #[inline]
     // 2^64 divided by the golden ratio (Knuth, TAOCP 6.4); the rotation brings the mixed high bits
     // down to where the table takes its index from.
     fn write_u64(&mut self, xid: u64) {

@@ -100,7 +100,7 @@ fn decode(scope: &Scope<'_>) -> TokenStream {
         ///
         /// There is no such method, or `body` does not hold its arguments.
         #[allow(unused_mut, unreachable_code)]
-        #vis fn decode(method: &str, body: &#frame #private::Bytes) -> #private::Result<Self, #private::Refused> {
+        #vis fn decode(method: &str, body: impl #private::Into<#private::Args<#frame>>) -> #private::Result<Self, #private::Refused> {
             let mut args = #private::ArgsDecoder::new(body)?;
             let request = match method {
                 #(#arms,)*

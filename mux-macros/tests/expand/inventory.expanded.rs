@@ -668,7 +668,7 @@ impl<'a> InventoryRequest<'a> {
     #[allow(unused_mut, unreachable_code)]
     pub fn decode(
         method: &str,
-        body: &'a ::mux::__private::Bytes,
+        body: impl ::mux::__private::Into<::mux::__private::Args<'a>>,
     ) -> ::mux::__private::Result<Self, ::mux::__private::Refused> {
         let mut args = ::mux::__private::ArgsDecoder::new(body)?;
         let request = match method {

@@ -5,6 +5,7 @@ use super::pair::{ADD, End, MUL, Pair, request, roomy};
 use crate::proto::fault::{self, FaultCode, GoawayCode};
 use crate::proto::frame::Frame;
 use crate::proto::hello::Settings;
+use crate::proto::rare::Rare;
 use crate::proto::session::Answer;
 
 #[test]
@@ -150,7 +151,7 @@ fn a_fault_whose_detail_is_too_large_says_so_instead() {
     let call = pair.client.call(ADD);
     pair.drive();
     let fault = fault::Fault { detail: vec![0xc0; (64 << 10) + 1], ..fault::Fault::new(FaultCode::App, "") };
-    pair.server.session.finish(1, Answer::Fault(fault), Vec::new(), &mut pair.server.outbox);
+    pair.server.session.finish(1, Answer::fault(fault), Rare::new(), &mut pair.server.outbox);
     pair.drive();
     pair.client.expect_fault(call, FaultCode::ReplyTooLarge);
 }
@@ -162,7 +163,7 @@ fn a_long_message_is_cut_between_characters() {
     pair.drive();
     let message = format!("x{}", "ü".repeat(100_000));
     let fault = fault::Fault::new(FaultCode::Failed, message.clone());
-    pair.server.session.finish(1, Answer::Fault(fault), Vec::new(), &mut pair.server.outbox);
+    pair.server.session.finish(1, Answer::fault(fault), Rare::new(), &mut pair.server.outbox);
     pair.drive();
     let fault = pair.client.expect_fault(call, FaultCode::Failed);
     assert_eq!(fault.message.len(), (8 << 10) - 1);
@@ -176,7 +177,7 @@ fn a_faults_detail_travels_and_nil_is_none() {
         let call = pair.client.call(ADD);
         pair.drive();
         let fault = fault::Fault { detail: detail.to_vec(), ..fault::Fault::new(FaultCode::App, "no") };
-        pair.server.session.finish(1, Answer::Fault(fault), Vec::new(), &mut pair.server.outbox);
+        pair.server.session.finish(1, Answer::fault(fault), Rare::new(), &mut pair.server.outbox);
         pair.drive();
         assert_eq!(pair.client.expect_fault(call, FaultCode::App).detail, detail);
     }

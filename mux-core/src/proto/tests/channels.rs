@@ -26,7 +26,7 @@ fn opened(pair: &mut Pair, half: Half) -> (PortId, Xid) {
     pair.drive();
     let inquiry = pair.server.next_inquiry();
     let id = pair.client.id_of(port);
-    assert_eq!(inquiry.carried, [Arrived { id, half }]);
+    assert_eq!(inquiry.carried[..], [Arrived { id, half }]);
     pair.server.reply(inquiry.xid, &[0]);
     pair.drive();
     pair.client.expect_value(call, &[0]);
@@ -314,7 +314,7 @@ fn a_call_waits_until_the_peer_takes_its_channels_and_small_ones_pass_it_by() {
     pair.client.call(ADD);
     pair.drive();
     let inquiry = pair.server.next_inquiry();
-    assert_eq!(inquiry.carried, []);
+    assert!(inquiry.carried.is_empty());
     pair.client.expect_waiting(waiting);
     pair.client.end_channel(id, None);
     pair.drive();
@@ -338,7 +338,7 @@ fn a_reply_waits_until_the_asker_takes_its_channels() {
     let (_, carried) = pair.client.whole_end_of(calls[0]).unwrap();
     assert_eq!(pair.client.end_of(calls[1]), None);
     let id = pair.server.id_of(ports[0]);
-    assert_eq!(carried, [Arrived { id, half: Half::Receiving }]);
+    assert_eq!(carried[..], [Arrived { id, half: Half::Receiving }]);
     pair.server.end_channel(id, None);
     pair.drive();
     assert_eq!(pair.client.expect_channel_end(id), None);
@@ -431,7 +431,7 @@ fn items_may_carry_channels_and_dropping_them_ends_those_too() {
     let inner = pair.client.id_of(port);
     pair.client.send(inner, &[5]).unwrap();
     pair.drive();
-    assert_eq!(pair.server.take_items_carried(outer), [Arrived { id: inner, half: Half::Receiving }]);
+    assert_eq!(pair.server.take_items_carried(outer)[..], [Arrived { id: inner, half: Half::Receiving }]);
     assert_eq!(pair.server.expect_items(inner), [5]);
 
     let (untaken, leaving) = pair.client.half(Half::Receiving);

@@ -5,6 +5,7 @@ use crate::proto::calls::Terminal;
 use crate::proto::fault::FaultCode;
 use crate::proto::frame::Frame;
 use crate::proto::hello::Settings;
+use crate::proto::rare::Rare;
 use crate::proto::xid::{Side, Xid};
 
 const LARGE: usize = 300 << 10;
@@ -57,8 +58,8 @@ fn requests_replies_faults_and_notifies_go_in_chunks_and_come_whole() {
     };
     pair.server.session.finish(
         xid,
-        crate::proto::session::Answer::Fault(detail),
-        Vec::new(),
+        crate::proto::session::Answer::fault(detail),
+        Rare::new(),
         &mut pair.server.outbox,
     );
     assert_eq!(pair.server.finish_note().len, LARGE);

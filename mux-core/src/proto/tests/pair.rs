@@ -4,7 +4,7 @@ use crate::codec::{self, PREFIX};
 use crate::outbox::{Batch, Outbox};
 use crate::proto::Millis;
 use crate::proto::after::After;
-use crate::proto::calls::{Request, Terminal, Ticket, Value};
+use crate::proto::calls::{Message, Request, Terminal, Ticket, Value};
 use crate::proto::carried::{Arrived, Half, Leaving};
 use crate::proto::channels::{Ended, Items, NotSent, Taken};
 use crate::proto::chunks::{Chunked, Intake};
@@ -13,6 +13,7 @@ use crate::proto::frame::Frame;
 use crate::proto::frame::{ChunkHead, MAX_HELLO, MAX_LEN};
 use crate::proto::hello::{Hello, Settings, VERSION};
 use crate::proto::meta::MetaPairs;
+use crate::proto::rare::Rare;
 use crate::proto::session::{Action, Answer, Breach, Session};
 use crate::proto::xid::{Side, Xid};
 use bytes::Bytes;
@@ -62,25 +63,22 @@ impl Ask {
         (0..self.len).map(|at| (at * 7 + self.method.len()) as u8).collect()
     }
 
-    fn request(
-        self,
-        now: Millis,
-        waker: &mut Option<CallId>,
-        carried: Vec<Leaving<PortId>>,
-    ) -> Request<'_, CallId, PortId> {
+    fn message(self, carried: Vec<Leaving<PortId>>) -> Message<PortId> {
         let mut meta = MetaPairs::default();
         if self.meta > 0 {
             meta.push("key", &"v".repeat(self.meta));
         }
-        Request {
-            method: self.method,
-            meta,
-            body: self.body().into(),
-            carried,
-            deadline: self.within.map(|timeout| now + timeout),
-            waker,
-            nested: self.nested,
-        }
+        Message { method: self.method, meta, body: self.body().into(), carried: carried.into() }
+    }
+
+    fn request<'r>(
+        self,
+        now: Millis,
+        waker: &'r mut Option<CallId>,
+        message: &'r mut Message<PortId>,
+    ) -> Request<'r, CallId, PortId> {
+        let deadline = self.within.map(|timeout| now + timeout);
+        Request { message, deadline, waker, nested: self.nested }
     }
 }
 
@@ -154,7 +152,7 @@ pub(super) struct Inquiry {
     pub(super) method: String,
     pub(super) args: Vec<u8>,
     pub(super) deadline: Option<Millis>,
-    pub(super) carried: Vec<Arrived>,
+    pub(super) carried: Rare<Arrived>,
 }
 
 /// A notify that came.
@@ -163,7 +161,7 @@ pub(super) struct Note {
     pub(super) method: String,
     pub(super) len: usize,
     pub(super) cost: u64,
-    pub(super) carried: Vec<Arrived>,
+    pub(super) carried: Rare<Arrived>,
 }
 
 /// One session and its driver's part, played by hand.
@@ -248,9 +246,10 @@ impl End {
     pub(super) fn call_with(&mut self, ask: Ask, carried: Vec<Leaving<PortId>>) -> CallId {
         self.next_call += 1;
         let mut waker = Some(self.next_call);
-        let request = ask.request(self.now, &mut waker, carried);
+        let mut message = ask.message(carried);
+        let request = ask.request(self.now, &mut waker, &mut message);
         let opened = self.session.open(request, self.now, &mut self.outbox).map(Some);
-        self.keep(opened)
+        self.keep(opened, message)
     }
 
     pub(super) fn notify(&mut self, ask: Ask) -> CallId {
@@ -260,16 +259,20 @@ impl End {
     pub(super) fn notify_with(&mut self, ask: Ask, carried: Vec<Leaving<PortId>>) -> CallId {
         self.next_call += 1;
         let mut waker = Some(self.next_call);
-        let request = ask.request(self.now, &mut waker, carried);
+        let mut message = ask.message(carried);
+        let request = ask.request(self.now, &mut waker, &mut message);
         let opened = self.session.notify(request, self.now, &mut self.outbox);
-        self.keep(opened)
+        self.keep(opened, message)
     }
 
     pub(super) fn calls(&mut self, count: usize, ask: Ask) -> Vec<CallId> {
         (0..count).map(|_| self.call(ask)).collect()
     }
 
-    fn keep(&mut self, opened: Result<Option<Ticket>, Terminal>) -> CallId {
+    /// `message` is what is left of it.
+    fn keep(&mut self, opened: Result<Option<Ticket>, Terminal>, message: Message<PortId>) -> CallId {
+        // Its caller drops what was refused.
+        self.session.after.discard(message.body, message.carried);
         self.settle();
         let call = self.next_call;
         match opened {
@@ -283,20 +286,20 @@ impl End {
     /// The call's end, if it has come. Who had to wait for it was woken.
     pub(super) fn end_of(&mut self, call: CallId) -> Option<Terminal> {
         self.whole_end_of(call).map(|(terminal, carried)| {
-            assert_eq!(carried, [], "halves that came with the end of call {call}");
+            assert!(carried.is_empty(), "halves that came with the end of call {call}");
             terminal
         })
     }
 
     /// As [`end_of`](End::end_of), with the halves of channels that came.
-    pub(super) fn whole_end_of(&mut self, call: CallId) -> Option<(Terminal, Vec<Arrived>)> {
+    pub(super) fn whole_end_of(&mut self, call: CallId) -> Option<(Terminal, Rare<Arrived>)> {
         if let Some(terminal) = self.early.remove(&call) {
-            return Some((terminal, Vec::new()));
+            return Some((terminal, Rare::new()));
         }
         self.end_with_halves(call)
     }
 
-    fn end_with_halves(&mut self, call: CallId) -> Option<(Terminal, Vec<Arrived>)> {
+    fn end_with_halves(&mut self, call: CallId) -> Option<(Terminal, Rare<Arrived>)> {
         let ended = self.session.take_done(*self.tickets.get(&call)?)?;
         assert!(self.woken.contains(&call), "call {call} ended by {ended:?}, and nobody was woken");
         Some(ended)
@@ -324,7 +327,7 @@ impl End {
     #[track_caller]
     pub(super) fn expect_fault(&mut self, call: CallId, code: FaultCode) -> Fault {
         match self.expect_end(call) {
-            Terminal::Fault(fault) if fault.code == code => fault,
+            Terminal::Fault(fault) if fault.code == code => *fault,
             other => panic!("not a fault of {code:?}: {other:?}"),
         }
     }
@@ -365,13 +368,14 @@ impl End {
     }
 
     pub(super) fn reply_with(&mut self, xid: Xid, value: &[u8], carried: Vec<Leaving<PortId>>) {
-        self.session.finish(xid, Answer::Value(value.to_vec().into()), carried, &mut self.outbox);
+        let mut answer = Answer::Value(value.to_vec().into());
+        self.session.answer(xid, &mut answer, carried.into(), &mut self.outbox);
         self.settle();
     }
 
     pub(super) fn fault(&mut self, xid: Xid, code: FaultCode) {
-        let answer = Answer::Fault(Fault::new(code, "so it goes"));
-        self.session.finish(xid, answer, Vec::new(), &mut self.outbox);
+        let mut answer = Answer::fault(Fault::new(code, "so it goes"));
+        self.session.answer(xid, &mut answer, Rare::new(), &mut self.outbox);
         self.settle();
     }
 
@@ -429,7 +433,7 @@ impl End {
         carried: Vec<Leaving<PortId>>,
     ) -> Result<(), NotSent> {
         self.session.may_send_items(id, carried.len())?;
-        self.session.send_items(id, (1, value.to_vec().into()), carried, &mut self.outbox);
+        self.session.send_items(id, (1, value.to_vec().into()), carried.into(), &mut self.outbox);
         self.settle();
         Ok(())
     }
@@ -467,7 +471,7 @@ impl End {
 
     /// The halves that the items there carry.
     #[track_caller]
-    pub(super) fn take_items_carried(&mut self, id: Xid) -> Vec<Arrived> {
+    pub(super) fn take_items_carried(&mut self, id: Xid) -> Rare<Arrived> {
         match self.take(id, 0) {
             Taken::Items(items) => items.into_iter().flat_map(|items| items.carried).collect(),
             other => panic!("items should have come on channel {id}, not {other:?}"),
@@ -495,7 +499,7 @@ impl End {
     }
 
     /// Nobody takes the halves that came with a message.
-    pub(super) fn discard(&mut self, carried: Vec<Arrived>) {
+    pub(super) fn discard(&mut self, carried: Rare<Arrived>) {
         self.session.discard(carried, &mut self.outbox);
         self.settle();
     }

@@ -545,7 +545,7 @@ impl Witness {
     fn get(&mut self, end: &mut End, carried: &[Arrived]) {
         for &arrived in carried {
             match arrived.half {
-                _ if arrived.id / 2 % 4 == 0 => end.discard(vec![arrived]),
+                _ if arrived.id / 2 % 4 == 0 => end.discard(vec![arrived].into()),
                 Half::Receiving => self.held.push(Held::Receiving(arrived.id)),
                 Half::Sending => self.held.push(Held::Sending(end.bind(arrived.id))),
             }
