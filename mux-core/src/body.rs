@@ -1,6 +1,7 @@
 //! A user's values <-> bytes. The only file that names `rmp_serde`.
 
 use crate::buffer;
+use crate::bytes::{self, Writer};
 use crate::channel::carry::{self, Departures};
 use crate::channel::{Decoded, Never};
 use crate::descriptor::Encoding;
@@ -9,7 +10,7 @@ use crate::proto::fault::{Fault, FaultCode};
 use crate::proto::frame::{MAX_DEPTH, first_value, nests_acceptably};
 use crate::proto::payload::Payload;
 use crate::proto::session::Answer;
-use bytes::Bytes;
+use ::bytes::Bytes;
 use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,7 @@ impl ArgsEncoder {
     /// When the value's `Serialize` refuses.
     pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         let ArgsEncoder { out, departures, encoding } = self;
-        carry::encode(departures, *encoding, || encode(out.flat_mut(), value, *encoding))
+        carry::encode(departures, *encoding, || encode(out, value, *encoding))
     }
 
     /// Appends an argument as MessagePack bin.
@@ -79,11 +80,11 @@ impl ArgsEncoder {
 }
 
 fn encode<T: Serialize + ?Sized>(
-    out: &mut Vec<u8>,
+    out: &mut Payload,
     value: &T,
     encoding: Encoding,
 ) -> Result<(), EncodeError> {
-    let mut compact = rmp_serde::Serializer::new(out);
+    let mut compact = rmp_serde::Serializer::new(Writer(out));
     let written = match encoding {
         Encoding::Named => value.serialize(&mut compact.with_struct_map()),
         Encoding::Compact => value.serialize(&mut compact),
@@ -169,7 +170,7 @@ fn encode_whole<T: Serialize + 'static>(
     } else if let Some(bytes) = any.downcast_ref::<Vec<u8>>() {
         encode_bin(&bytes.as_bin(), out)
     } else {
-        encode(out.flat_mut(), value, encoding)
+        encode(out, value, encoding)
     }
 }
 
@@ -279,14 +280,15 @@ pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, S
 }
 
 /// Decodes one whole value from a buffer of its own, which `Bytes` shares.
-pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(bytes: &Bytes) -> Result<T, String> {
+pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(owner: &Bytes) -> Result<T, String> {
     let mut value: Option<T> = None;
     let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<Bytes>>() else {
-        return decode(bytes);
+        let _within = bytes::within(owner);
+        return decode(owner);
     };
-    let mut values = Values::new(bytes)?;
+    let mut values = Values::new(owner)?;
     *slot = Some(match values.next::<Bin<'_>>()?.0 {
-        Cow::Borrowed(part) => bytes.slice_ref(part),
+        Cow::Borrowed(part) => owner.slice_ref(part),
         Cow::Owned(copied) => copied.into(),
     });
     values.finish()?;
@@ -474,6 +476,7 @@ impl<'a> ArgsDecoder<'a> {
     /// When it is missing, or no `T`; the text names it.
     pub fn value<T: Deserialize<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
         if self.take() {
+            let _within = bytes::within(self.frame);
             return self.values.next().map_err(|error| bad_arg(name, &error));
         }
         T::deserialize(Missing).map_err(|_| Refused::invalid_args(format!("argument `{name}` is missing")))
@@ -830,10 +833,10 @@ pub(crate) fn fault_of_remote(remote: &RemoteError) -> Fault {
         location: remote.location().map(str::to_owned),
         trace: remote.trace().map(|trace| trace[..trace.floor_char_boundary(MAX_TRACE)].to_owned()),
     };
-    let mut bytes = Vec::new();
+    let mut text = Payload::default();
     // Text always encodes; without it the message is still told.
-    let _ = encode(&mut bytes, &detail, Encoding::Named);
-    Fault { code, message: remote.message().to_owned(), detail: bytes }
+    let _ = encode(&mut text, &detail, Encoding::Named);
+    Fault { code, message: remote.message().to_owned(), detail: text.into_vec() }
 }
 
 /// The error a fault means to its caller.

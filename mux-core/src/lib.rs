@@ -4,6 +4,7 @@
 mod blocking;
 mod body;
 mod buffer;
+pub mod bytes;
 mod channel;
 mod codec;
 mod config;
@@ -31,8 +32,8 @@ mod transport;
 mod workers;
 mod writer;
 
+pub use ::bytes::Bytes;
 pub use body::{Fallible, Outcome, Returned};
-pub use bytes::Bytes;
 pub use channel::{
     ChannelError, Iter, Never, Receiver, SendError, Sender, TrySendError, channel, failing_channel,
 };

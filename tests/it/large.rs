@@ -202,10 +202,10 @@ async fn an_upload_that_times_out_on_its_way_did_not_run() {
 }
 
 /// Bytes that tell when they are dropped.
-struct Watched(Vec<u8>, Arc<AtomicUsize>);
+pub(crate) struct Watched(Vec<u8>, Arc<AtomicUsize>);
 
 impl Watched {
-    fn bytes(len: usize, alive: &Arc<AtomicUsize>) -> Bytes {
+    pub(crate) fn bytes(len: usize, alive: &Arc<AtomicUsize>) -> Bytes {
         alive.fetch_add(1, SeqCst);
         Bytes::from_owner(Watched(vec![7; len], Arc::clone(alive)))
     }

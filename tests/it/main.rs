@@ -13,6 +13,7 @@ mod hostile_chunks;
 mod hostile_fuzz;
 mod hostile_peer;
 mod large;
+mod nested;
 mod notifies;
 mod script;
 mod shutdown;
