@@ -13,7 +13,7 @@ use crate::proto::xid::Xid;
 use crate::shared::Shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -36,15 +36,15 @@ enum Origin {
 
 /// A call of a local client.
 #[derive(Debug, Default)]
-pub(crate) struct LocalContext {
-    facts: Mutex<LocalFacts>,
-    pub(crate) cancelled: CancellationToken,
-}
+pub(crate) struct LocalContext(Mutex<LocalFacts>);
 
 #[derive(Debug, Default)]
-pub(crate) struct LocalFacts {
-    pub(crate) meta: Option<Vec<u8>>,
-    pub(crate) deadline: Option<Instant>,
+struct LocalFacts {
+    meta: Option<Vec<u8>>,
+    deadline: Option<Instant>,
+    cancelled: bool,
+    /// Made for the first who waits to be cancelled: few do.
+    token: Option<CancellationToken>,
 }
 
 impl Context {
@@ -129,7 +129,7 @@ impl Context {
                 None => std::future::pending().await,
             },
             Origin::Remote { shared, xid: None, .. } => shared.until_closed().await,
-            Origin::Local(call) => call.cancelled.cancelled().await,
+            Origin::Local(call) => call.token().cancelled().await,
         }
     }
 
@@ -139,7 +139,7 @@ impl Context {
         match &self.origin {
             Origin::Remote { shared, xid: Some(xid), .. } => shared.is_unwanted(*xid),
             Origin::Remote { shared, xid: None, .. } => shared.is_closed(),
-            Origin::Local(call) => call.cancelled.is_cancelled(),
+            Origin::Local(call) => call.lock().cancelled,
         }
     }
 
@@ -195,7 +195,33 @@ impl Context {
 }
 
 impl LocalContext {
-    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, LocalFacts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LocalFacts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the call was given.
+    pub(crate) fn brief(&self, deadline: Option<Instant>, meta: Option<Vec<u8>>) {
+        let mut facts = self.lock();
+        (facts.deadline, facts.meta) = (deadline, meta);
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(crate) fn cancel(&self) {
+        let mut facts = self.lock();
+        facts.cancelled = true;
+        let token = facts.token.clone();
+        drop(facts);
+        // It wakes tasks, which may be anyone's code.
+        token.into_iter().for_each(|token| token.cancel());
+    }
+
+    fn token(&self) -> CancellationToken {
+        let mut facts = self.lock();
+        let (token, cancelled) = (facts.token.get_or_insert_default().clone(), facts.cancelled);
+        drop(facts);
+        if cancelled {
+            token.cancel();
+        }
+        token
     }
 }

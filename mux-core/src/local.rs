@@ -43,10 +43,13 @@ enum Job<T, E> {
         outcome: oneshot::Receiver<Ending<T, E>>,
         abort: Option<AbortHandle>,
     },
-    Ended(Option<Ending<T, E>>),
+    /// No thread for it could be started.
+    Refused(Box<Refused>),
+    Ended,
 }
 
 impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
+    #[inline]
     pub(crate) fn future(
         method: &'static MethodDescriptor,
         context: Option<Context>,
@@ -63,6 +66,7 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
         LocalCall::new(method, context, Job::Blocking(Box::new(job)))
     }
 
+    #[inline]
     fn new(method: &'static MethodDescriptor, context: Option<Context>, job: Job<T, E>) -> LocalCall<T, E> {
         panic::install_hook();
         let context = context.and_then(|context| context.as_local().cloned());
@@ -80,10 +84,9 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
 }
 
 impl<T: 'static, E> LocalCall<T, E> {
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Ending<T, E>> {
-        if !self.briefed {
-            self.brief();
-        }
+        self.brief();
         if self.method.notify {
             return Poll::Ready(self.notify());
         }
@@ -91,7 +94,7 @@ impl<T: 'static, E> LocalCall<T, E> {
             self.start();
         }
         if let Poll::Ready(outcome) = self.job.poll(cx) {
-            self.job = Job::Ended(None);
+            self.job = Job::Ended;
             return Poll::Ready(outcome);
         }
         ready!(self.poll_alarm(cx));
@@ -105,8 +108,8 @@ impl<T: 'static, E> LocalCall<T, E> {
         if let Job::Elsewhere { abort, .. } = &mut self.job {
             *abort = None;
         }
-        if let Job::Ended(Some(Err(refused))) = std::mem::replace(&mut self.job, Job::Ended(None)) {
-            return Err(refused);
+        if let Job::Refused(refused) = std::mem::replace(&mut self.job, Job::Ended) {
+            return Err(CallError::Refused(*refused).into());
         }
         unit().ok_or_else(|| CallError::ReplyUndecodable("a notify returns nothing".into()).into())
     }
@@ -135,18 +138,19 @@ impl<T, E> LocalCall<T, E> {
         self.start();
     }
 
-    /// Tells the handler's context what the call was given.
+    /// Tells the handler's context, once, what the call was given.
+    #[inline]
     fn brief(&mut self) {
-        self.briefed = true;
-        if let Some(context) = &self.context {
-            let mut facts = context.lock();
-            facts.deadline = self.deadline;
-            facts.meta = self.meta.encode(None, &[]);
+        if let Some(context) = &self.context
+            && !self.briefed
+        {
+            self.briefed = true;
+            context.brief(self.deadline, self.meta.encode(None, &[]));
         }
     }
 
     fn start(&mut self) {
-        let job = std::mem::replace(&mut self.job, Job::Ended(None));
+        let job = std::mem::replace(&mut self.job, Job::Ended);
         self.job = (self.start)(job, self.method);
     }
 
@@ -165,18 +169,18 @@ impl<T, E> LocalCall<T, E> {
 
     /// Nobody waits any more.
     fn stop(&mut self) {
-        if let Job::Ended(_) = self.job {
+        if let Job::Ended = self.job {
             return;
         }
         if let Some(context) = &self.context {
-            context.cancelled.cancel();
+            context.cancel();
         }
         if let Job::Elsewhere { abort: Some(abort), .. } = &self.job
             && !self.method.detached
         {
             abort.abort();
         }
-        self.job = Job::Ended(None);
+        self.job = Job::Ended;
     }
 }
 
@@ -189,6 +193,7 @@ impl<T, E> Drop for LocalCall<T, E> {
 }
 
 impl<T, E> Job<T, E> {
+    #[inline]
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Ending<T, E>> {
         match self {
             Job::Here(future) => match panic::catch(|| future.as_mut().poll(cx)) {
@@ -201,9 +206,17 @@ impl<T, E> Job<T, E> {
                     || CallError::Cancelled("the handler was dropped before it had an answer".into());
                 Poll::Ready(outcome.unwrap_or_else(|_| Err(dropped().into())))
             }
-            Job::Ended(outcome) => Poll::Ready(outcome.take().expect("`Call` polled after it was over")),
             // Started before it is polled.
             Job::Blocking(_) => Poll::Pending,
+            Job::Refused(_) | Job::Ended => Poll::Ready(Err(self.take_refused().into())),
+        }
+    }
+
+    #[cold]
+    fn take_refused(&mut self) -> CallError {
+        match std::mem::replace(self, Job::Ended) {
+            Job::Refused(refused) => CallError::Refused(*refused),
+            _ => panic!("`Call` polled after it was over"),
         }
     }
 }
@@ -244,7 +257,7 @@ async fn run<T, E>(mut job: Job<T, E>, sender: oneshot::Sender<Ending<T, E>>) {
 
 fn overloaded<T, E>(error: &std::io::Error) -> Job<T, E> {
     let refused = Refused::new(Refusal::Overloaded, format!("no thread could be started: {error}"));
-    Job::Ended(Some(Err(CallError::Refused(refused).into())))
+    Job::Refused(Box::new(refused))
 }
 
 /// The caller's runtime, or the background one on a plain thread.
