@@ -12,8 +12,13 @@ const BEFORE: [&str; 6] = [
     "from_residual",
 ];
 
-/// The frames from the first of these on ran the handler.
-const AFTER: [&str; 3] = [" as mux_core::demux::Service>::serve", "mux_core::demux::", "mux_core::local::"];
+/// The frames from the first of these on ran the handler. What is inlined has none, where there is no debug info.
+const AFTER: [&str; 4] = [
+    " as mux_core::demux::Service>::serve",
+    "mux_core::demux::",
+    "mux_core::local::",
+    "mux_core::panic::catch",
+];
 
 /// The text of a backtrace that was captured, without what every one of them begins and ends with.
 pub(crate) fn text(backtrace: &Backtrace) -> Option<String> {
@@ -58,6 +63,13 @@ mod tests {
                      1: <R as FromResidual>::from_residual\n   2: shop::import::{{closure}}\n             at ./shop.rs:3:12\n   \
                      3: <shop::InventoryServer<S> as mux_core::demux::Service>::serve::{{closure}}\n   4: tokio::run\n";
         assert_eq!(cut(whole), "   2: shop::import::{{closure}}\n             at ./shop.rs:3:12");
+    }
+
+    #[test]
+    fn what_catches_a_panic_is_the_end_where_all_else_was_inlined() {
+        let whole = "   0: mux_core::panic::install_hook::{{closure}}\n   1: core::panicking::panic_fmt\n   \
+                     2: shop::stock\n   3: mux_core::panic::catch\n   4: <mux_core::mux::Call<T,E> as Future>::poll\n";
+        assert_eq!(cut(whole), "   2: shop::stock");
     }
 
     #[test]
