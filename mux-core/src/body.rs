@@ -476,7 +476,7 @@ impl<'a> ArgsDecoder<'a> {
     /// When it is missing, or no `T`; the text names it.
     pub fn value<T: Deserialize<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
         if self.take() {
-            let _within = bytes::within(self.frame);
+            let _within = self.args.owner.and_then(bytes::within);
             return self.values.next().map_err(|error| bad_arg(name, &error));
         }
         T::deserialize(Missing).map_err(|_| Refused::invalid_args(format!("argument `{name}` is missing")))
@@ -639,7 +639,7 @@ impl Outcome {
     #[inline]
     pub(crate) fn recycle(self) {
         if let Some(Answer::Value(value)) = self.answer {
-            buffer::give(value.into_vec());
+            buffer::give(value.into_buffer());
         }
     }
 }

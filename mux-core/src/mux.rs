@@ -422,6 +422,6 @@ impl<E> Drop for RemoteCall<E> {
         if !self.message.carried.is_empty() {
             drop(Departures::from(self.message.carried.take()));
         }
-        buffer::give(mem::take(&mut self.message.body).into_vec());
+        buffer::give(mem::take(&mut self.message.body).into_buffer());
     }
 }

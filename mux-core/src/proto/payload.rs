@@ -59,6 +59,12 @@ impl Payload {
         self.flat
     }
 
+    /// The buffer that was written to, to be used again.
+    #[inline]
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.flat
+    }
+
     /// Empties it. Its buffer is used again.
     #[inline]
     pub(crate) fn clear(&mut self) {
