@@ -213,6 +213,16 @@ fn leaving(slice: &[u8]) -> Option<Bytes> {
 /// Where a serializer writes to: long bytes stay where they lie.
 pub(crate) struct Writer<'a>(pub(crate) &'a mut Payload);
 
+impl Writer<'_> {
+    #[cold]
+    fn write_long(&mut self, slice: &[u8]) {
+        match leaving(slice) {
+            Some(bytes) => self.0.splice(bytes),
+            None => self.0.flat_mut().extend_from_slice(slice),
+        }
+    }
+}
+
 impl io::Write for Writer<'_> {
     #[inline]
     fn write(&mut self, slice: &[u8]) -> io::Result<usize> {
@@ -221,13 +231,11 @@ impl io::Write for Writer<'_> {
 
     #[inline]
     fn write_all(&mut self, slice: &[u8]) -> io::Result<()> {
-        if slice.len() > SMALL
-            && let Some(bytes) = leaving(slice)
-        {
-            self.0.splice(bytes);
-        } else {
+        if slice.len() <= SMALL {
             self.0.flat_mut().extend_from_slice(slice);
+            return Ok(());
         }
+        self.write_long(slice);
         Ok(())
     }
 
