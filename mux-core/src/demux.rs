@@ -285,7 +285,7 @@ impl Dispatch {
     /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
     /// all. Returns the requests that are left when it has taken too long.
     fn run(&mut self) -> Option<Dispatch> {
-        let begun = Instant::now();
+        let begun = (self.parcels.len() > LOOK).then(Instant::now);
         let mut polled = 0_usize;
         let mut lap = Lap { finished: Vec::with_capacity(self.parcels.len()), spare: None };
         let mut rest = None;
@@ -293,7 +293,7 @@ impl Dispatch {
             lap.run(parcel, &self.shared);
             polled += 1;
             let looks = polled.is_multiple_of(LOOK) && self.parcels.len() > 0;
-            if looks && begun.elapsed() > TURN {
+            if looks && begun.is_some_and(|begun| begun.elapsed() > TURN) {
                 let parcels = std::mem::take(&mut self.parcels);
                 rest = Some(Dispatch { parcels, shared: Arc::clone(&self.shared) });
             }

@@ -112,8 +112,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.read_last(now, cx);
             return Poll::Ready(Err(error));
         }
+        let mut comes_back = false;
         match self.phase {
-            Phase::Open => self.read(now, cx)?,
+            Phase::Open => comes_back = self.read(now, cx)? && !writing,
             Phase::Lingering { .. } => {
                 if self.has_hung_up(cx)? {
                     return Poll::Ready(Ok(()));
@@ -128,7 +129,12 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.keep_times(now);
             self.alarm.set(self.next_alarm(now), cx);
         }
-        self.settle(now, cx)?;
+        if comes_back {
+            // The next turn writes, and then looks at the state.
+            self.breather.come_back(cx);
+        } else {
+            self.settle(now, cx)?;
+        }
         Poll::Pending
     }
 
@@ -136,8 +142,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let (flush, written) =
             self.writer.poll_flush(self.stream.as_mut(), &self.shared, self.shared.at(now), cx)?;
         self.breather.count(written);
-        self.flush_next = flush == Flush::More;
-        if flush != Flush::Blocked {
+        self.flush_next = false;
+        if flush == Flush::Done {
             self.blocked = None;
         } else if written > 0 || self.blocked.is_none() {
             self.blocked = Some(now);
@@ -146,11 +152,12 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         Ok(())
     }
 
-    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Whether there was something to read, and more may come.
+    fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<bool> {
         let time = self.shared.at(now);
         let (pass, read) = self.reader.poll_pass(self.stream.as_mut(), &self.shared, time, cx)?;
         self.breather.count(read);
-        match pass {
+        match &pass {
             Pass::None => {}
             Pass::Some | Pass::Over => {
                 self.last_read = now;
@@ -163,7 +170,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
                 self.end_reading();
             }
         }
-        Ok(())
+        Ok(matches!(pass, Pass::Some))
     }
 
     /// The peer is gone. What it answered before may still be there to be read.
@@ -205,7 +212,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             state.driver = Some(cx.waker().clone());
         }
         let queued = state.has_output();
-        state.flushing |= queued || self.flush_next;
+        // The duty to flush is given back where there is nothing to write.
+        state.flushing = queued || self.flush_next || self.blocked.is_some();
         let written = !queued && self.blocked.is_none();
         let drained = written && state.session.is_drained();
         let ended = written && state.half_closed && state.session.owes_nothing();

@@ -21,11 +21,9 @@ pub(crate) struct Writer {
 /// How a flush ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flush {
-    /// All is written, and the duty given back.
-    Idle,
-    /// More was queued meanwhile: the duty stays, for another turn.
-    More,
-    /// The stream takes no more now: the duty stays until it does.
+    /// All that was taken is written. More may be queued.
+    Done,
+    /// The stream takes no more now.
     Blocked,
 }
 
@@ -58,7 +56,7 @@ impl Writer {
                 Poll::Pending => return Ok((Flush::Blocked, written)),
             }
         }
-        Ok((self.give_back(shared), written))
+        Ok((Flush::Done, written))
     }
 
     fn poll_write<W: AsyncWrite>(
@@ -81,12 +79,5 @@ impl Writer {
             }
             Poll::Pending => Ok(Poll::Pending),
         }
-    }
-
-    /// Gives the duty to flush back, unless something was queued meanwhile.
-    fn give_back(&self, shared: &Shared) -> Flush {
-        let mut state = shared.lock();
-        state.flushing = state.has_output();
-        if state.flushing { Flush::More } else { Flush::Idle }
     }
 }
