@@ -16,7 +16,6 @@ use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 
@@ -212,40 +211,41 @@ fn or_nil(detail: &[u8]) -> &[u8] {
 }
 
 /// Decodes the items of one frame. One that is no `T` is told in its place.
-pub(crate) fn decode_items<T: DeserializeOwned + 'static>(
-    values: &Bytes,
-    count: u32,
-    items: &mut VecDeque<Decoded<T>>,
-) {
-    let before = items.len();
-    if decode_all(values, count, items).is_ok() {
-        return;
+pub(crate) fn decode_items<T: DeserializeOwned + 'static>(values: &Bytes, count: u32) -> Vec<Decoded<T>> {
+    let mut items = Vec::new();
+    if decode_all(values, count, &mut items).is_err() {
+        decode_singly(values, count, &mut items);
     }
-    // One by one, so that a bad one spoils no other. Those before it stay: they may have taken channels out
-    // of the message.
-    let good = items.len() - before;
+    items
+}
+
+/// One by one, so that a bad one spoils no other. Those before it stay: they may have taken channels out of
+/// the message.
+#[cold]
+fn decode_singly<T: DeserializeOwned + 'static>(values: &Bytes, count: u32, items: &mut Vec<Decoded<T>>) {
+    let good = items.len();
     let mut rest = values.clone();
     for place in 0..count as usize {
         let Some(len) = first_value(&rest) else {
-            return items.push_back(Err("the items end early".into()));
+            return items.push(Err("the items end early".into()));
         };
         let value = rest.split_to(len);
         if place >= good {
-            items.push_back(decode_shared(&value).map_err(Into::into));
+            items.push(decode_shared(&value).map_err(Into::into));
         }
     }
     if !rest.is_empty() {
-        items.push_back(Err("more bytes than items".into()));
+        items.push(Err("more bytes than items".into()));
     }
 }
 
 fn decode_all<T: DeserializeOwned + 'static>(
     values: &Bytes,
     count: u32,
-    items: &mut VecDeque<Decoded<T>>,
+    items: &mut Vec<Decoded<T>>,
 ) -> Result<(), String> {
     if count == 1 {
-        items.push_back(Ok(decode_shared(values)?));
+        items.push(Ok(decode_shared(values)?));
         return Ok(());
     }
     // What owns nothing cannot be recursive, so its own shape bounds how deep decoding goes.
@@ -258,7 +258,7 @@ fn decode_all<T: DeserializeOwned + 'static>(
     // A count is no longer than its bytes, but an item may be larger than those.
     items.reserve((count as usize).min(1024));
     for _ in 0..count {
-        items.push_back(Ok(input.next()?));
+        items.push(Ok(input.next()?));
     }
     input.finish()
 }

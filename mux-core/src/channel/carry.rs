@@ -145,6 +145,7 @@ impl Drop for Outer {
 }
 
 /// Encodes a value whose halves are added to `departures`.
+#[inline]
 pub(crate) fn encode<R>(departures: &mut Departures, encoding: Encoding, encode: impl FnOnce() -> R) -> R {
     let first = departures.len() as u32;
     let scope = ENCODING.replace(Some(Scope { encoding, place: first }));

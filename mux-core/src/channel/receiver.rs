@@ -23,6 +23,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::vec;
 use tokio::task::coop;
 
 /// What is taken before the connection is told, in bytes: not only when all is, so that the sender goes
@@ -66,7 +67,7 @@ struct Remote<T, E> {
     place: Place,
     decoder: Decoder<T, E>,
     /// Decoded, and not taken.
-    ready: VecDeque<Decoded<T>>,
+    ready: vec::IntoIter<Decoded<T>>,
     /// What those of one frame cost that are being taken.
     cost: u64,
     /// Come, and not decoded.
@@ -81,7 +82,7 @@ pub(crate) type Decoded<T> = Result<T, Box<str>>;
 /// How bytes become items; known where one of the halves left or came.
 pub(super) struct Decoder<T, E> {
     encoding: Encoding,
-    items: fn(&Bytes, u32, &mut VecDeque<Decoded<T>>),
+    items: fn(&Bytes, u32) -> Vec<Decoded<T>>,
     error: fn(&[u8]) -> Result<E, String>,
 }
 
@@ -131,7 +132,17 @@ impl<T, E> Receiver<T, E> {
         blocking::block_on(self.recv())
     }
 
+    #[inline]
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
+        if let Way::Remote(remote) = self.way()
+            && let Some(item) = remote.next_ready()
+        {
+            return Poll::Ready(Some(item));
+        }
+        self.poll_next_frame(cx)
+    }
+
+    fn poll_next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
         loop {
             match self.way() {
                 Way::Gone => return Poll::Ready(None),
@@ -209,12 +220,13 @@ where
 
 impl<T, E> Remote<T, E> {
     fn new(place: Place, decoder: Decoder<T, E>) -> Remote<T, E> {
-        Remote { place, decoder, ready: VecDeque::new(), cost: 0, frames: VecDeque::new(), taken: 0 }
+        Remote { place, decoder, ready: Vec::new().into_iter(), cost: 0, frames: VecDeque::new(), taken: 0 }
     }
 
+    #[inline]
     fn next_ready(&mut self) -> Option<Result<T, ChannelError<E>>> {
-        let item = self.ready.pop_front()?;
-        if self.ready.is_empty() {
+        let item = self.ready.next()?;
+        if self.ready.as_slice().is_empty() {
             self.taken += std::mem::take(&mut self.cost);
         }
         Some(item.map_err(|why| ChannelError::Undecodable(why.into())))
@@ -246,7 +258,8 @@ impl<T, E> Remote<T, E> {
         self.cost += frame.cost();
         let Items { values, count, carried } = frame;
         let mut arrivals = Arrivals::new(carried, self.decoder.encoding, || self.place.0.clone());
-        carry::decode(&mut arrivals, || (self.decoder.items)(&values, count, &mut self.ready));
+        let decoded = carry::decode(&mut arrivals, || (self.decoder.items)(&values, count));
+        self.ready = decoded.into_iter();
     }
 
     fn ended(&self, ended: Ended) -> Option<ChannelError<E>> {

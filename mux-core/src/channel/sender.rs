@@ -100,6 +100,7 @@ impl<T: Serialize + 'static, E: Serialize + 'static> Encoder<T, E> {
 
 impl<T, E> Encoder<T, E> {
     /// Appends an item to a frame. What it carries leaves with it.
+    #[inline]
     pub(super) fn append(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
         let Batch { count, whole, values, departures } = frame;
         let (mark, carried) = (values.mark(), departures.len());
@@ -456,10 +457,11 @@ impl<T, E> Remote<T, E> {
         if let Err(error) = self.encoder.append(item, &mut self.frame) {
             return self.break_off(FaultCode::Unencodable, format!("an item could not be encoded: {error}"));
         }
-        let len = self.frame.values.len_since(mark);
-        if len <= SMALL && self.frame.departures.is_empty() && self.frame.values.len() <= FRAME {
+        // A frame holds no more than a small message.
+        if self.frame.departures.is_empty() && self.frame.values.len() <= FRAME {
             return ControlFlow::Continue(());
         }
+        let len = self.frame.values.len_since(mark);
         let apart = self.frame.split_off(mark, before);
         self.push_frame();
         if len <= SMALL && apart.departures.is_empty() {
