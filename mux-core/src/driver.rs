@@ -6,6 +6,7 @@
 
 use crate::config::Times;
 use crate::error::CloseReason;
+use crate::pool;
 use crate::proto::fault::GoawayCode;
 use crate::proto::hello::Settings;
 use crate::reader::{Pass, Reader};
@@ -31,6 +32,9 @@ const PROBE: Duration = Duration::from_secs(1);
 /// wakes itself starves the I/O driver.
 const BULK: usize = 64 << 10;
 
+/// A connection that nothing has come on for so long gives its buffers back.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// Passes read from a peer that takes no more, at most.
 const LAST_PASSES: usize = 256;
 
@@ -50,6 +54,8 @@ pub(crate) struct Driver<S> {
     begun: Instant,
     last_read: Instant,
     pinged: bool,
+    /// Its buffers are given back.
+    trimmed: bool,
     alarm: Alarm,
     breather: Breather,
     /// Dropped last, after the stream.
@@ -99,6 +105,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             begun: now,
             last_read: now,
             pinged: false,
+            trimmed: false,
             alarm: Alarm::new(now),
             breather: Breather::default(),
         }
@@ -163,6 +170,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
                 self.last_read = now;
                 self.pinged = false;
                 self.flush_next = true;
+                if std::mem::take(&mut self.trimmed) {
+                    self.alarm.no_later(now + IDLE, cx);
+                }
             }
             Pass::Eof => {
                 self.phase = Phase::HalfClosed { probed: now };
@@ -299,6 +309,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         if let Some(reason) = self.lost_patience(now) {
             return self.shared.close(reason, GoawayCode::Timeout);
         }
+        if !self.trimmed && now >= self.last_read + IDLE {
+            self.trim();
+        }
         if self.phase == Phase::Open && !self.pinged && now >= self.last_read + self.times.ping_after {
             self.pinged = true;
             self.probe();
@@ -308,6 +321,14 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.shared.end_channels(self.shared.at(now));
         }
         self.shared.expire(now);
+    }
+
+    fn trim(&mut self) {
+        self.trimmed = true;
+        self.reader.trim();
+        self.writer.trim();
+        self.shared.trim();
+        pool::trim(IDLE);
     }
 
     fn lost_patience(&self, now: Instant) -> Option<CloseReason> {
@@ -335,7 +356,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let handshake = self.begun + self.times.handshake;
         let handshake = (now < handshake).then_some(handshake);
         let stall = self.blocked.map(|since| since + self.times.write_stall);
-        handshake.into_iter().chain(stall).chain(self.channels).fold(by_phase, Instant::min)
+        let trim = (!self.trimmed).then_some(self.last_read + IDLE);
+        handshake.into_iter().chain(stall).chain(trim).chain(self.channels).fold(by_phase, Instant::min)
     }
 }
 

@@ -200,6 +200,14 @@ impl Outbox {
         self.control.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
 
+    /// Gives back what nothing lies in.
+    pub(crate) fn trim(&mut self) {
+        self.control.shrink_to_fit();
+        self.small.shrink_to_fit();
+        self.large.shrink_to_fit();
+        self.waiting.shrink_to_fit();
+    }
+
     /// Moves control frames, small messages, and chunks of the large ones whose turn it is into a spent
     /// batch, whose buffers are used again.
     pub(crate) fn take(&mut self, batch: &mut Batch) -> Departed {
@@ -427,6 +435,20 @@ mod tests {
         assert_eq!(outbox.abandon(4).map(|large| large.id), None);
         outbox.take(&mut batch);
         assert_eq!(drain(&mut batch, usize::MAX)[4..], [0x94, 10, 4, 0xc0, 0xc4, 0]);
+    }
+
+    #[test]
+    fn what_is_given_back_is_only_what_nothing_lies_in() {
+        let mut outbox = Outbox::default();
+        for xid in 0..1000 {
+            outbox.message(&Frame::Cancel { xid });
+        }
+        outbox.trim();
+        let mut batch = Batch::default();
+        outbox.take(&mut batch);
+        assert_eq!(kinds(&drain(&mut batch, usize::MAX)).len(), 1000);
+        outbox.trim();
+        assert_eq!(outbox.small.capacity() + outbox.control.capacity(), 0);
     }
 
     #[test]

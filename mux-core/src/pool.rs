@@ -2,7 +2,9 @@
 //! they are free, and has them faulted in again for the next message.
 
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// What the process keeps in all, in bytes.
 const KEPT: usize = 64 << 20;
@@ -16,10 +18,11 @@ pub(crate) const SLACK: usize = 64;
 /// What is reserved at least, and how far at once what has arrived may be outrun.
 const STEP: usize = 256 << 10;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { buffers: Vec::new(), bytes: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool { buffers: VecDeque::new(), bytes: 0 });
 
 struct Pool {
-    buffers: Vec<Vec<u8>>,
+    /// The oldest first, each with when it came back.
+    buffers: VecDeque<(Instant, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -31,13 +34,13 @@ fn lock() -> MutexGuard<'static, Pool> {
 /// that costs nothing: memory grows with what has arrived, not with what was claimed.
 pub(crate) fn take(total: usize, now: usize) -> Vec<u8> {
     let mut pool = lock();
-    let fits = |buffer: &&Vec<u8>| buffer.capacity() >= total && buffer.capacity() / 4 <= total;
-    let found = pool.buffers.iter().enumerate().filter(|(_, buffer)| fits(buffer));
-    let Some((at, _)) = found.min_by_key(|(_, buffer)| buffer.capacity()) else {
+    let lengths = pool.buffers.iter().map(|(_, buffer)| buffer.capacity()).enumerate();
+    let fitting = lengths.filter(|&(_, capacity)| capacity >= total && capacity / 4 <= total);
+    let best = fitting.min_by_key(|&(_, capacity)| capacity);
+    let Some((_, buffer)) = best.and_then(|(at, _)| pool.buffers.remove(at)) else {
         drop(pool);
         return Vec::with_capacity(total.min(now.max(STEP)));
     };
-    let buffer = pool.buffers.remove(at);
     pool.bytes -= buffer.capacity();
     buffer
 }
@@ -58,13 +61,30 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
     if !(SMALLEST..=KEPT).contains(&buffer.capacity()) {
         return;
     }
+    buffer.clear();
     let mut pool = lock();
     while pool.bytes + buffer.capacity() > KEPT {
-        pool.bytes -= pool.buffers.remove(0).capacity();
+        pool.drop_oldest();
     }
-    buffer.clear();
     pool.bytes += buffer.capacity();
-    pool.buffers.push(buffer);
+    pool.buffers.push_back((Instant::now(), buffer));
+}
+
+/// Drops the buffers that nobody has wanted for so long.
+pub(crate) fn trim(age: Duration) {
+    let mut pool = lock();
+    while pool.buffers.front().is_some_and(|(since, _)| since.elapsed() >= age) {
+        pool.drop_oldest();
+    }
+    if pool.buffers.is_empty() {
+        pool.buffers = VecDeque::new();
+    }
+}
+
+impl Pool {
+    fn drop_oldest(&mut self) {
+        self.bytes -= self.buffers.pop_front().map_or(0, |(_, buffer)| buffer.capacity());
+    }
 }
 
 /// A buffer to be read and shared. It comes back with the last of its parts.
@@ -114,6 +134,17 @@ mod tests {
         (0..6).for_each(|nth| give(Vec::with_capacity(capacity(nth))));
         assert_eq!(take(capacity(5), 0).capacity(), capacity(5));
         assert!(lock().bytes <= KEPT);
+    }
+
+    #[test]
+    fn buffers_that_nobody_wants_for_long_are_dropped_and_younger_ones_stay() {
+        let _turn = turn();
+        give(Vec::with_capacity(7_777_777));
+        trim(Duration::from_secs(3600));
+        assert_eq!(take(7_777_777, 0).capacity(), 7_777_777);
+        give(Vec::with_capacity(7_777_777));
+        trim(Duration::ZERO);
+        assert!(take(7_777_777, 0).capacity() < 7_777_777);
     }
 
     #[test]

@@ -154,6 +154,15 @@ impl Reader {
         Ok((self.pass(shared, now), read))
     }
 
+    /// Gives back what nothing lies in.
+    pub(crate) fn trim(&mut self) {
+        self.room = LITTLE;
+        self.wakers = Vec::new();
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
     fn poll_fill<R: AsyncRead>(
         &mut self,
         stream: Pin<&mut R>,

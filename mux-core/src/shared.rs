@@ -354,6 +354,15 @@ impl Shared {
         true
     }
 
+    /// Nothing has come for a while: gives back what the tables do not need.
+    pub(crate) fn trim(&self) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.session.trim();
+        state.outbox.trim();
+        state.outlets.shrink_to_fit();
+    }
+
     /// Channels are open, whose time is over when a drain's grace is.
     pub(crate) fn end_channels(&self, now: Millis) {
         self.act(|state| state.session.end_channels(now, &mut state.outbox));

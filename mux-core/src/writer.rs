@@ -59,6 +59,13 @@ impl Writer {
         Ok((Flush::Done, written))
     }
 
+    /// Gives back what nothing lies in.
+    pub(crate) fn trim(&mut self) {
+        if self.batch.is_written() {
+            self.batch = Batch::default();
+        }
+    }
+
     fn poll_write<W: AsyncWrite>(
         &mut self,
         stream: Pin<&mut W>,

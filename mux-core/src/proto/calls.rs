@@ -634,6 +634,15 @@ impl<W, P: Clone> Calls<W, P> {
         }
     }
 
+    pub(crate) fn trim(&mut self) {
+        self.rows.shrink_to_fit();
+        self.unanswered.shrink_to_fit();
+        self.small_queue.shrink_to_fit();
+        self.demanding_queue.shrink_to_fit();
+        self.notify_queue.shrink_to_fit();
+        self.large_notifies.shrink_to_fit();
+    }
+
     /// Requests the peer has not answered, tombstones among them.
     pub(crate) fn unanswered(&self) -> usize {
         self.unanswered.len()

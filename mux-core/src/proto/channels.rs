@@ -595,6 +595,12 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
+    pub(crate) fn trim(&mut self) {
+        self.rows.shrink_to_fit();
+        self.due.shrink_to_fit();
+        self.crowded.shrink_to_fit();
+    }
+
     /// No channel is open, and nobody has to be told of the end of one.
     pub(crate) fn is_empty(&self) -> bool {
         self.opened_here + self.opened_there == 0

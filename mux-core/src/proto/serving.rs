@@ -149,6 +149,10 @@ impl<H> Serving<H> {
         self.rows.drain().filter_map(|(_, row)| row.handle).collect()
     }
 
+    pub(crate) fn trim(&mut self) {
+        self.rows.shrink_to_fit();
+    }
+
     /// What requests count that are whole and not answered.
     pub(crate) fn buffered(&self) -> u64 {
         self.buffered

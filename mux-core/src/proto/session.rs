@@ -1012,6 +1012,14 @@ impl<W, H, P: Clone> Session<W, H, P> {
         !self.channels.is_empty()
     }
 
+    /// Gives back what the tables do not need now.
+    pub(crate) fn trim(&mut self) {
+        self.calls.trim();
+        self.serving.trim();
+        self.channels.trim();
+        self.crowded.shrink_to_fit();
+    }
+
     #[must_use]
     pub(crate) fn ping(&mut self, out: &mut Outbox) -> bool {
         out.control(&Frame::Ping { nonce: 0 })
