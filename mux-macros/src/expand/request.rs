@@ -1,7 +1,8 @@
 //! The request: one variant a method, decoded from a message and run on an implementation.
 
 use proc_macro2::TokenStream;
-use syn::parse_quote;
+use quote::ToTokens;
+use syn::{GenericParam, parse_quote};
 use syn::spanned::Spanned;
 
 use super::{Scope, pointing_at};
@@ -11,7 +12,7 @@ use crate::model::{Method, Reply};
 //     async fn stock(&self, sku: &str) -> u32;
 // Output:
 //     pub enum InventoryRequest<'a> { Stock { sku: &'a str } }
-//     impl<'a> InventoryRequest<'a> { pub fn decode(…) … pub async fn run(…) … pub fn method(&self) … }
+//     impl<'a> InventoryRequest<'a> { pub fn decode(…) … pub fn run(…) … pub fn method(&self) … }
 //     impl Debug for InventoryRequest<'_> { … }
 pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
     let request = request(scope);
@@ -125,18 +126,35 @@ fn decode_arm(method: &Method) -> TokenStream {
 //     match self {
 //         Self::Stock { sku } => Outcome::value(&Inventory::stock(service, sku).await, Encoding::Named),
 //     }
+//
+// A block and not an `async fn`, whose future would keep the request twice.
 fn run(scope: &Scope<'_>) -> TokenStream {
-    let Scope { private, service, .. } = scope;
-    let (vis, path) = (service.vis(), scope.trait_path());
+    let Scope { private, service, implementation, .. } = scope;
+    let (vis, path, generics) = (service.vis(), scope.trait_path(), scope.request_generics());
+    let captured = generics.params.iter().map(name_of);
     let arms = service.methods.iter().map(|method| run_arm(scope, method));
     tokens! {
         /// Runs it on `service`.
-        #vis async fn run(self, service: &impl #path, context: &#private::Context) -> #private::Outcome {
-            let _ = (service, context);
-            match self {
-                #(#arms,)*
+        #vis fn run<'__run, #implementation: #path>(
+            self,
+            service: &'__run #implementation,
+            context: &'__run #private::Context,
+        ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation> {
+            async move {
+                let _ = (service, context);
+                match self {
+                    #(#arms,)*
+                }
             }
         }
+    }
+}
+
+fn name_of(param: &GenericParam) -> TokenStream {
+    match param {
+        GenericParam::Lifetime(param) => param.lifetime.to_token_stream(),
+        GenericParam::Type(param) => param.ident.to_token_stream(),
+        GenericParam::Const(param) => param.ident.to_token_stream(),
     }
 }
 

@@ -108,15 +108,17 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 let service = #private::Clone::clone(&self.service);
                 let inspect = #private::Clone::clone(&self.inspect);
                 turn.run(async move {
-                    match inbound.decode(#request::decode) {
+                    // Nothing but this is kept while it waits.
+                    let running = match inbound.decode(#request::decode) {
                         #private::Ok((request, context)) => {
                             if let #private::Some(inspect) = &inspect {
                                 inspect(&request);
                             }
-                            request.run(&*service, context).await
+                            request.run(&*service, context)
                         }
-                        #private::Err(refused) => #private::Into::into(refused),
-                    }
+                        #private::Err(refused) => return #private::Into::into(refused),
+                    };
+                    running.await
                 });
             }
         }

@@ -603,15 +603,18 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
         let service = ::mux::__private::Clone::clone(&self.service);
         let inspect = ::mux::__private::Clone::clone(&self.inspect);
         turn.run(async move {
-            match inbound.decode(InventoryRequest::decode) {
+            let running = match inbound.decode(InventoryRequest::decode) {
                 ::mux::__private::Ok((request, context)) => {
                     if let ::mux::__private::Some(inspect) = &inspect {
                         inspect(&request);
                     }
-                    request.run(&*service, context).await
+                    request.run(&*service, context)
                 }
-                ::mux::__private::Err(refused) => ::mux::__private::Into::into(refused),
-            }
+                ::mux::__private::Err(refused) => {
+                    return ::mux::__private::Into::into(refused);
+                }
+            };
+            running.await
         });
     }
 }
@@ -719,65 +722,71 @@ impl<'a> InventoryRequest<'a> {
         ::mux::__private::Ok(request)
     }
     /// Runs it on `service`.
-    pub async fn run(
+    pub fn run<'__run, S: Inventory>(
         self,
-        service: &impl Inventory,
-        context: &::mux::__private::Context,
-    ) -> ::mux::__private::Outcome {
-        let _ = (service, context);
-        match self {
-            Self::Stock { sku } => {
-                ::mux::__private::Outcome::value(
-                    &Inventory::stock(service, sku).await,
-                    ::mux::__private::Encoding::Named,
-                )
-            }
-            Self::Take { sku, units } => {
-                ::mux::__private::Outcome::result(
-                    Inventory::take(service, sku, units).await,
-                    ::mux::__private::Encoding::Named,
-                )
-            }
-            Self::Checksum { blob } => {
-                ::mux::__private::Outcome::value(
-                    &Inventory::checksum(service, blob),
-                    ::mux::__private::Encoding::Named,
-                )
-            }
-            Self::Log { line } => {
-                Inventory::log(service, line).await;
-                ::mux::__private::Outcome::none()
-            }
-            Self::Watch { prefix } => {
-                context
-                    .stream(
-                        ::mux::__private::plain(Inventory::watch(service, prefix).await),
+        service: &'__run S,
+        context: &'__run ::mux::__private::Context,
+    ) -> impl ::mux::__private::Future<
+        Output = ::mux::__private::Outcome,
+    > + use<'__run, 'a, S> {
+        async move {
+            let _ = (service, context);
+            match self {
+                Self::Stock { sku } => {
+                    ::mux::__private::Outcome::value(
+                        &Inventory::stock(service, sku).await,
                         ::mux::__private::Encoding::Named,
                     )
-                    .await
-            }
-            Self::Audit { sku } => {
-                context
-                    .stream_result(
-                        ::mux::__private::Result::map(
-                            Inventory::audit(service, sku).await,
-                            ::mux::__private::failing,
-                        ),
+                }
+                Self::Take { sku, units } => {
+                    ::mux::__private::Outcome::result(
+                        Inventory::take(service, sku, units).await,
                         ::mux::__private::Encoding::Named,
                     )
-                    .await
-            }
-            Self::Load { rows } => {
-                ::mux::__private::Outcome::value(
-                    &Inventory::load(service, rows).await,
-                    ::mux::__private::Encoding::Named,
-                )
-            }
-            Self::Who {} => {
-                ::mux::__private::Outcome::value(
-                    &Inventory::who(service, context).await,
-                    ::mux::__private::Encoding::Named,
-                )
+                }
+                Self::Checksum { blob } => {
+                    ::mux::__private::Outcome::value(
+                        &Inventory::checksum(service, blob),
+                        ::mux::__private::Encoding::Named,
+                    )
+                }
+                Self::Log { line } => {
+                    Inventory::log(service, line).await;
+                    ::mux::__private::Outcome::none()
+                }
+                Self::Watch { prefix } => {
+                    context
+                        .stream(
+                            ::mux::__private::plain(
+                                Inventory::watch(service, prefix).await,
+                            ),
+                            ::mux::__private::Encoding::Named,
+                        )
+                        .await
+                }
+                Self::Audit { sku } => {
+                    context
+                        .stream_result(
+                            ::mux::__private::Result::map(
+                                Inventory::audit(service, sku).await,
+                                ::mux::__private::failing,
+                            ),
+                            ::mux::__private::Encoding::Named,
+                        )
+                        .await
+                }
+                Self::Load { rows } => {
+                    ::mux::__private::Outcome::value(
+                        &Inventory::load(service, rows).await,
+                        ::mux::__private::Encoding::Named,
+                    )
+                }
+                Self::Who {} => {
+                    ::mux::__private::Outcome::value(
+                        &Inventory::who(service, context).await,
+                        ::mux::__private::Encoding::Named,
+                    )
+                }
             }
         }
     }
