@@ -4,7 +4,7 @@ use crate::blocking;
 use crate::channel::carry::Port;
 use crate::config::{Limits, Times, Workers};
 use crate::demux::{Router, Service};
-use crate::driver::Driver;
+use crate::driver::{Driver, Driving};
 use crate::error::CloseReason;
 use crate::mux::{Client, Mux};
 use crate::outbox::Outbox;
@@ -243,7 +243,8 @@ impl Builder {
         let shared = Shared::new(session, Arc::clone(router), Arc::clone(threads), peer, reveal);
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
-        blocking::here().spawn(Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings));
+        let driver = Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings);
+        blocking::here().spawn(Driving::new(driver));
         Connection { mux: Mux::keeping(shared) }
     }
 }

@@ -15,8 +15,8 @@ use crate::writer::{Flush, Writer};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -361,18 +361,61 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite> Future for Driver<S> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        ready!(this.breather.poll(cx));
-        if let Err(error) = ready!(this.turn(cx)) {
+impl<S: AsyncRead + AsyncWrite> Driver<S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.breather.poll(cx));
+        if let Err(error) = ready!(self.turn(cx)) {
             // Where the peer had stopped sending, the failed write shows only that it is gone.
-            let gone = matches!(this.phase, Phase::HalfClosed { .. });
-            this.shared.abort(if gone { CloseReason::Eof } else { CloseReason::Io(error.to_string()) });
+            let gone = matches!(self.phase, Phase::HalfClosed { .. });
+            self.shared.abort(if gone { CloseReason::Eof } else { CloseReason::Io(error.to_string()) });
         }
         Poll::Ready(())
+    }
+
+    /// Writes as the next turn would.
+    fn write_now(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let now = Instant::now();
+        self.write(now, cx)?;
+        self.settle(now, cx)
+    }
+}
+
+/// The task that polls a driver.
+pub(crate) struct Driving<S>(Arc<Mutex<Driver<S>>>);
+
+impl<S: AsyncRead + AsyncWrite + Send + 'static> Driving<S> {
+    pub(crate) fn new(driver: Driver<S>) -> Driving<S> {
+        let shared = Arc::clone(&driver.shared);
+        let driver = Arc::new(Mutex::new(driver));
+        let helped: Weak<Mutex<Driver<S>>> = Arc::downgrade(&driver);
+        shared.set_helped(helped);
+        Driving(driver)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Future for Driving<S> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll(cx)
+    }
+}
+
+/// What a plain thread that waits for its call does in place of the driver, whose own thread it would
+/// have to wake for it.
+pub(crate) trait Helped: Send + Sync {
+    /// Writes what is queued; `false` where the driver is at it, or has to be.
+    fn help(&self, driver: &Waker) -> bool;
+}
+
+impl<S: AsyncRead + AsyncWrite + Send> Helped for Mutex<Driver<S>> {
+    fn help(&self, driver: &Waker) -> bool {
+        let Ok(mut this) = self.try_lock() else { return false };
+        let idle = this.phase == Phase::Open && this.blocked.is_none() && this.breather.yielding.is_none();
+        let written = idle && this.write_now(&mut Context::from_waker(driver)).is_ok();
+        // What failed here fails for the driver too, which then ends the connection.
+        this.flush_next |= !written;
+        written
     }
 }
 

@@ -132,6 +132,7 @@ impl Mux {
                     deadline: None,
                     message,
                     departures,
+                    writes: false,
                     progress: Progress::Unsent,
                 })
             }
@@ -185,6 +186,8 @@ struct RemoteCall<E> {
     /// Empty, once it is sent.
     message: Message<Port>,
     departures: Departures,
+    /// Waits on a plain thread, which may write it too.
+    writes: bool,
     progress: Progress,
 }
 
@@ -315,6 +318,9 @@ impl<T: DeserializeOwned + 'static, E> Call<T, E> {
             blocking::may_block(),
             "`Call::wait` would block an async task; write `.await` instead, or call it from `spawn_blocking` or a plain `fn` method"
         );
+        if let Way::Remote(remote) = &mut self.way {
+            remote.writes = true;
+        }
         // The connection tells when the time is over; this is for one whose runtime does not run.
         let until = self.deadline().map(|deadline| deadline.into_std() + WAIT_GRACE);
         let waited = blocking::block_on_until(&mut self, until);
@@ -369,7 +375,10 @@ impl<E> RemoteCall<E> {
             waker: &mut waker,
             nested: mux.is_nested(),
         };
-        self.progress = match shared.open(request, self.method.notify) {
+        let notify = self.method.notify;
+        let opened =
+            if self.writes { shared.open_and_write(request, notify) } else { shared.open(request, notify) };
+        self.progress = match opened {
             Ok(Some(ticket)) => Progress::Sent(ticket),
             Ok(None) => Progress::Ended(Some((Terminal::Sent, Rare::new()))),
             Err(terminal) => Progress::Ended(Some((terminal, Rare::new()))),

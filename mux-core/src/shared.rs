@@ -4,6 +4,7 @@ use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
 use crate::demux::{Finished, Owed, Router};
+use crate::driver::Helped;
 use crate::error::CloseReason;
 use crate::outbox::{Batch, Outbox};
 use crate::peer::Peer;
@@ -19,7 +20,7 @@ use crate::proto::xid::Xid;
 use crate::workers::WorkerThreads;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -63,6 +64,8 @@ enum Stage {
 pub(crate) struct Shared {
     me: Weak<Shared>,
     state: Mutex<State>,
+    /// The driver.
+    helped: OnceLock<Weak<dyn Helped>>,
     router: Arc<Router>,
     workers: Arc<WorkerThreads>,
     peer: Peer,
@@ -151,6 +154,7 @@ impl Shared {
         Arc::new_cyclic(|me| Shared {
             me: Weak::clone(me),
             state: Mutex::new(State::new(session, outbox)),
+            helped: OnceLock::new(),
             router,
             workers,
             peer,
@@ -176,6 +180,11 @@ impl Shared {
         closed.iter().for_each(Port::close);
         wakers.into_iter().for_each(Waker::wake);
         drop((attached, closed, resumed, bodies, segments));
+    }
+
+    pub(crate) fn set_helped(&self, driver: Weak<dyn Helped>) {
+        // There is one driver.
+        let _ = self.helped.set(driver);
     }
 
     /// Changes the state, then sees to it that the driver writes what was queued.
@@ -231,17 +240,50 @@ impl Shared {
         request: Request<'_, Waker, Port>,
         notify: bool,
     ) -> Result<Option<Ticket>, Terminal> {
+        let (opened, driver) = self.queue(request, notify);
+        driver.into_iter().for_each(Waker::wake);
+        opened
+    }
+
+    /// As [`open`](Shared::open), on a plain thread that waits next. Where it waits alone it writes the request
+    /// itself; of many the driver writes all together.
+    pub(crate) fn open_and_write(
+        &self,
+        request: Request<'_, Waker, Port>,
+        notify: bool,
+    ) -> Result<Option<Ticket>, Terminal> {
+        let (opened, driver) = self.queue(request, notify);
+        if let Some(driver) = driver {
+            let alone = self.lock().session.unanswered() <= 1;
+            let helped = alone.then(|| self.helped.get()?.upgrade()).flatten();
+            if !helped.is_some_and(|helped| helped.help(&driver)) {
+                driver.wake();
+            }
+        }
+        opened
+    }
+
+    /// The driver's waker is returned if it is to be woken.
+    #[inline]
+    fn queue(
+        &self,
+        request: Request<'_, Waker, Port>,
+        notify: bool,
+    ) -> (Result<Option<Ticket>, Terminal>, Option<Waker>) {
         let deadline = request.deadline;
         let now = deadline.map_or(0, |_| self.deadline(Instant::now()));
-        self.act(|state| {
-            let ticket = if notify {
-                state.session.notify(request, now, &mut state.outbox)?
-            } else {
-                Some(state.session.open(request, now, &mut state.outbox)?)
-            };
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let opened = if notify {
+            state.session.notify(request, now, &mut state.outbox)
+        } else {
+            state.session.open(request, now, &mut state.outbox).map(Some)
+        };
+        if opened.is_ok() {
             state.look_at(deadline);
-            Ok(ticket)
-        })
+        }
+        let driver = state.claim_flush();
+        (opened, driver)
     }
 
     /// The call's end, or a promise to wake.

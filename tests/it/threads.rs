@@ -2,8 +2,8 @@
 
 use crate::demo::{DemoClient, DemoServer, Desk};
 use mux::{CallError, Connection, Context, Error, Server, Workers};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
@@ -159,4 +159,53 @@ fn a_wait_ends_in_time_though_its_runtime_stands_still() {
     let call = asking.client::<DemoClient>().echo("x").timeout(Duration::from_millis(20));
     assert!(matches!(call.wait(), Err(Error::Call(CallError::TimedOut { .. }))));
     drop(answering);
+}
+
+#[mux::service]
+trait Hears {
+    #[mux(notify)]
+    async fn say(&self, line: String);
+    async fn ready(&self) -> bool;
+}
+
+struct Ear(mpsc::Sender<String>);
+
+impl Hears for Ear {
+    async fn say(&self, line: String) {
+        self.0.send(line).unwrap();
+    }
+
+    async fn ready(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_thread_that_waits_alone_writes_its_request_itself() {
+    let [asking, answering] = [(); 2].map(|()| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(1).enable_all().build().unwrap()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let address = format!("unix:{}/ear.sock", folder.path().display());
+    let (says, heard) = mpsc::channel();
+    let server = answering.block_on(Server::new().service(HearsServer::new(Ear(says))).listen(&*address));
+    answering.spawn(server.unwrap().run());
+    let client = asking.block_on(HearsClient::connect(&*address)).unwrap();
+    assert!(client.ready().wait().unwrap());
+
+    let ((begins, begun), (release, released)) = (mpsc::channel(), mpsc::channel::<()>());
+    asking.spawn(async move {
+        for _ in 0..100 {
+            // The connection comes to rest.
+            tokio::task::yield_now().await;
+        }
+        begins.send(()).unwrap();
+        // From now on nobody drives it.
+        let _ = released.recv_timeout(Duration::from_secs(60));
+    });
+    begun.recv().unwrap();
+    client.say("it was me".into()).wait().unwrap();
+    assert_eq!(heard.recv_timeout(Duration::from_secs(30)).unwrap(), "it was me");
+    drop(release);
 }

@@ -223,6 +223,11 @@ impl<W, H, P: Clone> Session<W, H, P> {
         if self.greeted { unfit(&message.body, &message.carried, &self.peer) } else { None }
     }
 
+    /// Calls that the peer has not answered.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.calls.unanswered()
+    }
+
     #[inline]
     pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, Rare<Arrived>)> {
         self.calls.take_done(ticket)

@@ -2,8 +2,8 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{GenericParam, parse_quote};
 use syn::spanned::Spanned;
+use syn::{GenericParam, parse_quote};
 
 use super::{Scope, pointing_at};
 use crate::model::{Method, Reply};
