@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::message::Plain;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Pace};
 use super::{Echo, frame};
 use crate::Result;
 use crate::address::Stream;
@@ -24,7 +24,7 @@ impl Peer for ByHand {
         let shared = Arc::<Shared>::default();
         tokio::spawn({
             let shared = Arc::clone(&shared);
-            async move { shared.outbox.write_to(writing).await }
+            async move { shared.outbox.write_to(writing, Pace::Yielding).await }
         });
         tokio::spawn({
             let shared = Arc::clone(&shared);

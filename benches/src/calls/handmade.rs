@@ -10,15 +10,16 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::oneshot;
 
 use super::message::Message;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Pace};
 use super::{Echo, frame};
 use crate::Result;
 use crate::address::Stream;
 use crate::peer::Peer;
 
-pub struct Handmade;
+/// Its writers yield before they write, or do not.
+pub struct Handmade<const YIELDS: bool>;
 
-impl Peer for Handmade {
+impl<const YIELDS: bool> Peer for Handmade<YIELDS> {
     type Client = Asker;
 
     async fn open<S: Stream>(stream: S) -> Result<Asker> {
@@ -26,7 +27,7 @@ impl Peer for Handmade {
         let shared = Arc::<Shared>::default();
         tokio::spawn({
             let shared = Arc::clone(&shared);
-            async move { shared.outbox.write_to(writing).await }
+            async move { shared.outbox.write_to(writing, pace::<YIELDS>()).await }
         });
         tokio::spawn({
             let shared = Arc::clone(&shared);
@@ -44,7 +45,7 @@ impl Peer for Handmade {
         let outbox = Arc::<Outbox>::default();
         let writer = tokio::spawn({
             let outbox = Arc::clone(&outbox);
-            async move { outbox.write_to(writing).await }
+            async move { outbox.write_to(writing, pace::<YIELDS>()).await }
         });
         let mut inbox = BytesMut::with_capacity(READ);
         while reading.read_buf(&mut inbox).await? > 0 {
@@ -56,6 +57,10 @@ impl Peer for Handmade {
         writer.abort();
         Ok(())
     }
+}
+
+const fn pace<const YIELDS: bool>() -> Pace {
+    if YIELDS { Pace::Yielding } else { Pace::Prompt }
 }
 
 /// The room for one read, so that a read can take all that came.

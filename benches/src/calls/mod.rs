@@ -38,7 +38,8 @@ impl Comparison for Calls {
         Contender::of::<tarpc::Tarpc<MessagePack>>("tarpc-messagepack"),
         Contender::of::<tarpc::Tarpc<Bincode>>("tarpc-bincode"),
         Contender::of::<by_hand::ByHand>("by-hand"),
-        Contender::of::<handmade::Handmade>("handmade"),
+        Contender::of::<handmade::Handmade<true>>("handmade"),
+        Contender::of::<handmade::Handmade<false>>("handmade-plain"),
     ];
     const YARDSTICK: &'static str = "tarpc-messagepack";
     const COUNTED: InFlight = InFlight(64);

@@ -9,6 +9,15 @@ use tokio::sync::Notify;
 
 use crate::Result;
 
+/// When a writer that was woken writes.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Pace {
+    /// At once, as one would have it at first.
+    Prompt,
+    /// After the tasks that are ready now, which have frames to add: one write for all of them.
+    Yielding,
+}
+
 #[derive(Default)]
 pub struct Outbox {
     buffer: Mutex<BytesMut>,
@@ -24,12 +33,13 @@ impl Outbox {
     }
 
     /// Writes whatever comes, until the stream breaks.
-    pub async fn write_to(&self, mut stream: impl AsyncWrite + Unpin) -> Result<()> {
+    pub async fn write_to(&self, mut stream: impl AsyncWrite + Unpin, pace: Pace) -> Result<()> {
         let mut batch = BytesMut::new();
         loop {
             self.filled.notified().await;
-            // The tasks that are ready now have frames to add: one write for all of them.
-            tokio::task::yield_now().await;
+            if pace == Pace::Yielding {
+                tokio::task::yield_now().await;
+            }
             mem::swap(&mut batch, &mut self.buffer());
             stream.write_all(&batch).await?;
             batch.clear();
