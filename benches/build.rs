@@ -1,10 +1,20 @@
-//! tonic's services: what `protoc` would be asked for, without needing it. The messages are in `src`.
+//! tonic's services: what `protoc` would be asked for, without needing it. The messages are in `src`. And the compiler's
+//! version, for the report.
+
+use std::env;
+use std::process::Command;
 
 use tonic_build::manual::{Builder, Method, MethodBuilder, Service};
 
 fn main() {
-    Builder::new().build_transport(false).compile(&[bulk(), feed()]);
+    Builder::new().build_transport(false).compile(&[bulk(), echo(), feed()]);
+    println!("cargo::rustc-env=RUSTC_VERSION={}", rustc_version().unwrap_or_default());
     println!("cargo::rerun-if-changed=build.rs");
+}
+
+fn rustc_version() -> Option<String> {
+    let output = Command::new(env::var_os("RUSTC")?).arg("--version").output().ok()?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
 }
 
 fn bulk() -> Service {
@@ -14,6 +24,15 @@ fn bulk() -> Service {
         .package("bench")
         .method(method("blob", "Blob", blob, blob).build())
         .method(method("ping", "Ping", ping, ping).build())
+        .build()
+}
+
+fn echo() -> Service {
+    let message = "crate::calls::message::Message";
+    Service::builder()
+        .name("Echo")
+        .package("bench")
+        .method(method("echo", "Echo", message, message).build())
         .build()
 }
 

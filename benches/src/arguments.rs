@@ -1,131 +1,118 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::address::{Address, Transport};
-use crate::asking::Asking;
-use crate::comparison::{Comparison, Contender, Level};
-use crate::processor::Processor;
-use crate::round::Plan;
+use crate::address::Transport;
+use crate::known::Known;
 use crate::{Error, Result};
 
 pub const HELP: &str = "\
-mux-bench [COMPARISON] [options]
-    calls                    small calls at several levels (the default)
-    hol                      pings beside large blobs on one connection
+mux-bench [COMPARISON] [options]      all comparisons, or one of:
+    calls                    small calls at several levels
     stream                   small structs from the server, and from the client
     blob                     blobs, one and several at once
+    hol                      pings beside large blobs on one connection
 Options of all:
-    --rounds N               how often each cell is measured (5)
-    --seconds S              how long a cell is measured (0.7; hol: 2)
-    --warm-up S              how long it runs before that (0.2; hol: 0.5)
-    --quick                  2 rounds of 0.3 s after 0.1 s
+    --quick                  a look: one short round of everything
+    --rounds N               how often each cell is measured
+    --seconds S              how long a cell is measured
+    --warm-up S              how long it runs before that
     --peers a,b              only these peers
-    --unix, --tcp            only over a Unix socket, or TCP on the loopback device (hol: both; others: Unix)
-Options of some:
-    --in-flight 1,64         how many calls or blobs at once (calls: 1,64,1024; hol: 0,4; blob: 1,8)
-    --blob-mib N             how large a blob is (hol: 16; blob: 1)
-    --items N                how long a stream is (1000000)
+    --unix, --tcp            only over a Unix socket, or TCP on the loopback device
+    --out DIR                where report, charts and samples go (target/mux-bench)
+Options of one that is named:
+    --in-flight 1,64         calls, blob, hol: how many calls or blobs at once
+    --blob-mib N             blob, hol: how large a blob is
+    --items N                stream: how long a stream is
 mux-bench [COMPARISON] count PEER N [LEVEL]
-    make exactly N turns in this one process, for callgrind. A turn is a call, a blob, a blob and a ping, or a
-    stream. Levels are 64 (calls in flight), 8x1 (blobs in flight and their MiB), or watch:1000 and load:1000
-    (from and to the server, and the items)
+    make exactly N turns of `calls` or another in this one process, for callgrind. A turn is a call, a blob, a
+    blob and a ping, or a stream. Levels are 64 (calls in flight), 8x1 (blobs in flight and their MiB), or
+    watch:1000 and load:1000 (from and to the server, and the items)
 ";
 
-pub enum Command<C: Comparison> {
+pub enum Command {
     Help,
-    Compare(Plan<C>),
-    Count {
-        peer: &'static Contender<C>,
-        turns: u64,
-        level: C::Level,
+    Run {
+        /// None for all.
+        named: Option<&'static Known>,
+        options: Options,
     },
-    /// Run by `Compare` in a process of its own, as is `Ask`.
-    Serve {
-        peer: &'static Contender<C>,
-        address: Address,
-        pin: Option<Processor>,
-    },
-    Ask {
-        peer: &'static Contender<C>,
-        asking: Asking<C>,
-        pin: Option<Processor>,
+    /// A process of a cell, or `count`.
+    Part {
+        of: &'static Known,
+        words: Vec<String>,
     },
 }
 
-impl<C: Comparison> Command<C> {
-    /// From what follows the comparison's name.
-    pub fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self> {
-        let mut arguments = arguments.peekable();
-        match arguments.next_if(|first| !first.starts_with('-')).as_deref() {
-            None => compare(arguments),
-            Some("count") => count(arguments),
-            Some("serve") => serve(arguments),
-            Some("ask") => ask(arguments),
-            Some(other) => Err(format!("no command `{other}`; try --help").into()),
+/// What is to be other than planned.
+#[derive(Debug, PartialEq)]
+pub struct Options {
+    pub quick: bool,
+    pub rounds: Option<usize>,
+    pub measured: Option<Duration>,
+    pub warm_up: Option<Duration>,
+    pub peers: Option<Vec<String>>,
+    pub transports: Option<Vec<Transport>>,
+    /// Options of levels, with their values.
+    pub levels: Vec<(String, String)>,
+    pub out: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            quick: false,
+            rounds: None,
+            measured: None,
+            warm_up: None,
+            peers: None,
+            transports: None,
+            levels: Vec::new(),
+            out: "target/mux-bench".into(),
         }
     }
 }
 
-fn compare<C: Comparison>(mut arguments: impl Iterator<Item = String>) -> Result<Command<C>> {
-    let mut plan = C::plan();
+impl Command {
+    pub fn from_arguments(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut arguments = arguments.peekable();
+        let named = arguments.peek().and_then(|first| Known::named(first));
+        if named.is_some() {
+            arguments.next();
+        }
+        match arguments.peek() {
+            Some(word) if !word.starts_with('-') => {
+                let of = named.or_else(|| Known::named("calls")).ok_or("no comparison is known")?;
+                Ok(Self::Part { of, words: arguments.collect() })
+            }
+            _ => compare(named, arguments),
+        }
+    }
+}
+
+fn compare(named: Option<&'static Known>, mut arguments: impl Iterator<Item = String>) -> Result<Command> {
+    let mut options = Options::default();
     while let Some(option) = arguments.next() {
         let mut text = || value::<String>(&mut arguments, &option);
         match option.as_str() {
             "--help" | "-h" => return Ok(Command::Help),
-            "--rounds" => plan.rounds = parse(&text()?, &option)?,
-            "--seconds" => plan.measured = seconds(&text()?, &option)?,
-            "--warm-up" => plan.warm_up = seconds(&text()?, &option)?,
-            "--quick" => plan.be_quick(),
-            "--peers" => plan.peers = peers::<C>(&text()?)?,
-            "--tcp" => plan.transports = vec![Transport::Tcp],
-            "--unix" => plan.transports = vec![Transport::Unix],
-            other if C::Level::OPTIONS.contains(&other) => C::Level::set(&mut plan.levels, other, &text()?)?,
-            other => return Err(format!("no option `{other}`; try --help").into()),
+            "--quick" => options.quick = true,
+            "--rounds" => options.rounds = Some(parse(&text()?, &option)?),
+            "--seconds" => options.measured = Some(seconds(&text()?, &option)?),
+            "--warm-up" => options.warm_up = Some(seconds(&text()?, &option)?),
+            "--peers" => options.peers = Some(list(&text()?, &option)?),
+            "--tcp" => options.transports = Some(vec![Transport::Tcp]),
+            "--unix" => options.transports = Some(vec![Transport::Unix]),
+            "--out" => options.out = text()?.into(),
+            _ => options.levels.push((option.clone(), text()?)),
         }
     }
-    Ok(Command::Compare(plan))
+    Ok(Command::Run { named, options })
 }
 
-fn peers<C: Comparison>(names: &str) -> Result<Vec<&'static str>> {
-    names.split(',').map(|name| Ok(Contender::<C>::named(name)?.name)).collect()
-}
-
-/// `count PEER N [LEVEL]`
-fn count<C: Comparison>(mut arguments: impl Iterator<Item = String>) -> Result<Command<C>> {
-    let (peer, turns) = (peer(&mut arguments)?, value(&mut arguments, "N")?);
-    let level = arguments.next().map(|level| parse(&level, "LEVEL")).transpose()?;
-    Ok(Command::Count { peer, turns, level: level.unwrap_or(C::COUNTED) })
-}
-
-/// `serve PEER ADDRESS [PROCESSOR]`
-fn serve<C: Comparison>(mut arguments: impl Iterator<Item = String>) -> Result<Command<C>> {
-    let (peer, address) = (peer(&mut arguments)?, value(&mut arguments, "ADDRESS")?);
-    Ok(Command::Serve { peer, address, pin: pin(arguments)? })
-}
-
-/// `ask PEER ADDRESS LEVEL WARM-UP SECONDS [PROCESSOR]`
-fn ask<C: Comparison>(mut arguments: impl Iterator<Item = String>) -> Result<Command<C>> {
-    let peer = peer(&mut arguments)?;
-    let asking = Asking {
-        address: value(&mut arguments, "ADDRESS")?,
-        level: value(&mut arguments, "LEVEL")?,
-        warm_up: seconds(&value::<String>(&mut arguments, "WARM-UP")?, "WARM-UP")?,
-        measured: seconds(&value::<String>(&mut arguments, "SECONDS")?, "SECONDS")?,
-    };
-    Ok(Command::Ask { peer, asking, pin: pin(arguments)? })
-}
-
-fn peer<C: Comparison>(arguments: &mut impl Iterator<Item = String>) -> Result<&'static Contender<C>> {
-    Contender::named(&value::<String>(arguments, "PEER")?)
-}
-
-fn pin(mut arguments: impl Iterator<Item = String>) -> Result<Option<Processor>> {
-    arguments.next().map(|id| parse(&id, "PROCESSOR")).transpose()
-}
-
-fn value<T: FromStr<Err: Into<Error>>>(
+pub fn value<T: FromStr<Err: Into<Error>>>(
     arguments: &mut impl Iterator<Item = String>,
     what: &str,
 ) -> Result<T> {
@@ -137,7 +124,7 @@ pub fn list<T: FromStr<Err: Into<Error>>>(text: &str, what: &str) -> Result<Vec<
     text.split(',').map(|part| parse(part, what)).collect()
 }
 
-fn seconds(text: &str, what: &str) -> Result<Duration> {
+pub fn seconds(text: &str, what: &str) -> Result<Duration> {
     Duration::try_from_secs_f64(parse(text, what)?).map_err(|error| format!("{what}: {error}").into())
 }
 
@@ -148,30 +135,44 @@ pub fn parse<T: FromStr<Err: Into<Error>>>(text: &str, what: &str) -> Result<T> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calls::{Calls, InFlight};
 
-    fn command(line: &str) -> Result<Command<Calls>> {
+    fn command(line: &str) -> Result<Command> {
         Command::from_arguments(line.split_whitespace().map(str::to_owned))
     }
 
     #[test]
-    fn options_change_the_plan() {
-        let Ok(Command::Compare(plan)) =
-            command("--quick --rounds 3 --peers by-hand,handmade --in-flight 1,4 --tcp")
+    fn options_are_kept_for_the_plans() {
+        let Ok(Command::Run { named: Some(calls), options }) =
+            command("calls --quick --rounds 3 --peers by-hand,handmade --in-flight 1,4 --tcp --out here")
         else {
-            panic!("not a comparison")
+            panic!("no run of one")
         };
-        assert_eq!((plan.rounds, plan.transports), (3, vec![Transport::Tcp]));
-        assert_eq!(plan.peers, ["by-hand", "handmade"]);
-        assert_eq!(plan.levels, [InFlight(1), InFlight(4)]);
+        let expected = Options {
+            quick: true,
+            rounds: Some(3),
+            peers: Some(vec!["by-hand".to_owned(), "handmade".to_owned()]),
+            levels: vec![("--in-flight".to_owned(), "1,4".to_owned())],
+            transports: Some(vec![Transport::Tcp]),
+            out: "here".into(),
+            ..Options::default()
+        };
+        assert_eq!((calls.name, options), ("calls", expected));
+    }
+
+    #[test]
+    fn without_a_name_all_are_run_and_calls_are_counted() {
+        assert!(matches!(command("--quick"), Ok(Command::Run { named: None, .. })));
+        assert!(matches!(command("count by-hand 1"), Ok(Command::Part { of, .. }) if of.name == "calls"));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for line in
-            ["--rounds", "--rounds x", "--peers nobody", "--slow", "dance", "count by-hand", "--seconds -1"]
-        {
+        for line in ["--rounds", "--rounds x", "--slow", "--seconds -1", "--out"] {
             assert!(command(line).is_err(), "`{line}` was taken");
+        }
+        for line in ["dance", "count by-hand", "serve nobody"] {
+            let Ok(Command::Part { of, words }) = command(line) else { panic!("`{line}` is no part") };
+            assert!((of.part)(words).is_err(), "`{line}` was taken");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::comparison::{Comparison, Level};
 use crate::gauge::{Gauge, Phase, Phases};
 use crate::peer::Peer;
 use crate::rate::Rate;
-use crate::serving::one_worker;
+use crate::serving::workers;
 
 /// What an asking process is told.
 pub struct Asking<C: Comparison> {
@@ -41,23 +41,30 @@ pub struct Stage<C: Comparison> {
 
 pub fn ask<C: Comparison, P: Peer<Client: Asks<C>>>(asking: Asking<C>) -> Result<C::Sample> {
     let Asking { address, level, warm_up, measured } = asking;
-    let runtime = one_worker()?;
+    let runtime = workers(1)?;
     let client = runtime.block_on(runtime.spawn(connect::<P>(address.clone())))??;
     // Nobody else connects; so no socket is left behind, however this run ends.
     address.remove();
     client.measure(&Stage { runtime, level, warm_up, measured })
 }
 
+pub async fn connect<P: Peer>(address: Address) -> Result<P::Client> {
+    retry(|| P::connect(address.clone())).await
+}
+
 /// The server needs a moment to come up.
-async fn connect<P: Peer>(address: Address) -> Result<P::Client> {
-    let patience = Instant::now() + Duration::from_secs(5);
+pub async fn retry<T, F: Future<Output = Result<T>>>(connect: impl Fn() -> F) -> Result<T> {
+    let patience = Instant::now() + PATIENCE;
     loop {
-        match P::connect(address.clone()).await {
-            Err(_) if Instant::now() < patience => sleep(Duration::from_millis(10)).await,
+        match connect().await {
+            Err(_) if Instant::now() < patience => sleep(PAUSE).await,
             outcome => return outcome,
         }
     }
 }
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl<C: Comparison> Stage<C> {
     /// The rate of turns, of which every so many-th is timed.
@@ -75,8 +82,22 @@ impl<C: Comparison> Stage<C> {
         D: Comparison<Level = C::Level>,
         A: Asks<D>,
     {
-        let tasks = (0..self.level.in_flight())
-            .map(|task| keep_asking::<D, A>(client.clone(), self.level, Arc::clone(gauge), task));
+        self.spawn_some(client, gauge, 0..self.level.in_flight())
+    }
+
+    /// The tasks of these numbers.
+    pub fn spawn_some<D, A>(
+        &self,
+        client: A,
+        gauge: &Arc<Gauge>,
+        numbers: impl Iterator<Item = u64>,
+    ) -> Vec<JoinHandle<Result<u64>>>
+    where
+        D: Comparison<Level = C::Level>,
+        A: Asks<D>,
+    {
+        let tasks =
+            numbers.map(|task| keep_asking::<D, A>(client.clone(), self.level, Arc::clone(gauge), task));
         tasks.map(|task| self.runtime.spawn(task)).collect()
     }
 

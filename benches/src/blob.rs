@@ -3,20 +3,21 @@
 use crate::Result;
 use crate::asking::{Asks, Stage};
 use crate::bulk::{Blobs, Bulk, by_hand, mux, remoc, tarpc, tonic};
-use crate::comparison::{Comparison, Contender};
+use crate::comparison::{Against, Comparison, Contender, Figure};
 use crate::format::{Bincode, MessagePack};
 use crate::grpc::{Defaults, LongFrames};
 use crate::rate::Rate;
 use crate::round::Plan;
-use crate::table::{Tables, time, whole};
+use crate::unit::Unit;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Blob;
 
 impl Comparison for Blob {
     const NAME: &'static str = "blob";
-    const SUBJECT: &'static str = "Echoes of blobs";
-    const NOTE: &'static str = "Bytes are counted one way.";
+    const HEADLINE: &'static str = "Large messages: how fast blobs come back";
+    const METHOD: &'static str = "Blobs of 1 MiB are echoed on one connection between two processes of one worker \
+                                  thread each; bytes are counted one way.";
     const PEERS: &'static [Contender<Self>] = &[
         Contender::of::<mux::Mux>("mux"),
         Contender::of::<tonic::Tonic<Defaults>>("tonic"),
@@ -27,8 +28,17 @@ impl Comparison for Blob {
         Contender::of::<remoc::Remoc<remoc::LargeBuffers>>("remoc-tuned"),
         Contender::of::<by_hand::ByHand>("by-hand"),
     ];
-    const YARDSTICK: &'static str = "tonic";
+    const AGAINST: Against = Against::Peer("tonic");
     const COUNTED: Blobs = Blobs { in_flight: 8, mib: 1 };
+    const FIGURES: &'static [Figure<Self>] = &[
+        Figure {
+            name: "Bytes a second",
+            unit: Unit::MegabytesPerSecond,
+            pick: |blobs, rate| Some(megabytes_per_second(blobs, rate)),
+        },
+        Figure { name: "p50", unit: Unit::Microseconds, pick: |_, rate| Some(rate.p50) },
+        Figure { name: "p99", unit: Unit::Microseconds, pick: |_, rate| Some(rate.p99) },
+    ];
 
     type Level = Blobs;
     type Sample = Rate;
@@ -39,21 +49,6 @@ impl Comparison for Blob {
 
     fn heading(Blobs { in_flight, mib }: Blobs) -> String {
         format!("{mib} MiB, {in_flight} in flight")
-    }
-
-    fn told(blobs: Blobs, rate: &Rate) -> String {
-        let (speed, p50, p99) = (megabytes_per_second(blobs, rate), rate.p50, rate.p99);
-        format!("{speed:7.0} MB/s, p50 {p50:8.1} µs, p99 {p99:8.1} µs")
-    }
-
-    fn tables(tables: &Tables<Self>) -> String {
-        let latency = |cell| {
-            let (p50, p99) = (tables.median(cell, |rate| rate.p50)?, tables.median(cell, |rate| rate.p99)?);
-            Some(format!("{} / {}", time(p50), time(p99)))
-        };
-        tables.spreads("MB/s", megabytes_per_second, whole)
-            + &tables.ratios("MB/s", |rate| rate.per_second)
-            + &tables.table("Latency: p50 / p99, medians of the rounds", latency)
     }
 }
 

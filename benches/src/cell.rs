@@ -7,6 +7,7 @@ use crate::address::{Address, Transport};
 use crate::child::Child;
 use crate::comparison::Comparison;
 use crate::processor;
+use crate::program::Program;
 use crate::round::Plan;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,16 +30,18 @@ impl<C: Comparison> Cell<C> {
     }
 
     fn measure_at(self, address: &Address, plan: &Plan<C>) -> Result<C::Sample> {
+        let program = if C::counts_heap(self.level) { Program::Counting } else { Program::Plain };
         let pin = if C::is_on_one_processor(self.level) { processor::last() } else { None };
         let pin = pin.map(|processor| processor.to_string());
-        let words = |command: &str| [C::NAME, command, self.peer, &address.to_string()].map(str::to_owned);
+        let words = |command: &str| {
+            [C::NAME, command, self.peer, &address.to_string(), &self.level.to_string()].map(str::to_owned)
+        };
         let mut serve = words("serve").to_vec();
         serve.extend(pin.clone());
         let mut ask = words("ask").to_vec();
-        ask.push(self.level.to_string());
         ask.extend([plan.warm_up, plan.measured].map(|time| time.as_secs_f64().to_string()));
         ask.extend(pin);
-        let _server = Child::start(&serve)?;
-        Child::start(&ask)?.output_within(plan.warm_up + plan.measured + SLACK)?.parse()
+        let _server = Child::start(program, &serve)?;
+        Child::start(program, &ask)?.output_within(plan.warm_up + plan.measured + SLACK)?.parse()
     }
 }

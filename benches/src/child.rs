@@ -7,21 +7,22 @@ use std::thread;
 use std::time::Duration;
 
 use crate::Result;
+use crate::program::Program;
 
 pub struct Child(process::Child);
 
 impl Child {
-    pub fn start(arguments: &[String]) -> io::Result<Self> {
-        Command::new(std::env::current_exe()?)
+    pub fn start(program: Program, arguments: &[String]) -> Result<Self> {
+        let child = Command::new(program.path()?)
             .args(arguments)
             // Never written to; its end tells the child that its parent is gone.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .map(Self)
+            .spawn()?;
+        Ok(Self(child))
     }
 
-    /// What it printed, once it has ended well.
+    /// What it printed, once it has ended well; otherwise that is the error.
     pub fn output_within(mut self, limit: Duration) -> Result<String> {
         let mut stdout = self.0.stdout.take().ok_or("the output was taken already")?;
         let (done, printed) = mpsc::channel();
@@ -33,11 +34,7 @@ impl Child {
         });
         let text = printed.recv_timeout(limit).map_err(|_| format!("no result within {limit:?}"))??;
         let status = self.0.wait()?;
-        if status.success() {
-            Ok(text)
-        } else {
-            Err(format!("the asking process ended with {status}").into())
-        }
+        if status.success() { Ok(text) } else { Err(format!("{} ({status})", text.trim()).into()) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::asking::{self, Asking, Asks};
@@ -9,21 +10,27 @@ use crate::count;
 use crate::peer::Peer;
 use crate::round::Plan;
 use crate::serving;
-use crate::table::Tables;
+use crate::unit::Unit;
 use crate::{Error, Result};
 
 pub trait Comparison: Copy + Debug + PartialEq + Send + 'static {
     /// The subcommand.
     const NAME: &'static str;
-    /// What the tables say they are of.
-    const SUBJECT: &'static str;
-    /// What the tables' reader has to know beside what is true of all comparisons.
-    const NOTE: &'static str;
+    /// What the report says above it.
+    const HEADLINE: &'static str;
+    /// How it is measured, in a sentence.
+    const METHOD: &'static str;
     const PEERS: &'static [Contender<Self>];
-    /// The peer that the others are compared with.
-    const YARDSTICK: &'static str;
+    /// What ratios are ratios to.
+    const AGAINST: Against;
     /// The level of `count`, unless it is told another.
     const COUNTED: Self::Level;
+    /// What a sample tells; the first is what the chart by itself shows.
+    const FIGURES: &'static [Figure<Self>];
+    /// Whether anything travels.
+    const HAS_SOCKET: bool = true;
+    /// What a cell takes beyond the time that is measured: to start, to connect, and to end.
+    const BESIDE: Duration = Duration::from_millis(20);
 
     type Level: Level;
     /// What one measurement of one cell finds, and how it comes out of the asking process.
@@ -32,17 +39,64 @@ pub trait Comparison: Copy + Debug + PartialEq + Send + 'static {
     /// What is done unless told otherwise.
     fn plan() -> Plan<Self>;
 
+    /// What is done for a look.
+    fn quick() -> Plan<Self> {
+        Self::plan().briefly()
+    }
+
     fn is_on_one_processor(_: Self::Level) -> bool {
         false
+    }
+
+    /// How many worker threads the server has.
+    fn serving_workers(_: Self::Level) -> usize {
+        1
+    }
+
+    /// Whether its processes have to count their heap.
+    fn counts_heap(_: Self::Level) -> bool {
+        false
+    }
+
+    /// Whether that makes sense.
+    fn asks(_peer: &str, _: Self::Level) -> bool {
+        true
     }
 
     /// The head of a column.
     fn heading(level: Self::Level) -> String;
 
-    /// A sample in the line of progress.
-    fn told(level: Self::Level, sample: &Self::Sample) -> String;
+    /// Levels of different groups have tables of their own; this is what theirs are about.
+    fn group(_: Self::Level) -> &'static str {
+        ""
+    }
 
-    fn tables(tables: &Tables<Self>) -> String;
+    /// Where a level lies on a curve, if its group makes one.
+    fn along(_: Self::Level) -> Option<f64> {
+        None
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Against {
+    /// Another peer at the same level.
+    Peer(&'static str),
+}
+
+impl Display for Against {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Peer(peer) => f.write_str(peer),
+        }
+    }
+}
+
+/// One number of a sample.
+pub struct Figure<C: Comparison> {
+    pub name: &'static str,
+    pub unit: Unit,
+    /// None if that level has none.
+    pub pick: fn(C::Level, &C::Sample) -> Option<f64>,
 }
 
 /// What varies beside the peer and the transport; as text, an argument.
@@ -59,14 +113,14 @@ pub trait Level: Copy + Debug + PartialEq + Display + FromStr<Err = Error> + Sen
 /// A peer by name, and what the processes of its cells do.
 pub struct Contender<C: Comparison> {
     pub name: &'static str,
-    pub serve: fn(Address) -> Result<()>,
+    pub serve: fn(Address, C::Level) -> Result<()>,
     pub ask: fn(Asking<C>) -> Result<C::Sample>,
     pub count: fn(C::Level, u64) -> Result<()>,
 }
 
 impl<C: Comparison> Contender<C> {
     pub const fn of<P: Peer<Client: Asks<C>>>(name: &'static str) -> Self {
-        Self { name, serve: serving::serve::<P>, ask: asking::ask::<C, P>, count: count::count::<C, P> }
+        Self { name, serve: serving::serve::<C, P>, ask: asking::ask::<C, P>, count: count::count::<C, P> }
     }
 
     pub fn named(name: &str) -> Result<&'static Self> {

@@ -9,13 +9,13 @@ use crate::address::Transport;
 use crate::asking::{Asks, Stage};
 use crate::blob::Blob;
 use crate::bulk::{Blobs, Bulk, by_hand, mux, remoc, tarpc, tonic};
-use crate::comparison::{Comparison, Contender};
+use crate::comparison::{Against, Comparison, Contender, Figure};
 use crate::format::{Bincode, MessagePack};
 use crate::gauge::{Gauge, Phase, Phases};
 use crate::grpc::{Defaults, SmallWindows};
 use crate::rate::{Rate, numbers};
 use crate::round::Plan;
-use crate::table::{Tables, gigabytes, time, whole};
+use crate::unit::Unit;
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,8 +23,9 @@ pub struct Hol;
 
 impl Comparison for Hol {
     const NAME: &'static str = "hol";
-    const SUBJECT: &'static str = "Pings, one after another, beside echoes of blobs on one connection";
-    const NOTE: &'static str = "Bytes of blobs are counted one way.";
+    const HEADLINE: &'static str = "Head-of-line blocking: how long a ping takes beside large blobs";
+    const METHOD: &'static str = "On one connection one task pings without pause, alone and while four others have \
+                                  blobs of 16 MiB echoed, whose bytes are counted one way.";
     const PEERS: &'static [Contender<Self>] = &[
         Contender::of::<mux::Mux>("mux"),
         Contender::of::<tonic::Tonic<Defaults>>("tonic"),
@@ -35,8 +36,32 @@ impl Comparison for Hol {
         Contender::of::<remoc::Remoc<remoc::PingsApart>>("remoc-tuned"),
         Contender::of::<by_hand::ByHand>("by-hand"),
     ];
-    const YARDSTICK: &'static str = "tonic";
+    const AGAINST: Against = Against::Peer("tonic");
     const COUNTED: Blobs = Blobs { in_flight: 4, mib: 16 };
+    const FIGURES: &'static [Figure<Self>] = &[
+        Figure {
+            name: "p99 of the ping",
+            unit: Unit::Microseconds,
+            pick: |_, sample| Some(sample.pings.p99),
+        },
+        Figure {
+            name: "p50 of the ping",
+            unit: Unit::Microseconds,
+            pick: |_, sample| Some(sample.pings.p50),
+        },
+        Figure {
+            name: "Pings a second",
+            unit: Unit::PerSecond,
+            pick: |_, sample| Some(sample.pings.per_second),
+        },
+        Figure {
+            name: "Bytes of blobs a second",
+            unit: Unit::MegabytesPerSecond,
+            pick: megabytes_per_second,
+        },
+    ];
+    /// Blobs that are under way are waited for.
+    const BESIDE: Duration = Duration::from_millis(100);
 
     type Level = Blobs;
     type Sample = Sample;
@@ -51,6 +76,14 @@ impl Comparison for Hol {
         }
     }
 
+    fn quick() -> Plan<Self> {
+        Plan {
+            measured: Duration::from_millis(400),
+            warm_up: Duration::from_millis(100),
+            ..Self::plan().briefly()
+        }
+    }
+
     /// Alone, one of two processes always sleeps; on two processors one would measure how fast they wake.
     fn is_on_one_processor(Blobs { in_flight, .. }: Blobs) -> bool {
         in_flight == 0
@@ -59,24 +92,10 @@ impl Comparison for Hol {
     fn heading(Blobs { in_flight, mib }: Blobs) -> String {
         if in_flight == 0 { "alone".to_owned() } else { format!("beside {in_flight} × {mib} MiB") }
     }
-
-    fn told(blobs: Blobs, sample: &Sample) -> String {
-        let Rate { per_second, p50, p99 } = sample.pings;
-        let speed = gigabytes(bytes_per_second(blobs, sample));
-        format!("{per_second:6.0} pings/s, p50 {p50:8.1} µs, p99 {p99:8.1} µs, blobs {speed} GB/s")
-    }
-
-    fn tables(tables: &Tables<Self>) -> String {
-        tables.spreads("p50 of the ping", |_, sample| sample.pings.p50, time)
-            + &tables.spreads("p99 of the ping", |_, sample| sample.pings.p99, time)
-            + &tables.ratios("p99 of the ping", |sample| sample.pings.p99)
-            + &tables.spreads("Pings a second", |_, sample| sample.pings.per_second, whole)
-            + &tables.spreads("Blobs, GB/s", bytes_per_second, gigabytes)
-    }
 }
 
-fn bytes_per_second(blobs: Blobs, sample: &Sample) -> f64 {
-    sample.blobs_per_second * blobs.bytes() as f64
+fn megabytes_per_second(blobs: Blobs, sample: &Sample) -> Option<f64> {
+    (blobs.in_flight > 0).then(|| sample.blobs_per_second * blobs.bytes() as f64 / 1e6)
 }
 
 pub struct Sample {

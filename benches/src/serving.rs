@@ -4,15 +4,16 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Result;
 use crate::address::Address;
+use crate::comparison::Comparison;
 use crate::peer::Peer;
 
 /// Answers until the process is ended.
-pub fn serve<P: Peer>(address: Address) -> Result<()> {
-    let runtime = one_worker()?;
+pub fn serve<C: Comparison, P: Peer>(address: Address, level: C::Level) -> Result<()> {
+    let runtime = workers(C::serving_workers(level))?;
     runtime.block_on(runtime.spawn(P::listen(address)))?
 }
 
-/// The runtime of both ends: everything happens on its one worker thread, as long as it is spawned.
-pub fn one_worker() -> Result<Runtime> {
-    Ok(Builder::new_multi_thread().worker_threads(1).enable_all().build()?)
+/// Everything happens on worker threads, as long as it is spawned.
+pub fn workers(count: usize) -> Result<Runtime> {
+    Ok(Builder::new_multi_thread().worker_threads(count).enable_all().build()?)
 }

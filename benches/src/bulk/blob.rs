@@ -31,7 +31,7 @@ fn row() -> Bytes {
 /// Whether it has that length, and at its ends and here and there between the words of that number.
 pub fn is_numbered(blob: &[u8], length: usize, number: u64) -> bool {
     let is_there = |at: usize| blob[at..at + WORD] == word(kind(number) + (at / WORD) as u64).to_le_bytes();
-    blob.len() == length && (0..length).step_by(STEP).chain([length - WORD]).all(is_there)
+    blob.len() == length && (0..length).step_by(STEP).chain(length.checked_sub(WORD)).all(is_there)
 }
 
 /// Numbers that follow each other, and those of different tasks, are of different kinds.

@@ -1,6 +1,6 @@
 //! Large bodies: a service that echoes blobs and answers pings, for the comparisons that ask it.
 
-mod blob;
+pub mod blob;
 pub mod by_hand;
 pub mod mux;
 pub mod remoc;
@@ -17,7 +17,7 @@ use crate::comparison::Level;
 use crate::{Error, Result};
 
 /// The largest message that every peer is told to let pass.
-const LARGEST: usize = 32 << 20;
+pub const LARGEST: usize = 32 << 20;
 
 pub trait Bulk: Clone + Send + Sync + 'static {
     /// Brings the blob back.

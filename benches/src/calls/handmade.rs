@@ -68,13 +68,8 @@ const READ: usize = 64 * 1024;
 
 async fn reply(mut request: BytesMut, outbox: Arc<Outbox>) -> Result<()> {
     let number = request.try_get_u64()?;
-    let message = echo(rmp_serde::from_slice(&request)?).await;
+    let message = rmp_serde::from_slice::<Message>(&request)?.handled().await;
     outbox.push(|buffer| put_numbered(buffer, number, &message))
-}
-
-/// The handler.
-async fn echo(message: Message) -> Message {
-    message
 }
 
 fn put_numbered(buffer: &mut BytesMut, number: u64, message: &Message) -> Result<()> {

@@ -1,5 +1,9 @@
 //! What the peers echo: a small message, or as many plain bytes where there is no codec.
 
+use std::future;
+use std::hint;
+use std::time::{Duration, Instant};
+
 use serde::{Deserialize, Serialize};
 
 /// Made for one call and recognised in its answer, so that a peer that mixes up or damages answers fails.
@@ -8,11 +12,41 @@ pub trait Load: Send + Sync + 'static {
     fn is_numbered(&self, id: u64) -> bool;
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct Message {
+    #[prost(uint64, tag = "1")]
     id: u64,
+    #[prost(string, tag = "2")]
     name: String,
+    #[prost(uint32, repeated, tag = "3")]
     tags: Vec<u32>,
+}
+
+/// Marks of an id, beside its number: what the handler does before it answers.
+pub const BURNS: u64 = 1 << 62;
+pub const WAITS: u64 = 1 << 63;
+
+/// How long a handler burns time of its processor.
+const BURNT: Duration = Duration::from_micros(50);
+
+impl Message {
+    /// What every peer's handler does.
+    pub async fn handled(self) -> Self {
+        if self.id & WAITS != 0 {
+            future::pending::<()>().await;
+        }
+        if self.id & BURNS != 0 {
+            burn();
+        }
+        self
+    }
+}
+
+fn burn() {
+    let begun = Instant::now();
+    while begun.elapsed() < BURNT {
+        hint::spin_loop();
+    }
 }
 
 const NAME: &str = "a name of 16 ch.";

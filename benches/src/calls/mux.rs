@@ -20,17 +20,17 @@ pub trait CompactEcho {
     async fn echo(&self, message: Message) -> Message;
 }
 
-struct Echoing;
+pub struct Echoing;
 
 impl Echo for Echoing {
     async fn echo(&self, message: Message) -> Message {
-        message
+        message.handled().await
     }
 }
 
 impl CompactEcho for Echoing {
     async fn echo(&self, message: Message) -> Message {
-        message
+        message.handled().await
     }
 }
 

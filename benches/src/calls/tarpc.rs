@@ -27,7 +27,7 @@ struct Echoing;
 
 impl Echo for Echoing {
     async fn echo(self, _: Context, message: Message) -> Message {
-        message
+        message.handled().await
     }
 }
 

@@ -14,11 +14,11 @@ use tick::Tally;
 
 use crate::arguments::parse;
 use crate::asking::{Asks, Stage};
-use crate::comparison::{Comparison, Contender, Level};
+use crate::comparison::{Against, Comparison, Contender, Figure, Level};
 use crate::grpc::{Defaults, LongFrames};
 use crate::rate::numbers;
 use crate::round::Plan;
-use crate::table::{Tables, count};
+use crate::unit::{Unit, count};
 use crate::{Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,8 +26,9 @@ pub struct Streams;
 
 impl Comparison for Streams {
     const NAME: &'static str = "stream";
-    const SUBJECT: &'static str = "Streams of structs of two u64";
-    const NOTE: &'static str = "`codec` is one process without a socket.";
+    const HEADLINE: &'static str = "Streams: how many small structs a second";
+    const METHOD: &'static str = "A million structs of two u64 are streamed from the server and another from the \
+                                  client, stream after stream; `codec` is one thread without a socket.";
     const PEERS: &'static [Contender<Self>] = &[
         Contender::of::<mux::Named>("mux"),
         Contender::of::<mux::Compact>("mux-compact"),
@@ -36,8 +37,15 @@ impl Comparison for Streams {
         Contender::of::<remoc::Remoc>("remoc"),
         Contender::of::<codec::Codec>("codec"),
     ];
-    const YARDSTICK: &'static str = "tonic";
+    const AGAINST: Against = Against::Peer("tonic");
     const COUNTED: Flow = Flow { direction: Direction::Watch, items: 1_000 };
+    const FIGURES: &'static [Figure<Self>] = &[Figure {
+        name: "Items a second",
+        unit: Unit::PerSecond,
+        pick: |_, sample| Some(sample.items_per_second),
+    }];
+    /// The slowest takes seconds for a stream, and none is cut.
+    const BESIDE: Duration = Duration::from_millis(1_200);
 
     type Level = Flow;
     type Sample = Sample;
@@ -50,15 +58,6 @@ impl Comparison for Streams {
 
     fn heading(Flow { direction, items }: Flow) -> String {
         format!("{} {}", count(items as f64), direction.described())
-    }
-
-    fn told(_: Flow, Sample { items_per_second }: &Sample) -> String {
-        format!("{items_per_second:10.0} items/s")
-    }
-
-    fn tables(tables: &Tables<Self>) -> String {
-        tables.spreads("Items a second", |_, sample| sample.items_per_second, count)
-            + &tables.ratios("Items a second", |sample| sample.items_per_second)
     }
 }
 
