@@ -11,6 +11,7 @@ use crate::{Error, Result};
 pub const HELP: &str = "\
 mux-bench [COMPARISON] [options]      all comparisons, or one of:
     calls                    small calls at several levels
+    threads                  small calls of plain threads that share a connection
     stream                   small structs from the server, and from the client
     blob                     blobs, one and several at once
     hol                      pings beside large blobs on one connection
@@ -26,6 +27,7 @@ Options of one that is named:
     --in-flight 1,64         calls, blob, hol: how many calls or blobs at once
     --blob-mib N             blob, hol: how large a blob is
     --items N                stream: how long a stream is
+    --threads 1,64           threads: how many
 mux-bench [COMPARISON] count PEER N [LEVEL]
     make exactly N turns of `calls` or another in this one process, for callgrind. A turn is a call, a blob, a
     blob and a ping, or a stream. Levels are 64 (calls in flight), 8x1 (blobs in flight and their MiB), or

@@ -1,6 +1,7 @@
 //! The asking process: it connects, and takes turns for as long as it is told.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -58,6 +59,17 @@ pub async fn retry<T, F: Future<Output = Result<T>>>(connect: impl Fn() -> F) ->
     loop {
         match connect().await {
             Err(_) if Instant::now() < patience => sleep(PAUSE).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// The same for a plain thread.
+pub fn retry_blocking<T>(connect: impl Fn() -> Result<T>) -> Result<T> {
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match connect() {
+            Err(_) if Instant::now() < patience => thread::sleep(PAUSE),
             outcome => return outcome,
         }
     }

@@ -13,6 +13,7 @@ use crate::part;
 use crate::progress::Progress;
 use crate::round::{Plan, measure_all};
 use crate::stream::Streams;
+use crate::threads::Threads;
 
 pub struct Known {
     pub name: &'static str,
@@ -23,8 +24,13 @@ pub struct Known {
 }
 
 /// In the order of the report.
-pub const ALL: &[Known] =
-    &[Known::of::<Calls>(), Known::of::<Streams>(), Known::of::<Blob>(), Known::of::<Hol>()];
+pub const ALL: &[Known] = &[
+    Known::of::<Calls>(),
+    Known::of::<Threads>(),
+    Known::of::<Streams>(),
+    Known::of::<Blob>(),
+    Known::of::<Hol>(),
+];
 
 impl Known {
     const fn of<C: Comparison>() -> Self {

@@ -31,6 +31,7 @@ mod run;
 mod serving;
 mod spread;
 mod stream;
+mod threads;
 mod unit;
 
 use std::process::ExitCode;
