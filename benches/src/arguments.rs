@@ -12,6 +12,7 @@ pub const HELP: &str = "\
 mux-bench [COMPARISON] [options]      all comparisons, or one of:
     calls                    small calls at several levels
     threads                  small calls of plain threads that share a connection
+    busy                     small calls beside handlers that burn time
     stream                   small structs from the server, and from the client
     blob                     blobs, one and several at once
     hol                      pings beside large blobs on one connection

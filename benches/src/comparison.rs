@@ -81,12 +81,15 @@ pub trait Comparison: Copy + Debug + PartialEq + Send + 'static {
 pub enum Against {
     /// Another peer at the same level.
     Peer(&'static str),
+    /// The same peer at the first level of the table.
+    First,
 }
 
 impl Display for Against {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Peer(peer) => f.write_str(peer),
+            Self::First => f.write_str("the first column"),
         }
     }
 }

@@ -164,14 +164,15 @@ impl Table {
     }
 
     fn compare(&mut self, against: Against) {
-        let yardstick = |column: usize| match against {
+        let yardstick = |row: usize, column: usize| match against {
             Against::Peer(name) => {
                 self.rows.iter().find(|row| row.peer == name).map(|row| &row.entries[column])
             }
+            Against::First => self.rows[row].entries.first(),
         };
         let ratios = (0..self.rows.len()).map(|row| {
             let columns = (0..self.columns.len())
-                .map(|column| ratio(&self.rows[row].entries[column], yardstick(column)?));
+                .map(|column| ratio(&self.rows[row].entries[column], yardstick(row, column)?));
             columns.collect::<Vec<_>>()
         });
         let ratios = ratios.collect::<Vec<_>>();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::Result;
 use crate::arguments::Options;
 use crate::blob::Blob;
+use crate::busy::Busy;
 use crate::calls::Calls;
 use crate::comparison::Comparison;
 use crate::findings::Findings;
@@ -27,6 +28,7 @@ pub struct Known {
 pub const ALL: &[Known] = &[
     Known::of::<Calls>(),
     Known::of::<Threads>(),
+    Known::of::<Busy>(),
     Known::of::<Streams>(),
     Known::of::<Blob>(),
     Known::of::<Hol>(),

@@ -5,6 +5,7 @@ mod arguments;
 mod asking;
 mod blob;
 mod bulk;
+mod busy;
 mod calls;
 mod cell;
 mod chart;
