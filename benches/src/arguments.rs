@@ -13,6 +13,7 @@ mux-bench [COMPARISON] [options]      all comparisons, or one of:
     calls                    small calls at several levels
     threads                  small calls of plain threads that share a connection
     busy                     small calls beside handlers that burn time
+    local                    small calls that stay in the process
     stream                   small structs from the server, and from the client
     blob                     blobs, one and several at once
     hol                      pings beside large blobs on one connection

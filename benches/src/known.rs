@@ -10,6 +10,7 @@ use crate::calls::Calls;
 use crate::comparison::Comparison;
 use crate::findings::Findings;
 use crate::hol::Hol;
+use crate::local::Local;
 use crate::part;
 use crate::progress::Progress;
 use crate::round::{Plan, measure_all};
@@ -29,6 +30,7 @@ pub const ALL: &[Known] = &[
     Known::of::<Calls>(),
     Known::of::<Threads>(),
     Known::of::<Busy>(),
+    Known::of::<Local>(),
     Known::of::<Streams>(),
     Known::of::<Blob>(),
     Known::of::<Hol>(),

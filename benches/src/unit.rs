@@ -10,6 +10,8 @@ pub enum Unit {
     Microseconds,
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    #[serde(rename = "")]
+    Number,
 }
 
 impl Unit {
@@ -18,6 +20,7 @@ impl Unit {
             Self::PerSecond => count(number),
             Self::Microseconds => time(number),
             Self::MegabytesPerSecond => speed(number),
+            Self::Number => format!("{number:.1}"),
         }
     }
 
