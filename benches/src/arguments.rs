@@ -17,6 +17,7 @@ mux-bench [COMPARISON] [options]      all comparisons, or one of:
     stream                   small structs from the server, and from the client
     blob                     blobs, one and several at once
     hol                      pings beside large blobs on one connection
+    memory                   what connections and waiting calls hold of the heap
 Options of all:
     --quick                  a look: one short round of everything
     --rounds N               how often each cell is measured
@@ -30,6 +31,8 @@ Options of one that is named:
     --blob-mib N             blob, hol: how large a blob is
     --items N                stream: how long a stream is
     --threads 1,64           threads: how many
+    --connections N          memory: how many are opened
+    --parked N               memory: how many calls wait
 mux-bench [COMPARISON] count PEER N [LEVEL]
     make exactly N turns of `calls` or another in this one process, for callgrind. A turn is a call, a blob, a
     blob and a ping, or a stream. Levels are 64 (calls in flight), 8x1 (blobs in flight and their MiB), or

@@ -4,6 +4,12 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Stats};
 
 use crate::Result;
 
+/// Bytes that were allocated and not yet freed.
+pub fn live() -> Result<i64> {
+    let Stats { bytes_allocated, bytes_deallocated, .. } = stats()?;
+    Ok(bytes_allocated as i64 - bytes_deallocated as i64)
+}
+
 /// How often memory was asked for, be it new or more.
 pub fn allocations() -> Result<u64> {
     let Stats { allocations, reallocations, .. } = stats()?;

@@ -11,6 +11,7 @@ use crate::comparison::Comparison;
 use crate::findings::Findings;
 use crate::hol::Hol;
 use crate::local::Local;
+use crate::memory::Memory;
 use crate::part;
 use crate::progress::Progress;
 use crate::round::{Plan, measure_all};
@@ -34,6 +35,7 @@ pub const ALL: &[Known] = &[
     Known::of::<Streams>(),
     Known::of::<Blob>(),
     Known::of::<Hol>(),
+    Known::of::<Memory>(),
 ];
 
 impl Known {

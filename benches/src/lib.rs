@@ -22,6 +22,7 @@ mod known;
 mod local;
 mod machine;
 mod markdown;
+mod memory;
 mod part;
 mod peer;
 mod processor;

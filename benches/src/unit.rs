@@ -10,6 +10,8 @@ pub enum Unit {
     Microseconds,
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    #[serde(rename = "bytes")]
+    Bytes,
     #[serde(rename = "")]
     Number,
 }
@@ -20,6 +22,7 @@ impl Unit {
             Self::PerSecond => count(number),
             Self::Microseconds => time(number),
             Self::MegabytesPerSecond => speed(number),
+            Self::Bytes => bytes(number),
             Self::Number => format!("{number:.1}"),
         }
     }
@@ -58,6 +61,14 @@ fn speed(megabytes: f64) -> String {
     if megabytes >= 1e3 { format!("{:.2} GB/s", megabytes / 1e3) } else { format!("{megabytes:.0} MB/s") }
 }
 
+fn bytes(number: f64) -> String {
+    match number.abs() {
+        1e6.. => format!("{:.2} MB", number / 1e6),
+        1e3.. => format!("{:.1} kB", number / 1e3),
+        _ => format!("{number:.0} B"),
+    }
+}
+
 pub fn multiple(ratio: f64) -> String {
     match ratio {
         ..0.095 => format!("{ratio:.3} ×"),
@@ -77,6 +88,7 @@ mod tests {
         assert_eq!(Unit::PerSecond.told(700_000.0), "700.0 k");
         assert_eq!(Unit::Microseconds.told(0.73), "0.73 µs");
         assert_eq!(Unit::Microseconds.told(2_000.0), "2.00 ms");
+        assert_eq!(Unit::Bytes.told(-1_200.0), "-1.2 kB");
         assert_eq!(
             (multiple(0.5), multiple(5.9), multiple(12.4)),
             ("0.50 ×".into(), "5.9 ×".into(), "12 ×".into())

@@ -40,6 +40,11 @@ impl Message {
         }
         self
     }
+
+    /// One with a long name, so that it is not small.
+    pub fn long(id: u64, length: usize) -> Self {
+        Self { name: "n".repeat(length), ..Self::numbered(id) }
+    }
 }
 
 fn burn() {
