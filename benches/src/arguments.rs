@@ -18,6 +18,7 @@ mux-bench [COMPARISON] [options]      all comparisons, or one of:
     blob                     blobs, one and several at once
     hol                      pings beside large blobs on one connection
     memory                   what connections and waiting calls hold of the heap
+    growth                   what a call of mux costs when there is more of something
 Options of all:
     --quick                  a look: one short round of everything
     --rounds N               how often each cell is measured
@@ -33,6 +34,7 @@ Options of one that is named:
     --threads 1,64           threads: how many
     --connections N          memory: how many are opened
     --parked N               memory: how many calls wait
+    --levels a:1,b:2         growth: in-flight:N, connections:N, methods:N, body:BYTES, workers:1x64
 mux-bench [COMPARISON] count PEER N [LEVEL]
     make exactly N turns of `calls` or another in this one process, for callgrind. A turn is a call, a blob, a
     blob and a ping, or a stream. Levels are 64 (calls in flight), 8x1 (blobs in flight and their MiB), or

@@ -9,6 +9,7 @@ use crate::busy::Busy;
 use crate::calls::Calls;
 use crate::comparison::Comparison;
 use crate::findings::Findings;
+use crate::growth::Growth;
 use crate::hol::Hol;
 use crate::local::Local;
 use crate::memory::Memory;
@@ -36,6 +37,7 @@ pub const ALL: &[Known] = &[
     Known::of::<Blob>(),
     Known::of::<Hol>(),
     Known::of::<Memory>(),
+    Known::of::<Growth>(),
 ];
 
 impl Known {

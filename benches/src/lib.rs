@@ -15,6 +15,7 @@ mod count;
 mod findings;
 mod format;
 mod gauge;
+mod growth;
 mod grpc;
 mod heap;
 mod hol;
