@@ -47,7 +47,7 @@ impl Comparison for Memory {
         Figure { name: "Bytes at the client", unit: Unit::Bytes, pick: |_, sample| Some(sample.asking) },
         Figure { name: "Bytes at the server", unit: Unit::Bytes, pick: |_, sample| Some(sample.answering) },
     ];
-    const BESIDE: Duration = Duration::from_secs(2);
+    const BESIDE: Duration = Duration::from_secs(4);
 
     type Level = Held;
     type Sample = Sample;
@@ -256,9 +256,9 @@ fn park(client: impl Echo<Load = Message>, number: u64) -> JoinHandle<Result<()>
     tokio::spawn(async move { call(&client, WAITS | number).await })
 }
 
-/// Time for what is still under way, at both ends.
+/// Time for what is still under way at both ends, and for those that give buffers back when they were idle for a second.
 async fn settle() {
-    sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_millis(1_500)).await;
 }
 
 #[cfg(test)]
