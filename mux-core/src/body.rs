@@ -14,7 +14,7 @@ use ::bytes::Bytes;
 use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
@@ -50,31 +50,40 @@ impl ArgsEncoder {
         ArgsEncoder { out: buffer::take().into(), departures: Departures::default(), encoding }
     }
 
-    /// Announces how many arguments follow.
-    pub fn begin(&mut self, len: u32) {
+    /// Appends all arguments, and how many they are.
+    pub(crate) fn all(&mut self, args: &[&dyn Argument]) -> Result<(), EncodeError> {
         // Writing to a `Vec` cannot fail.
-        let _ = rmp::encode::write_array_len(self.out.flat_mut(), len);
-    }
-
-    /// Appends an argument.
-    ///
-    /// # Errors
-    /// When the value's `Serialize` refuses.
-    pub fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        let ArgsEncoder { out, departures, encoding } = self;
-        carry::encode(departures, *encoding, || encode(out, value, *encoding))
-    }
-
-    /// Appends an argument as MessagePack bin.
-    ///
-    /// # Errors
-    /// When it exceeds 4 GiB.
-    pub fn bytes<B: AsBin + ?Sized>(&mut self, value: &B) -> Result<(), EncodeError> {
-        encode_bin(&value.as_bin(), &mut self.out)
+        let _ = rmp::encode::write_array_len(self.out.flat_mut(), args.len() as u32);
+        args.iter().try_for_each(|arg| arg.encode(self))
     }
 
     pub(crate) fn finish(self) -> (Payload, Departures) {
         (self.out, self.departures)
+    }
+}
+
+/// An argument on its way out. Behind a pointer, so that it is compiled once for its type, and not for each
+/// method that takes one.
+pub trait Argument {
+    #[doc(hidden)]
+    fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> Argument for T {
+    fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError> {
+        let ArgsEncoder { out, departures, encoding } = args;
+        carry::encode(departures, *encoding, || encode(out, self, *encoding))
+    }
+}
+
+/// An argument that travels as MessagePack bin.
+#[derive(Debug)]
+pub struct AsBytes<'a, B: ?Sized>(pub &'a B);
+
+impl<B: AsBin + ?Sized> Argument for AsBytes<'_, B> {
+    fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError> {
+        encode_bin(&self.0.as_bin(), &mut args.out)
     }
 }
 
@@ -88,7 +97,12 @@ fn encode<T: Serialize + ?Sized>(
         Encoding::Named => value.serialize(&mut compact.with_struct_map()),
         Encoding::Compact => value.serialize(&mut compact),
     };
-    written.map_err(|error| EncodeError(error.to_string()))
+    written.map_err(unencodable)
+}
+
+#[cold]
+fn unencodable(error: rmp_serde::encode::Error) -> EncodeError {
+    EncodeError(error.to_string())
 }
 
 /// What travels as MessagePack bin by itself.
@@ -163,14 +177,17 @@ fn encode_whole<T: Serialize + 'static>(
     encoding: Encoding,
     out: &mut Payload,
 ) -> Result<(), EncodeError> {
-    let any = value as &dyn Any;
-    if let Some(bytes) = any.downcast_ref::<Bytes>() {
-        encode_bin(&bytes.as_bin(), out)
-    } else if let Some(bytes) = any.downcast_ref::<Vec<u8>>() {
-        encode_bin(&bytes.as_bin(), out)
-    } else {
-        encode(out, value, encoding)
-    }
+    if is_bytes::<T>() { encode_any_bin(value, out) } else { encode(out, value, encoding) }
+}
+
+/// Of a `Vec<u8>` or `Bytes`.
+fn encode_any_bin(value: &dyn Any, out: &mut Payload) -> Result<(), EncodeError> {
+    let bin = match (value.downcast_ref::<Bytes>(), value.downcast_ref::<Vec<u8>>()) {
+        (Some(bytes), _) => bytes.as_bin(),
+        (None, Some(bytes)) => bytes.as_bin(),
+        (None, None) => return Ok(()),
+    };
+    encode_bin(&bin, out)
 }
 
 /// Encodes a result with what it carries.
@@ -250,9 +267,7 @@ fn decode_all<T: DeserializeOwned + 'static>(
     }
     // What owns nothing cannot be recursive, so its own shape bounds how deep decoding goes.
     let mut input = if std::mem::needs_drop::<T>() { Values::new(values)? } else { Values::shallow(values) };
-    let bytes = std::any::TypeId::of::<T>() == std::any::TypeId::of::<Bytes>()
-        || std::any::TypeId::of::<T>() == std::any::TypeId::of::<Vec<u8>>();
-    if bytes {
+    if is_bytes::<T>() {
         return Err("each by itself".into());
     }
     // A count is no longer than its bytes, but an item may be larger than those.
@@ -265,34 +280,32 @@ fn decode_all<T: DeserializeOwned + 'static>(
 
 /// Decodes one whole value, `Vec<u8>` and `Bytes` from bin.
 pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, String> {
-    let mut value: Option<T> = None;
-    let mut values = Values::new(bytes)?;
-    let slot = &mut value as &mut dyn Any;
-    if let Some(slot) = slot.downcast_mut::<Option<Vec<u8>>>() {
-        *slot = Some(values.next::<Bin<'_>>()?.0.into_owned());
-    } else if let Some(slot) = slot.downcast_mut::<Option<Bytes>>() {
-        *slot = Some(values.next::<Bin<'_>>()?.0.into_owned().into());
-    } else {
-        value = Some(values.next()?);
-    }
-    values.finish()?;
-    value.ok_or_else(|| "no value".to_owned())
+    decode_from(bytes, None)
 }
 
 /// Decodes one whole value from a buffer of its own, which `Bytes` shares.
 pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(owner: &Bytes) -> Result<T, String> {
-    let mut value: Option<T> = None;
-    let Some(slot) = (&mut value as &mut dyn Any).downcast_mut::<Option<Bytes>>() else {
-        let _within = bytes::within(owner);
-        return decode(owner);
-    };
-    let mut values = Values::new(owner)?;
-    *slot = Some(match values.next::<Bin<'_>>()?.0 {
-        Cow::Borrowed(part) => owner.slice_ref(part),
-        Cow::Owned(copied) => copied.into(),
-    });
+    let _within = bytes::within(owner);
+    decode_from(owner, Some(owner))
+}
+
+// Compiled for each type of a result: what does not depend on the type is in functions of its own.
+fn decode_from<T: DeserializeOwned + 'static>(bytes: &[u8], shared: Option<&Bytes>) -> Result<T, String> {
+    let mut values = Values::new(bytes)?;
+    if is_bytes::<T>() {
+        let mut value: Option<T> = None;
+        values.whole_bin(shared, &mut value)?;
+        return value.ok_or_else(String::new);
+    }
+    let value = values.next()?;
     values.finish()?;
-    value.ok_or_else(|| "no value".to_owned())
+    Ok(value)
+}
+
+/// Whether a value that stands by itself travels as bin.
+fn is_bytes<T: 'static>() -> bool {
+    let id = TypeId::of::<T>();
+    id == TypeId::of::<Vec<u8>>() || id == TypeId::of::<Bytes>()
 }
 
 /// Values one after another in a slice.
@@ -317,14 +330,21 @@ impl<'a> Values<'a> {
     }
 
     fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
-        T::deserialize(&mut self.input).map_err(|error| match error {
-            Undecodable::InvalidMarkerRead(cause) | Undecodable::InvalidDataRead(cause)
-                if ends_early(&cause) =>
-            {
-                "the value ends early".to_owned()
-            }
-            error => error.to_string(),
-        })
+        T::deserialize(&mut self.input).map_err(undecodable)
+    }
+
+    /// Puts the one value, from bin, in its place: an `Option` of `Vec<u8>` or of `Bytes`.
+    fn whole_bin(mut self, shared: Option<&Bytes>, slot: &mut dyn Any) -> Result<(), String> {
+        let Bin(bin) = self.next()?;
+        if let Some(slot) = slot.downcast_mut::<Option<Vec<u8>>>() {
+            *slot = Some(bin.into_owned());
+        } else if let Some(slot) = slot.downcast_mut::<Option<Bytes>>() {
+            *slot = Some(match (bin, shared) {
+                (Cow::Borrowed(part), Some(whole)) => whole.slice_ref(part),
+                (bin, _) => bin.into_owned().into(),
+            });
+        }
+        self.finish()
     }
 
     fn finish(mut self) -> Result<(), String> {
@@ -333,6 +353,16 @@ impl<'a> Values<'a> {
             Err(Undecodable::InvalidMarkerRead(cause)) if ends_early(&cause) => Ok(()),
             _ => Err("bytes after the value".to_owned()),
         }
+    }
+}
+
+#[cold]
+fn undecodable(error: Undecodable) -> String {
+    match error {
+        Undecodable::InvalidMarkerRead(cause) | Undecodable::InvalidDataRead(cause) if ends_early(&cause) => {
+            "the value ends early".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 
@@ -898,9 +928,7 @@ mod tests {
     #[test]
     fn bytes_point_into_the_frame() {
         let mut encoder = ArgsEncoder::new(Encoding::Named);
-        encoder.begin(2);
-        encoder.bytes(&b"blob"[..]).unwrap();
-        encoder.bytes(&Bytes::from_static(b"more")).unwrap();
+        encoder.all(&[&AsBytes(&b"blob"[..]), &AsBytes(&Bytes::from_static(b"more"))]).unwrap();
         let frame = Bytes::from(encoder.finish().0.to_vec());
         let mut decoder = ArgsDecoder::new(&frame).unwrap();
         let slice: &[u8] = decoder.bytes("slice").unwrap();

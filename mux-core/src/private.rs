@@ -1,8 +1,6 @@
 //! All that generated code names. No part of the public interface.
 
-pub use crate::body::{
-    Args, ArgsDecoder, ArgsEncoder, AsBin, EncodeError, Fallible, FromBin, Outcome, Returned,
-};
+pub use crate::body::{Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned};
 pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
 pub use crate::channel::{Never, Receiver, Sender};
 pub use crate::connection::Connection;
@@ -12,7 +10,7 @@ pub use crate::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement
 pub use crate::error::{Error, Refused};
 pub use crate::mux::{Call, Client, Mux};
 pub use crate::server::{connect, connect_blocking};
-pub use crate::stub::Stub;
+pub use crate::stub::{Stub, transaction, transaction_result};
 pub use crate::transport::{Address, ConnectError};
 pub use bytes::Bytes;
 pub use core::borrow::Borrow;

@@ -1,6 +1,9 @@
 //! What generated clients are made of.
 
-use crate::mux::Mux;
+use crate::body::{Argument, Returned};
+use crate::descriptor::MethodDescriptor;
+use crate::mux::{Call, Mux};
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,4 +31,22 @@ impl<L: ?Sized> fmt::Debug for Stub<L> {
             Stub::Local(_) => f.write_str("local"),
         }
     }
+}
+
+/// A call of a method that returns a plain value.
+pub fn transaction<T: DeserializeOwned + 'static>(
+    mux: &Mux,
+    method: &'static MethodDescriptor,
+    args: &[&dyn Argument],
+) -> Call<T> {
+    mux.transaction(method, |encoder| encoder.all(args))
+}
+
+/// A call of a method that returns a `Result`.
+pub fn transaction_result<R: Returned>(
+    mux: &Mux,
+    method: &'static MethodDescriptor,
+    args: &[&dyn Argument],
+) -> Call<R::Ok, R::App> {
+    mux.transaction_result::<R>(method, |encoder| encoder.all(args))
 }

@@ -38,16 +38,13 @@ impl Passing {
         pointing_at(arg.place(), decode)
     }
 
-    /// `args.value(sku)?`
-    pub(super) fn encode(&self, arg: &Arg) -> TokenStream {
+    /// `&sku`, `&AsBytes(blob)`
+    pub(super) fn encode(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
         let ident = &arg.ident;
-        let value = match &self.shape {
-            Shape::InPlace(_) | Shape::Lent(_) if !self.optional => tokens!(#ident),
-            _ => tokens!(&#ident),
-        };
-        let encode = match self.format {
-            Format::Bytes => tokens!(args.bytes(#value)?),
-            Format::Value | Format::Cow => tokens!(args.value(#value)?),
+        let encode = match (&self.format, &self.shape) {
+            (Format::Bytes, Shape::InPlace(_) | Shape::Lent(_)) => tokens!(&#private::AsBytes(#ident)),
+            (Format::Bytes, _) => tokens!(&#private::AsBytes(&#ident)),
+            (Format::Value | Format::Cow, _) => tokens!(&#ident),
         };
         pointing_at(arg.place(), encode)
     }

@@ -100,11 +100,7 @@ pub(super) fn inherent(scope: &Scope<'_>, methods: &TokenStream) -> TokenStream 
 // Output:
 //     pub fn stock(&self, sku: &str) -> Call<u32> {
 //         match &self.stub {
-//             Stub::Remote(mux) => mux.transaction(__InventoryMethods::STOCK, |args| {
-//                 args.begin(1);
-//                 args.value(sku)?;
-//                 Ok(())
-//             }),
+//             Stub::Remote(mux) => transaction(mux, __InventoryMethods::STOCK, &[&sku]),
 //             Stub::Local(local) => __InventoryLocal::__local_stock(Clone::clone(local), ToOwned::to_owned(sku)),
 //         }
 //     }
@@ -121,19 +117,15 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
         let Arg { cfgs, ident, ty, .. } = arg;
         tokens!(#(#cfgs)* #ident: #ty)
     });
-    let (call, begin) = (call(scope, method), begin(method));
-    let encode = each(method, |arg, passing| passing.encode(arg));
+    let call = call(scope, method);
+    let encode = each(method, |arg, passing| passing.encode(arg, private));
     let keep = each(method, |arg, passing| passing.keep(arg, private));
     tokens! {
         #(#attrs)*
         #doc
         #vis fn #ident(&self, #(#params),*) -> #call {
             match &self.stub {
-                #private::Stub::Remote(mux) => mux.#ask(#descriptor, |args| {
-                    #begin
-                    #(#encode;)*
-                    #private::Ok(())
-                }),
+                #private::Stub::Remote(mux) => #private::#ask(mux, #descriptor, &[#(#encode),*]),
                 #private::Stub::Local(local) => #local::#twin(#private::Clone::clone(local), #(#keep),*),
             }
         }
@@ -145,24 +137,6 @@ fn default_doc(scope: &Scope<'_>, method: &Method) -> Option<TokenStream> {
     let doc = format!(" Calls [`{0}::{1}`].", scope.service.ident(), method.ident);
     let documented = method.attrs.iter().any(|attr| attr.path().is_ident("doc"));
     (!documented).then(|| tokens!(#[doc = #doc]))
-}
-
-/// `args.begin(2);`, where arguments under `#[cfg]` count only when they are there.
-fn begin(method: &Method) -> TokenStream {
-    let (always, conditional): (Vec<_>, Vec<_>) = method.sent().partition(|(arg, _)| arg.cfgs.is_empty());
-    let count = u32::try_from(always.len()).unwrap_or(u32::MAX);
-    if conditional.is_empty() {
-        return tokens!(args.begin(#count););
-    }
-    let more = conditional.iter().map(|(arg, _)| {
-        let cfgs = &arg.cfgs;
-        tokens!(#(#cfgs)* let count = count + 1;)
-    });
-    tokens! {
-        let count = #count;
-        #(#more)*
-        args.begin(count);
-    }
 }
 
 /// The same for each argument that travels, under the `#[cfg]` of that argument.

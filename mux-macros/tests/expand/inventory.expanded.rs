@@ -105,14 +105,7 @@ impl InventoryClient {
     pub fn stock(&self, sku: &str) -> ::mux::__private::Call<u32> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
-                    __InventoryMethods::STOCK,
-                    |args| {
-                        args.begin(1u32);
-                        args.value(sku)?;
-                        ::mux::__private::Ok(())
-                    },
-                )
+                ::mux::__private::transaction(mux, __InventoryMethods::STOCK, &[&sku])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_stock(
@@ -133,17 +126,9 @@ impl InventoryClient {
     > {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction_result::<
-                        Result<u32, Shortage>,
-                    >(
-                    __InventoryMethods::TAKE,
-                    |args| {
-                        args.begin(2u32);
-                        args.value(sku)?;
-                        args.value(&units)?;
-                        ::mux::__private::Ok(())
-                    },
-                )
+                ::mux::__private::transaction_result::<
+                    Result<u32, Shortage>,
+                >(mux, __InventoryMethods::TAKE, &[&sku, &units])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_take(
@@ -158,13 +143,10 @@ impl InventoryClient {
     pub fn checksum(&self, blob: &[u8]) -> ::mux::__private::Call<u64> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
+                ::mux::__private::transaction(
+                    mux,
                     __InventoryMethods::CHECKSUM,
-                    |args| {
-                        args.begin(1u32);
-                        args.bytes(blob)?;
-                        ::mux::__private::Ok(())
-                    },
+                    &[&::mux::__private::AsBytes(blob)],
                 )
             }
             ::mux::__private::Stub::Local(local) => {
@@ -179,14 +161,7 @@ impl InventoryClient {
     pub fn log(&self, line: String) -> ::mux::__private::Call<()> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
-                    __InventoryMethods::LOG,
-                    |args| {
-                        args.begin(1u32);
-                        args.value(&line)?;
-                        ::mux::__private::Ok(())
-                    },
-                )
+                ::mux::__private::transaction(mux, __InventoryMethods::LOG, &[&line])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_log(
@@ -203,14 +178,7 @@ impl InventoryClient {
     ) -> ::mux::__private::Call<::mux::__private::Receiver<Change>> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
-                    __InventoryMethods::WATCH,
-                    |args| {
-                        args.begin(1u32);
-                        args.value(&prefix)?;
-                        ::mux::__private::Ok(())
-                    },
-                )
+                ::mux::__private::transaction(mux, __InventoryMethods::WATCH, &[&prefix])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_watch(
@@ -242,22 +210,15 @@ impl InventoryClient {
     > {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction_result::<
-                        Result<
-                            ::mux::__private::Receiver<
-                                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-                            >,
-                            Shortage,
+                ::mux::__private::transaction_result::<
+                    Result<
+                        ::mux::__private::Receiver<
+                            <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
+                            <Result<Change, Rotten> as ::mux::__private::Returned>::End,
                         >,
-                    >(
-                    __InventoryMethods::AUDIT,
-                    |args| {
-                        args.begin(1u32);
-                        args.value(sku)?;
-                        ::mux::__private::Ok(())
-                    },
-                )
+                        Shortage,
+                    >,
+                >(mux, __InventoryMethods::AUDIT, &[&sku])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_audit(
@@ -271,14 +232,7 @@ impl InventoryClient {
     pub fn load(&self, rows: Receiver<Row>) -> ::mux::__private::Call<u64> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
-                    __InventoryMethods::LOAD,
-                    |args| {
-                        args.begin(1u32);
-                        args.value(&rows)?;
-                        ::mux::__private::Ok(())
-                    },
-                )
+                ::mux::__private::transaction(mux, __InventoryMethods::LOAD, &[&rows])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_load(
@@ -292,13 +246,7 @@ impl InventoryClient {
     pub fn who(&self) -> ::mux::__private::Call<String> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                mux.transaction(
-                    __InventoryMethods::WHO,
-                    |args| {
-                        args.begin(0u32);
-                        ::mux::__private::Ok(())
-                    },
-                )
+                ::mux::__private::transaction(mux, __InventoryMethods::WHO, &[])
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_who(::mux::__private::Clone::clone(local))
