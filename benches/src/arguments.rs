@@ -35,6 +35,10 @@ Options of one that is named:
     --connections N          memory: how many are opened
     --parked N               memory: how many calls wait
     --levels a:1,b:2         growth: in-flight:N, connections:N, methods:N, body:BYTES, workers:1x64
+mux-bench build [--rounds N] [--peers mux,tarpc] [--profiles check,debug,release] [--services N] [--methods N]
+                [--json FILE] [--directory DIR]
+    what crates of services cost to build; DIR is where they are generated and kept (mux-bench-build, in the
+    temporary directory)
 mux-bench [COMPARISON] count PEER N [LEVEL]
     make exactly N turns of `calls` or another in this one process, for callgrind. A turn is a call, a blob, a
     blob and a ping, or a stream. Levels are 64 (calls in flight), 8x1 (blobs in flight and their MiB), or

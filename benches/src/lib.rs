@@ -4,6 +4,7 @@ mod address;
 mod arguments;
 mod asking;
 mod blob;
+mod build;
 mod bulk;
 mod busy;
 mod calls;
@@ -58,6 +59,10 @@ pub fn main() -> ExitCode {
 }
 
 fn perform(arguments: impl Iterator<Item = String>) -> Result<()> {
+    let mut arguments = arguments.peekable();
+    if arguments.next_if(|first| first == build::NAME).is_some() {
+        return build::run(arguments);
+    }
     match Command::from_arguments(arguments)? {
         Command::Help => print!("{}", arguments::HELP),
         Command::Run { named, options } => run::run(named, &options)?,
