@@ -64,12 +64,16 @@ impl ArgsEncoder {
 
 /// An argument on its way out. Behind a pointer, so that it is compiled once for its type, and not for each
 /// method that takes one.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a service method",
+    label = "not `serde::Serialize`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
+)]
 pub trait Argument {
     #[doc(hidden)]
     fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError>;
 }
 
-#[diagnostic::do_not_recommend]
 impl<T: Serialize> Argument for T {
     fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError> {
         let ArgsEncoder { out, departures, encoding } = args;

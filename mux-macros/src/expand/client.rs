@@ -110,8 +110,8 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (attrs, doc) = (method.client_attrs(), default_doc(scope, method));
     let (ident, twin) = (names::generated(&method.ident), names::local_method(&method.ident));
     let ask = match Resolved::of(method, private) {
-        Resolved::Value(ty) => pointing_at(ty.span(), tokens!(transaction)),
-        Resolved::Result(ty) => pointing_at(ty.span(), tokens!(transaction_result::<#ty>)),
+        Resolved::Value(ty) => pointing_at(ty.span(), tokens!(#private::transaction)),
+        Resolved::Result(ty) => pointing_at(ty.span(), tokens!(#private::transaction_result::<#ty>)),
     };
     let params = method.sent().map(|(arg, _)| {
         let Arg { cfgs, ident, ty, .. } = arg;
@@ -125,7 +125,7 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
         #doc
         #vis fn #ident(&self, #(#params),*) -> #call {
             match &self.stub {
-                #private::Stub::Remote(mux) => #private::#ask(mux, #descriptor, &[#(#encode),*]),
+                #private::Stub::Remote(mux) => #ask(mux, #descriptor, &[#(#encode),*]),
                 #private::Stub::Local(local) => #local::#twin(#private::Clone::clone(local), #(#keep),*),
             }
         }
