@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::Result;
 use crate::address::Address;
 use crate::comparison::{Comparison, Level};
-use crate::gauge::{Gauge, Phase, Phases};
+use crate::gauge::{Gauge, Phases};
 use crate::peer::Peer;
 use crate::rate::Rate;
 use crate::serving::workers;
@@ -129,15 +129,9 @@ async fn keep_asking<C: Comparison, A: Asks<C>>(
     for turn in 0.. {
         let begun = gauge.times(task + turn).then(Instant::now);
         client.turn(level, task << 32 | turn).await?;
-        match gauge.phase() {
-            Phase::WarmUp => {}
-            Phase::Measured => {
-                counted += 1;
-                if let Some(begun) = begun {
-                    gauge.record(begun.elapsed());
-                }
-            }
-            Phase::Over => break,
+        match gauge.count(begun) {
+            Some(turns) => counted += turns,
+            None => break,
         }
     }
     Ok(counted)

@@ -66,6 +66,20 @@ impl Gauge {
         turn.is_multiple_of(self.stride)
     }
 
+    /// Counts a turn that has ended, one where it was measured; `None` when the time is over.
+    pub fn count(&self, begun: Option<Instant>) -> Option<u64> {
+        match self.phase() {
+            Phase::WarmUp => Some(0),
+            Phase::Measured => {
+                if let Some(begun) = begun {
+                    self.record(begun.elapsed());
+                }
+                Some(1)
+            }
+            Phase::Over => None,
+        }
+    }
+
     pub fn record(&self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         self.latencies().saturating_record(nanoseconds);

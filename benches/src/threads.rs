@@ -18,7 +18,7 @@ use crate::calls::{Echo, call, handmade, mux, remoc, stride, tarpc, tonic};
 use crate::comparison::{Against, Comparison, Contender, Figure, Level};
 use crate::count;
 use crate::format::MessagePack;
-use crate::gauge::{Gauge, Phase, Phases};
+use crate::gauge::{Gauge, Phases};
 use crate::peer::Peer;
 use crate::rate::Rate;
 use crate::round::Plan;
@@ -200,15 +200,9 @@ fn keep_asking(client: &impl Blocks, gauge: &Gauge, caller: u64) -> Result<u64> 
     for turn in 0.. {
         let begun = gauge.times(caller + turn).then(Instant::now);
         client.turn(caller << 32 | turn)?;
-        match gauge.phase() {
-            Phase::WarmUp => {}
-            Phase::Measured => {
-                counted += 1;
-                if let Some(begun) = begun {
-                    gauge.record(begun.elapsed());
-                }
-            }
-            Phase::Over => break,
+        match gauge.count(begun) {
+            Some(turns) => counted += turns,
+            None => break,
         }
     }
     Ok(counted)
