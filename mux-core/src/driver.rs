@@ -298,6 +298,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     /// Does what is due: deadlines, pings, and giving up on a peer that does not answer.
     fn keep_times(&mut self, now: Instant) {
+        if !self.trimmed && now >= self.last_read + IDLE {
+            self.trim();
+        }
         match self.phase {
             Phase::Closing { .. } | Phase::Lingering { .. } => return,
             Phase::HalfClosed { probed } if now >= probed + PROBE => {
@@ -308,9 +311,6 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         }
         if let Some(reason) = self.lost_patience(now) {
             return self.shared.close(reason, GoawayCode::Timeout);
-        }
-        if !self.trimmed && now >= self.last_read + IDLE {
-            self.trim();
         }
         if self.phase == Phase::Open && !self.pinged && now >= self.last_read + self.times.ping_after {
             self.pinged = true;

@@ -1,6 +1,7 @@
 //! Close, drain, and the last handle dropped.
 
 use crate::demo::{DemoClient, DemoServer, Desk, reach, until};
+use crate::script::{ACCEPTING, Script};
 use mux::{CallError, CloseReason, Connection, Error, Refusal, Server, Workers};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -162,4 +163,17 @@ async fn waiting_for_a_peer_to_hang_up_takes_no_turns() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(call.await.is_err());
     assert!(reads.load(SeqCst) < 20, "{reads:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_never_hangs_up_is_left_and_not_watched_in_a_loop() {
+    let (here, there) = mux::pair();
+    let connection = Connection::builder().open(here);
+    let mut peer = Script::new(there, ACCEPTING);
+    peer.send_hello().await;
+    // A loop would hold up this clock.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    connection.close();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(peer.try_send_raw(&[0]).await.is_err());
 }
