@@ -6,6 +6,8 @@ mod child;
 mod memory;
 #[cfg(unix)]
 mod pipe;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+mod quiet;
 mod tcp;
 #[cfg(unix)]
 mod unix;

@@ -8,15 +8,30 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::{UnixListener, UnixStream};
 
-pub(super) async fn connect(path: &Path) -> io::Result<(UnixStream, Peer)> {
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use crate::transport::quiet::QuietStream as Stream;
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+use UnixStream as Stream;
+
+pub(super) async fn connect(path: &Path) -> io::Result<(Stream, Peer)> {
     prepare(UnixStream::connect(path).await?, path)
 }
 
-fn prepare(stream: UnixStream, path: &Path) -> io::Result<(UnixStream, Peer)> {
+fn prepare(stream: UnixStream, path: &Path) -> io::Result<(Stream, Peer)> {
     let user = stream.peer_cred()?;
     let credentials = Credentials { pid: user.pid(), uid: user.uid(), gid: user.gid() };
     let address = Some(format!("unix:{}", path.display()));
-    Ok((stream, Peer { address, credentials: Some(credentials) }))
+    Ok((quiet(stream)?, Peer { address, credentials: Some(credentials) }))
+}
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn quiet(stream: UnixStream) -> io::Result<Stream> {
+    Stream::new(stream)
+}
+
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn quiet(stream: UnixStream) -> io::Result<Stream> {
+    Ok(stream)
 }
 
 /// A listening socket and its file, which is removed with it.
@@ -49,7 +64,7 @@ impl Listener {
         &self.path
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
+    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         prepare(self.socket.accept().await?.0, &self.path)
     }
 }
