@@ -1,16 +1,16 @@
-//! Plain threads: waiting for a future by parking, and the one background runtime that serves
-//! programs which have none.
+//! Plain threads: waiting for a future by parking.
 
+use crate::background::Waiting;
 use crate::panic;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 
 thread_local! {
     /// A thread of ours, which may block although it knows a runtime.
@@ -64,6 +64,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Parks this thread until the future is ready, or until then: `None`.
 pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
+    let _waiting = Waiting::parked();
+    park_until(future, until)
+}
+
+/// The same, where it is known already that this thread waits.
+pub(crate) fn park_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
     let mut future = pin!(future);
     // One for each use of this function that is under way here, as they nest.
     let unpark = UNPARK.take().unwrap_or_else(Unpark::here);
@@ -92,6 +98,11 @@ pub(crate) fn here() -> Handle {
     }
 }
 
+/// Whether this thread is none of a runtime, nor one of ours.
+pub(crate) fn is_plain() -> bool {
+    !MAY_BLOCK.get() && Handle::try_current().is_err()
+}
+
 /// Whether this thread may park: a plain one, one of ours, or one a runtime lends for blocking.
 pub(crate) fn may_block() -> bool {
     if MAY_BLOCK.get() {
@@ -117,18 +128,4 @@ pub(crate) fn while_blocking<R>(f: impl FnOnce() -> R) -> R {
     let result = f();
     MAY_BLOCK.set(outer);
     result
-}
-
-/// The runtime of connections that were made where there is none. It has one thread.
-///
-/// # Errors
-/// When the thread cannot be started.
-pub(crate) fn background() -> std::io::Result<&'static Handle> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime.handle());
-    }
-    let built = Builder::new_multi_thread().worker_threads(1).thread_name("mux-io").enable_all().build()?;
-    // Of two threads that build one at once, the second's is dropped here.
-    Ok(RUNTIME.get_or_init(|| built).handle())
 }

@@ -1,5 +1,6 @@
 //! A connection as its user holds it, and how one is set up.
 
+use crate::background;
 use crate::blocking;
 use crate::channel::carry::Port;
 use crate::config::{Limits, Times, Workers};
@@ -245,6 +246,9 @@ impl Builder {
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
         let driver = Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings);
         blocking::here().spawn(Driving::new(driver));
+        if shared.is_in_background() && !self.services.is_empty() {
+            background::keeper_stays();
+        }
         Connection { mux: Mux::keeping(shared) }
     }
 }

@@ -1,6 +1,7 @@
 //! The runtime of `mux-rpc`: protocol, scheduling and transports. Programs depend on `mux-rpc`,
 //! which re-exports all that is public here.
 
+mod background;
 mod blocking;
 mod body;
 mod buffer;

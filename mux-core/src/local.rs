@@ -1,5 +1,6 @@
 //! Calls that stay in the process: the same client and the same `Call`, and nothing is serialised.
 
+use crate::background;
 use crate::blocking;
 use crate::context::{Context, LocalContext};
 use crate::descriptor::MethodDescriptor;
@@ -262,7 +263,7 @@ fn overloaded<T, E>(error: &std::io::Error) -> Job<T, E> {
 
 /// The caller's runtime, or the background one on a plain thread.
 fn runtime() -> std::io::Result<Handle> {
-    Handle::try_current().or_else(|_| blocking::background().cloned())
+    Handle::try_current().or_else(|_| background::runtime_for_users().cloned())
 }
 
 /// `()`, where that is what `T` is.

@@ -1,5 +1,6 @@
 //! The asking half: a transaction from its arguments to its value.
 
+use crate::background;
 use crate::blocking;
 use crate::body::{self, ArgsEncoder, EncodeError, Returned};
 use crate::buffer;
@@ -18,7 +19,7 @@ use crate::shared::Shared;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{self, Future};
 use std::marker::PhantomData;
 use std::mem;
 use std::pin::Pin;
@@ -318,12 +319,15 @@ impl<T: DeserializeOwned + 'static, E> Call<T, E> {
             blocking::may_block(),
             "`Call::wait` would block an async task; write `.await` instead, or call it from `spawn_blocking` or a plain `fn` method"
         );
-        if let Way::Remote(remote) = &mut self.way {
-            remote.writes = true;
-        }
         // The connection tells when the time is over; this is for one whose runtime does not run.
         let until = self.deadline().map(|deadline| deadline.into_std() + WAIT_GRACE);
-        let waited = blocking::block_on_until(&mut self, until);
+        let waited = match &mut self.way {
+            // Decoded afterwards: that is the user's code.
+            Way::Remote(remote) => {
+                remote.wait(until).map(|(terminal, carried)| remote.result(terminal, carried))
+            }
+            _ => blocking::block_on_until(&mut self, until),
+        };
         waited.unwrap_or_else(|| Err(CallError::TimedOut { sent: true }.into()))
     }
 }
@@ -361,6 +365,14 @@ impl<E> RemoteCall<E> {
         };
         self.progress = Progress::Ended(None);
         Poll::Ready(terminal)
+    }
+
+    /// On a plain thread.
+    fn wait(&mut self, until: Option<std::time::Instant>) -> Option<(Terminal, Rare<Arrived>)> {
+        self.writes = true;
+        let in_background = self.mux.shared().is_in_background();
+        let ended = future::poll_fn(|cx| self.poll(cx));
+        if in_background { background::wait(ended, until) } else { blocking::block_on_until(ended, until) }
     }
 
     /// Hands the request over, once.

@@ -1,5 +1,6 @@
 //! Listeners, the accept loop, and the way down: drain, then close. And how a client connects.
 
+use crate::background;
 use crate::blocking;
 use crate::config::{Limits, Times, Workers};
 use crate::connection::{Builder, Connection};
@@ -273,7 +274,9 @@ impl Builder {
     }
 
     /// As [`connect`](Builder::connect), on a plain thread of a program without a runtime: one
-    /// background thread serves all such connections.
+    /// background thread serves all such connections, on a runtime of tokio's kind `current_thread`. A
+    /// thread that waits alone does its work meanwhile, unless services or local clients have code of
+    /// yours run there.
     ///
     /// # Errors
     /// As [`connect`](Builder::connect), and when the thread cannot be started.
@@ -289,7 +292,7 @@ impl Builder {
             "`connect_blocking` would block an async task; write `connect(…).await` there"
         );
         let address = address.try_into().map_err(Into::into)?;
-        let runtime = blocking::background().map_err(ConnectError::Runtime)?;
+        let runtime = background::runtime().map_err(ConnectError::Runtime)?;
         let builder = self.clone();
         let connecting = runtime.spawn(async move { builder.connect(address).await });
         blocking::block_on(connecting)

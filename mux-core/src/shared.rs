@@ -1,5 +1,6 @@
 //! What a connection's driver, callers and handlers share: the one lock, and the one close path.
 
+use crate::background;
 use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     workers: Arc<WorkerThreads>,
     peer: Peer,
     reveal_traces: bool,
+    in_background: bool,
     epoch: Instant,
     stage: watch::Sender<Stage>,
 }
@@ -159,6 +161,7 @@ impl Shared {
             workers,
             peer,
             reveal_traces,
+            in_background: background::is_here(),
             epoch: Instant::now(),
             stage: watch::Sender::new(Stage::Open),
         })
@@ -212,6 +215,11 @@ impl Shared {
 
     pub(crate) fn reveals_traces(&self) -> bool {
         self.reveal_traces
+    }
+
+    /// Its runtime is the one of plain threads.
+    pub(crate) fn is_in_background(&self) -> bool {
+        self.in_background
     }
 
     /// Now, in the session's time.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test may
 
+mod alone;
 mod calls;
 mod cancel;
 mod channels;

@@ -3,14 +3,14 @@
 use super::error::{ChannelError, SendError};
 use super::receiver::Receiver;
 use super::sender::Sender;
-use crate::blocking;
+use crate::background;
 use crate::body;
 use crate::proto::fault::{Fault, FaultCode};
 use tokio::runtime::Handle;
 
 /// Starts passing on. Where no runtime can be had, both halves are dropped.
 pub(super) fn spawn<T: Send + 'static, E: Send + 'static>(from: Receiver<T, E>, to: Sender<T, E>) {
-    let runtime = Handle::try_current().or_else(|_| blocking::background().cloned());
+    let runtime = Handle::try_current().or_else(|_| background::runtime_for_users().cloned());
     if let Ok(runtime) = runtime {
         runtime.spawn(relay(from, to));
     }

@@ -2,6 +2,7 @@
 
 use super::sender::Sender;
 use super::{Never, Receiver, failing_channel};
+use crate::background;
 use crate::blocking;
 use crate::body::{self, Fallible, FaultParts};
 use crate::context::Context;
@@ -189,7 +190,8 @@ fn run(
         let submitted = WorkerThreads::shared().submit(Box::new(job));
         return submitted.map(|()| None).map_err(|none| overloaded(none.error));
     }
-    let runtime = Handle::try_current().or_else(|_| blocking::background().cloned()).map_err(overloaded)?;
+    let runtime =
+        Handle::try_current().or_else(|_| background::runtime_for_users().cloned()).map_err(overloaded)?;
     Ok(Some(runtime.spawn(job).abort_handle()))
 }
 

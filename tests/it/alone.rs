@@ -1,0 +1,155 @@
+//! A plain thread that waits alone drives the connection. Each test has a process of its own, as there is one
+//! background runtime in each.
+
+use crate::demo::{DemoClient, DemoServer, Desk};
+use mux::{Address, CallError, Connection, Context, Error, Server};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+/// More than it takes until a thread drives.
+const CALLS: u64 = 100;
+
+/// Runs the test again in a process of its own, where this returns `true`.
+fn is_by_itself(test: &str) -> bool {
+    const BY_ITSELF: &str = "MUX_TEST_BY_ITSELF";
+    if std::env::var_os(BY_ITSELF).is_some() {
+        return true;
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let done = again.args(["--exact", &format!("alone::{test}")]).env(BY_ITSELF, "").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"));
+    false
+}
+
+fn serving(server: Server) -> (Runtime, Address) {
+    let runtime = Runtime::new().unwrap();
+    let server = runtime.block_on(server.listen("tcp://127.0.0.1:0")).unwrap();
+    let address = server.addresses().remove(0);
+    runtime.spawn(server.run());
+    (runtime, address)
+}
+
+fn alone() -> (Runtime, Connection, DemoClient) {
+    let (runtime, address) = serving(Server::new().service(DemoServer::new(Desk::default())));
+    let connection = Connection::builder().connect_blocking(&address).unwrap();
+    let client: DemoClient = connection.client();
+    for _ in 0..CALLS {
+        client.echo("alone").wait().unwrap();
+    }
+    (runtime, connection, client)
+}
+
+/// How often the thread of the background runtime went to sleep; see `proc_pid_status(5)`.
+#[cfg(target_os = "linux")]
+fn sleeps() -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
+    let is_keeper =
+        |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).unwrap().trim() == "mux-io";
+    let keeper = tasks.into_iter().find(is_keeper).unwrap();
+    let status = std::fs::read_to_string(keeper.join("status")).unwrap();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_reads_its_answers_itself() {
+    if !is_by_itself("it_reads_its_answers_itself") {
+        return;
+    }
+    let (_runtime, _connection, client) = alone();
+    let (before, begun) = (sleeps(), Instant::now());
+    for _ in 0..20 * CALLS {
+        client.echo("alone").wait().unwrap();
+    }
+    // What it is woken for is to see that it is not needed: after a millisecond, or more.
+    let looks = u64::try_from(begun.elapsed().as_millis()).unwrap() + 10;
+    let sleeps = sleeps() - before;
+    assert!(sleeps <= looks, "{sleeps} in {looks} ms");
+}
+
+#[test]
+fn the_connection_is_looked_after_when_it_waits_no_more() {
+    if !is_by_itself("the_connection_is_looked_after_when_it_waits_no_more") {
+        return;
+    }
+    let (runtime, connection, client) = alone();
+    drop(runtime);
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !connection.is_closed() {
+        assert!(Instant::now() < patience, "nobody has seen the end of the connection");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(matches!(client.echo("late").wait(), Err(Error::Call(CallError::Closed(_)))));
+}
+
+#[test]
+fn others_that_come_meanwhile_are_served() {
+    if !is_by_itself("others_that_come_meanwhile_are_served") {
+        return;
+    }
+    let (_runtime, _connection, client) = alone();
+    let threads = [5, 1, 20, 10].map(|ms| {
+        let client = client.clone();
+        thread::spawn(move || (0..50).all(|_| client.sleep(ms).wait().is_ok()))
+    });
+    assert!(threads.into_iter().all(|thread| thread.join().unwrap()));
+    assert_eq!(client.echo("alone again").wait().unwrap(), "alone again");
+}
+
+#[test]
+fn its_deadline_is_kept() {
+    if !is_by_itself("its_deadline_is_kept") {
+        return;
+    }
+    let (_runtime, _connection, client) = alone();
+    let late = client.sleep(60_000).timeout(Duration::from_millis(20)).wait();
+    assert!(matches!(late, Err(Error::Call(CallError::TimedOut { .. }))));
+}
+
+#[mux::service]
+trait Names {
+    async fn thread(&self) -> String;
+}
+
+struct Here;
+
+impl Names for Here {
+    async fn thread(&self) -> String {
+        thread::current().name().unwrap_or_default().to_owned()
+    }
+}
+
+#[mux::service]
+trait Asks {
+    async fn ask(&self, #[mux(context)] cx: &Context) -> String;
+}
+
+struct Back;
+
+impl Asks for Back {
+    async fn ask(&self, cx: &Context) -> String {
+        cx.peer::<NamesClient>().thread().await.unwrap()
+    }
+}
+
+#[test]
+fn handlers_of_its_program_run_on_no_thread_of_it() {
+    if !is_by_itself("handlers_of_its_program_run_on_no_thread_of_it") {
+        return;
+    }
+    let (_runtime, address) = serving(Server::new().service(AsksServer::new(Back)));
+    let builder = Connection::builder().service(NamesServer::new(Here));
+    let client: AsksClient = builder.connect_blocking(&address).unwrap().client();
+    for _ in 0..CALLS {
+        assert_eq!(client.ask().wait().unwrap(), "mux-io");
+    }
+}
