@@ -4,6 +4,7 @@
 //! back at once if anything happened: callers and handlers that the pass woke run in between, and
 //! their messages share the next write.
 
+use crate::breather::Breather;
 use crate::config::Times;
 use crate::error::CloseReason;
 use crate::pool;
@@ -27,10 +28,6 @@ const CLOSE_GRACE: Duration = Duration::from_secs(1);
 /// How often the writing half is probed when the reading half has ended: a peer that is gone
 /// altogether shows there only.
 const PROBE: Duration = Duration::from_secs(1);
-
-/// Bytes moved before other tasks get a turn by way of the runtime's own queue. A task that only
-/// wakes itself starves the I/O driver.
-const BULK: usize = 64 << 10;
 
 /// A connection that nothing has come on for so long gives its buffers back.
 const IDLE: Duration = Duration::from_secs(1);
@@ -364,7 +361,13 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 impl<S: AsyncRead + AsyncWrite> Driver<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.breather.poll(cx));
-        if let Err(error) = ready!(self.turn(cx)) {
+        let Poll::Ready(end) = self.turn(cx) else {
+            if self.blocked.is_some() || self.reader.is_within_a_message() {
+                self.breather.look_again(cx);
+            }
+            return Poll::Pending;
+        };
+        if let Err(error) = end {
             // Where the peer had stopped sending, the failed write shows only that it is gone.
             let gone = matches!(self.phase, Phase::HalfClosed { .. });
             self.shared.abort(if gone { CloseReason::Eof } else { CloseReason::Io(error.to_string()) });
@@ -411,7 +414,7 @@ pub(crate) trait Helped: Send + Sync {
 impl<S: AsyncRead + AsyncWrite + Send> Helped for Mutex<Driver<S>> {
     fn help(&self, driver: &Waker) -> bool {
         let Ok(mut this) = self.try_lock() else { return false };
-        let idle = this.phase == Phase::Open && this.blocked.is_none() && this.breather.yielding.is_none();
+        let idle = this.phase == Phase::Open && this.blocked.is_none() && !this.breather.is_yielding();
         let written = idle && this.write_now(&mut Context::from_waker(driver)).is_ok();
         // What failed here fails for the driver too, which then ends the connection.
         this.flush_next |= !written;
@@ -454,38 +457,5 @@ impl Alarm {
         if at < self.at {
             self.set(at, cx);
         }
-    }
-}
-
-/// Lets other tasks run: at once after little, by way of the runtime after much.
-#[derive(Default)]
-struct Breather {
-    moved: usize,
-    yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-impl Breather {
-    fn count(&mut self, bytes: usize) {
-        self.moved += bytes;
-    }
-
-    /// Has the task polled again.
-    fn come_back(&mut self, cx: &mut Context<'_>) {
-        if self.moved >= BULK {
-            self.moved = 0;
-            self.yielding = Some(Box::pin(tokio::task::yield_now()));
-            if self.poll(cx).is_pending() {
-                return;
-            }
-        }
-        cx.waker().wake_by_ref();
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(yielding) = &mut self.yielding {
-            ready!(yielding.as_mut().poll(cx));
-            self.yielding = None;
-        }
-        Poll::Ready(())
     }
 }

@@ -4,6 +4,7 @@
 mod background;
 mod blocking;
 mod body;
+mod breather;
 mod buffer;
 pub mod bytes;
 mod channel;

@@ -154,6 +154,11 @@ impl Reader {
         Ok((self.pass(shared, now), read))
     }
 
+    /// More of a large message is to come.
+    pub(crate) fn is_within_a_message(&self) -> bool {
+        self.bulk || self.chunk.is_some() || self.large.is_some()
+    }
+
     /// Gives back what nothing lies in.
     pub(crate) fn trim(&mut self) {
         self.room = LITTLE;

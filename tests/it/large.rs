@@ -2,9 +2,13 @@
 
 use crate::demo::{Reached, reach, reach_with, until};
 use mux::{Bytes, CallError, Connection, Error, Limits};
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -276,4 +280,53 @@ async fn a_drain_finishes_what_is_large_too() {
         Ok(blob) => assert_eq!(blob.len(), 10 * MIB),
         Err(error) => assert!(matches!(error, Error::Call(call) if call.did_not_run())),
     }
+}
+
+/// A stream that has nothing to read for a few looks in the middle of a message, and wakes nobody after.
+struct Halting {
+    stream: DuplexStream,
+    read: usize,
+    halts: u32,
+}
+
+impl AsyncRead for Halting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read > 300 << 10 && self.halts > 0 {
+            self.halts -= 1;
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.read += buffer.filled().len() - before;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Halting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn within_a_message_the_stream_is_looked_at_again_before_it_tells() {
+    let (here, there) = tokio::io::duplex(64 << 10);
+    let there = Halting { stream: there, read: 0, halts: 8 };
+    let asking = Connection::builder().open(here);
+    let _answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
+    let begun = tokio::time::Instant::now();
+    assert_eq!(asking.client::<StoreClient>().size(&[7; MIB]).await.unwrap(), MIB as u64);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
 }

@@ -1,0 +1,150 @@
+//! When a driver lets other tasks run, and when it sleeps.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Bytes moved before other tasks get a turn by way of the runtime's own queue. A task that only
+/// wakes itself starves the I/O driver.
+const BULK: usize = 64 << 10;
+
+/// Looks at a stream that moves nothing, within a large message, before the driver sleeps: a peer on the same
+/// machine moves on sooner than a sleeping thread is woken.
+const LOOKS: u8 = 16;
+
+/// Sleeps before a driver looks again once where that did not help.
+const SLEEPS: u8 = 16;
+
+/// Lets other tasks run: at once after little, by way of the runtime after much.
+#[derive(Default)]
+pub(crate) struct Breather {
+    moved: usize,
+    yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    patience: Patience,
+}
+
+impl Breather {
+    pub(crate) fn count(&mut self, bytes: usize) {
+        self.moved += bytes;
+        if bytes > 0 {
+            self.patience.rewarded();
+        }
+    }
+
+    /// Has the task polled again.
+    pub(crate) fn come_back(&mut self, cx: &mut Context<'_>) {
+        if self.moved < BULK {
+            return cx.waker().wake_by_ref();
+        }
+        self.moved = 0;
+        self.let_run(cx);
+    }
+
+    /// Has the task polled again where the stream may move soon.
+    pub(crate) fn look_again(&mut self, cx: &mut Context<'_>) {
+        if !self.is_yielding() && self.patience.lasts() {
+            self.let_run(cx);
+        }
+    }
+
+    fn let_run(&mut self, cx: &mut Context<'_>) {
+        self.yielding = Some(Box::pin(tokio::task::yield_now()));
+        if self.poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    pub(crate) fn is_yielding(&self) -> bool {
+        self.yielding.is_some()
+    }
+
+    /// `Ready` when the others have had their turn.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(yielding) = &mut self.yielding {
+            ready!(yielding.as_mut().poll(cx));
+            self.yielding = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// How often to look before sleeping: often while that helps, hardly ever where it does not, as on a slow way.
+struct Patience {
+    looks: u8,
+    /// Looks in vain, in a row.
+    spent: u8,
+    sleeps: u8,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { looks: LOOKS, spent: 0, sleeps: 0 }
+    }
+}
+
+impl Patience {
+    /// Something moved.
+    fn rewarded(&mut self) {
+        if self.spent > 0 {
+            (self.looks, self.spent) = (LOOKS, 0);
+        }
+    }
+
+    /// Nothing moved: whether to look again.
+    fn lasts(&mut self) -> bool {
+        let lasts = self.spent < self.looks;
+        if lasts {
+            self.spent += 1;
+        } else {
+            self.sleep();
+        }
+        lasts
+    }
+
+    fn sleep(&mut self) {
+        if self.looks > 0 {
+            self.looks /= 2;
+            self.sleeps = 0;
+        } else {
+            self.sleeps += 1;
+            self.looks = u8::from(self.sleeps == SLEEPS);
+        }
+        self.spent = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often it looks before it sleeps, when nothing moves.
+    fn looks(patience: &mut Patience) -> usize {
+        std::iter::repeat_with(|| patience.lasts()).take_while(|lasts| *lasts).count()
+    }
+
+    #[test]
+    fn looks_in_vain_become_few() {
+        let mut patience = Patience::default();
+        let counts: Vec<_> = (0..6).map(|_| looks(&mut patience)).collect();
+        assert_eq!(counts, [16, 8, 4, 2, 1, 0]);
+        let next: usize = (0..160).map(|_| looks(&mut patience)).sum();
+        assert!((5..=10).contains(&next), "{next}");
+    }
+
+    #[test]
+    fn one_that_helped_brings_all_back() {
+        let mut patience = Patience::default();
+        (0..5).for_each(|_| assert!(looks(&mut patience) > 0));
+        while !patience.lasts() {}
+        patience.rewarded();
+        assert_eq!(looks(&mut patience), 16);
+    }
+
+    #[test]
+    fn what_moves_after_a_sleep_is_no_reward() {
+        let mut patience = Patience::default();
+        looks(&mut patience);
+        patience.rewarded();
+        assert_eq!(looks(&mut patience), 8);
+    }
+}
