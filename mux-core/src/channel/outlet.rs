@@ -64,6 +64,7 @@ impl Batch {
     #[inline]
     pub(super) fn clear(&mut self) {
         self.count = 0;
+        self.whole = Mark::default();
         self.values.clear();
         self.departures.truncate(0);
     }

@@ -99,23 +99,27 @@ impl<T: Serialize + 'static, E: Serialize + 'static> Encoder<T, E> {
 }
 
 impl<T, E> Encoder<T, E> {
-    /// Appends an item to a frame. What it carries leaves with it.
+    /// Appends an item to a frame, whose values are whole. What it carries leaves with it.
     #[inline]
     pub(super) fn append(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
-        let Batch { count, whole, values, departures } = frame;
-        let (mark, carried) = (values.mark(), departures.len());
-        let encoded = carry::encode(departures, self.encoding, || (self.item)(item, self.encoding, values));
-        match encoded {
-            Ok(()) => {
-                *count += 1;
-                *whole = values.mark();
-            }
-            Err(_) => {
-                values.split_off(mark);
-                departures.truncate(carried);
-            }
+        let carried = frame.departures.len();
+        let encoded = self.encode(item, frame);
+        if encoded.is_ok() {
+            frame.count += 1;
+            frame.whole = frame.values.mark();
+        } else {
+            frame.values.split_off(frame.whole);
+            frame.departures.truncate(carried);
         }
         encoded
+    }
+
+    #[inline]
+    fn encode(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
+        let Batch { values, departures, .. } = frame;
+        let mut encode = || (self.item)(item, self.encoding, values);
+        // What owns nothing has no half of a channel to send away.
+        if std::mem::needs_drop::<T>() { carry::encode(departures, self.encoding, encode) } else { encode() }
     }
 
     pub(super) fn ending(&self, ending: Ending<E>) -> Option<Fault> {
@@ -453,7 +457,7 @@ impl<T, E> Remote<T, E> {
     /// Adds an item to the frame, until that is full: then it goes, and the item begins the next. An item
     /// that cannot be encoded, or is more than the other end takes, ends the channel.
     fn add(&mut self, item: &T) -> ControlFlow<()> {
-        let (mark, before) = (self.frame.values.mark(), self.frame.count);
+        let (mark, before) = (self.frame.whole, self.frame.count);
         if let Err(error) = self.encoder.append(item, &mut self.frame) {
             return self.break_off(FaultCode::Unencodable, format!("an item could not be encoded: {error}"));
         }
@@ -466,6 +470,8 @@ impl<T, E> Remote<T, E> {
         self.push_frame();
         if len <= SMALL && apart.departures.is_empty() {
             self.frame = apart;
+            // It will be full like the last one.
+            self.frame.values.flat_mut().reserve(FRAME);
         } else if let Err(SendError::TooLarge(why)) = self.push_apart(apart) {
             return self.break_off(FaultCode::ReplyTooLarge, why);
         }
