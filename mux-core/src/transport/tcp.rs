@@ -23,10 +23,10 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Pee
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 128 << 10;
 
-/// What the kernel holds unread where a round trip takes no time, in bytes. On other ways it finds its own size,
-/// as a small one would limit a long link.
+/// The same over the loopback device, where a round trip takes no time, and what it holds unread there. Elsewhere
+/// that finds its own size, as a small one would limit a long link.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-const UNREAD: usize = 256 << 10;
+const LOOPBACK: (u32, usize) = (64 << 10, 192 << 10);
 
 fn prepare(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
     stream.set_nodelay(true)?;
@@ -39,6 +39,10 @@ fn prepare(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
 #[cfg(any(target_os = "android", target_os = "linux"))]
 fn keep_queues_short(stream: &TcpStream) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
-    socket.set_tcp_notsent_lowat(UNSENT)?;
-    if stream.peer_addr()?.ip().is_loopback() { socket.set_recv_buffer_size(UNREAD) } else { Ok(()) }
+    if !stream.peer_addr()?.ip().is_loopback() {
+        return socket.set_tcp_notsent_lowat(UNSENT);
+    }
+    let (unsent, unread) = LOOPBACK;
+    socket.set_tcp_notsent_lowat(unsent)?;
+    socket.set_recv_buffer_size(unread)
 }
