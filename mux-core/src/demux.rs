@@ -24,8 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::ReusableBoxFuture;
 
-/// Handlers of one pass run one after another on one task for so long; the rest move to a new one, so
-/// that busy handlers hold up their neighbours, and other tasks, for a few polls at most.
+/// Handlers of one pass run one after another on one task for so long; then other tasks have their turn, so
+/// that busy handlers hold up their neighbours, and those, for a few polls at most.
 const TURN: Duration = Duration::from_micros(20);
 
 /// Handlers polled between two looks at the clock. One look for each costs 5 % of all calls.
@@ -275,42 +275,38 @@ impl Dispatch {
     }
 
     /// Runs them here and now, however long they take.
-    pub(crate) fn run_all(self) {
-        let mut next = Some(self);
-        while let Some(mut dispatch) = next {
-            next = dispatch.run();
-        }
+    pub(crate) fn run_all(mut self) {
+        while self.run() {}
     }
 
     /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
-    /// all. Returns the requests that are left when it has taken too long.
-    fn run(&mut self) -> Option<Dispatch> {
+    /// all. Returns whether requests are left, as it has taken too long.
+    fn run(&mut self) -> bool {
         let begun = (self.parcels.len() > LOOK).then(Instant::now);
         let mut polled = 0_usize;
         let mut lap = Lap { finished: Vec::with_capacity(self.parcels.len()), spare: None };
-        let mut rest = None;
-        while let Some(parcel) = self.parcels.next() {
+        for parcel in self.parcels.by_ref() {
             lap.run(parcel, &self.shared);
             polled += 1;
-            let looks = polled.is_multiple_of(LOOK) && self.parcels.len() > 0;
-            if looks && begun.is_some_and(|begun| begun.elapsed() > TURN) {
-                let parcels = std::mem::take(&mut self.parcels);
-                rest = Some(Dispatch { parcels, shared: Arc::clone(&self.shared) });
+            if polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN) {
+                break;
             }
         }
         lap.finish(&self.shared);
-        rest
+        self.parcels.len() > 0
     }
 }
 
 impl Future for Dispatch {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> Poll<()> {
-        if let Some(rest) = self.run() {
-            rest.spawn();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        if !self.run() {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
