@@ -120,19 +120,18 @@ impl Mux {
         let mut args = ArgsEncoder::new(method.encoding);
         match encode(&mut args) {
             Ok(()) => {
-                let (body, departures) = args.finish();
+                let (body, mut departures) = args.finish();
                 if !departures.is_empty() {
                     departures.keep(self);
                 }
-                let message =
-                    Message { method: method.path, meta: MetaPairs::default(), body, carried: Rare::new() };
+                let carried = departures.take_leaving();
+                let message = Message { method: method.path, meta: MetaPairs::default(), body, carried };
                 Call::remote(RemoteCall {
                     mux: self.clone(),
                     method,
                     decode_app,
                     deadline: None,
                     message,
-                    departures,
                     writes: false,
                     progress: Progress::Unsent,
                 })
@@ -186,7 +185,6 @@ struct RemoteCall<E> {
     deadline: Option<Instant>,
     /// Empty, once it is sent.
     message: Message<Port>,
-    departures: Departures,
     /// Waits on a plain thread, which may write it too.
     writes: bool,
     progress: Progress,
@@ -195,7 +193,10 @@ struct RemoteCall<E> {
 enum Progress {
     Unsent,
     Sent(Ticket),
-    Ended(Option<(Terminal, Rare<Arrived>)>),
+    /// A notify that has left.
+    Left,
+    /// Refused, or over.
+    Ended(Option<Box<Terminal>>),
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -360,7 +361,10 @@ impl<E> RemoteCall<E> {
         }
         let terminal = match &mut self.progress {
             Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
-            Progress::Ended(terminal) => terminal.take().expect("`Call` polled after it was over"),
+            Progress::Left => (Terminal::Sent, Rare::new()),
+            Progress::Ended(terminal) => {
+                (*terminal.take().expect("`Call` polled after it was over"), Rare::new())
+            }
             Progress::Unsent => return Poll::Pending,
         };
         self.progress = Progress::Ended(None);
@@ -378,9 +382,8 @@ impl<E> RemoteCall<E> {
     /// Hands the request over, once.
     fn send(&mut self, mut waker: Option<task::Waker>) {
         let Progress::Unsent = self.progress else { return };
-        let RemoteCall { mux, message, departures, .. } = self;
+        let RemoteCall { mux, message, .. } = self;
         let shared = mux.shared();
-        message.carried = departures.take_leaving();
         let request = Request {
             message,
             deadline: self.deadline.map(|deadline| shared.deadline(deadline)),
@@ -392,8 +395,8 @@ impl<E> RemoteCall<E> {
             if self.writes { shared.open_and_write(request, notify) } else { shared.open(request, notify) };
         self.progress = match opened {
             Ok(Some(ticket)) => Progress::Sent(ticket),
-            Ok(None) => Progress::Ended(Some((Terminal::Sent, Rare::new()))),
-            Err(terminal) => Progress::Ended(Some((terminal, Rare::new()))),
+            Ok(None) => Progress::Left,
+            Err(terminal) => Progress::Ended(Some(Box::new(terminal))),
         };
     }
 
