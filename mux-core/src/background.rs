@@ -5,10 +5,12 @@
 //! for it.
 
 use crate::blocking;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::runtime::{self, Handle, Runtime};
@@ -17,8 +19,8 @@ use tokio::sync::Notify;
 /// Calls in a row that a thread waits for alone before it drives.
 const ALONE: u32 = 16;
 
-/// How long nobody drives at least once a driving thread has its answer, and at most twice that. It may call
-/// again at once, and to wake the keeper costs more than the call.
+/// How long nobody drives at least once a driving thread has its answer, and at most twice that, unless there is
+/// something to do. It may call again at once, and to wake the keeper costs more than the call.
 const GAP: Duration = Duration::from_millis(1);
 
 static BACKGROUND: OnceLock<Background> = OnceLock::new();
@@ -26,7 +28,7 @@ static BACKGROUND: OnceLock<Background> = OnceLock::new();
 /// The runtime, for connections.
 ///
 /// # Errors
-/// When its thread cannot be started.
+/// When the system has no thread or descriptor left for it.
 pub(crate) fn runtime() -> io::Result<&'static Handle> {
     Ok(started()?.runtime.handle())
 }
@@ -34,7 +36,7 @@ pub(crate) fn runtime() -> io::Result<&'static Handle> {
 /// The runtime, for tasks with code of the user's.
 ///
 /// # Errors
-/// When its thread cannot be started.
+/// As [`runtime`].
 pub(crate) fn runtime_for_users() -> io::Result<&'static Handle> {
     let runtime = runtime()?;
     keeper_stays();
@@ -46,6 +48,14 @@ pub(crate) fn runtime_for_users() -> io::Result<&'static Handle> {
 pub(crate) fn keeper_stays() {
     if let Some(background) = BACKGROUND.get() {
         background.stays.store(true, SeqCst);
+        background.evicted.notify_waiters();
+        background.recall();
+    }
+}
+
+/// There is something to do for the runtime: somebody drives now.
+pub(crate) fn recall() {
+    if let Some(background) = BACKGROUND.get() {
         background.recall();
     }
 }
@@ -59,8 +69,10 @@ pub(crate) fn is_here() -> bool {
 
 fn started() -> io::Result<&'static Background> {
     static STARTING: Mutex<()> = Mutex::new(());
-    let _starting =
-        BACKGROUND.get().is_none().then(|| STARTING.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Some(background) = BACKGROUND.get() {
+        return Ok(background);
+    }
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(background) = BACKGROUND.get() {
         return Ok(background);
     }
@@ -78,10 +90,14 @@ struct Background {
     leaves: Notify,
     /// It never leaves it again.
     stays: AtomicBool,
+    /// Nor is anybody else to drive any more.
+    evicted: Notify,
+    /// It sleeps until the thread that drives has its answer.
+    dozes: AtomicBool,
     /// Threads that wait for something, driving or not.
     waiting: AtomicUsize,
-    /// Calls in a row that a thread waited for alone while the keeper drove.
-    alone: AtomicU32,
+    /// Calls in a row, whoever's, that had no other wait beside them while the keeper drove.
+    calls_alone: AtomicU32,
     /// A thread drove since the keeper last looked.
     driven: AtomicBool,
 }
@@ -98,8 +114,10 @@ impl Background {
             seat: AtomicU8::new(KEEPER),
             leaves: Notify::new(),
             stays: AtomicBool::new(false),
+            evicted: Notify::new(),
+            dozes: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
-            alone: AtomicU32::new(0),
+            calls_alone: AtomicU32::new(0),
             driven: AtomicBool::new(false),
         }
     }
@@ -110,10 +128,22 @@ impl Background {
             while self.seat.load(SeqCst) == KEEPER {
                 self.runtime.block_on(self.leaves.notified());
             }
-            thread::park_timeout(GAP);
+            self.doze();
             if !self.driven.swap(false, SeqCst) {
                 self.change(FREE, KEEPER);
             }
+        }
+    }
+
+    /// For a moment, and then for as long as a thread drives.
+    fn doze(&self) {
+        thread::park_timeout(GAP);
+        if !self.driven.load(SeqCst) {
+            self.dozes.store(true, SeqCst);
+            if self.seat.load(SeqCst) == CALLER {
+                thread::park();
+            }
+            self.dozes.store(false, SeqCst);
         }
     }
 
@@ -123,27 +153,49 @@ impl Background {
 
     /// Has the keeper drive where nobody does.
     fn recall(&self) {
-        if self.change(FREE, KEEPER) {
+        if self.seat.load(SeqCst) == FREE && self.change(FREE, KEEPER) {
             self.keeper.unpark();
         }
     }
 
-    /// Whether the thread that waits now may drive, and does.
-    fn take_seat(&self, alone: bool) -> bool {
-        if self.stays.load(SeqCst) {
-            self.recall();
-            return false;
-        }
+    /// Where the thread that waits now may drive.
+    fn take_seat(&self, alone: bool) -> Option<Seat<'_>> {
         if self.change(FREE, CALLER) {
-            return true;
+            return Some(Seat(self));
         }
-        let calls = if alone { self.alone.fetch_add(1, SeqCst) } else { self.alone.swap(0, SeqCst) };
-        let taken = alone && calls >= ALONE && self.change(KEEPER, CALLER);
-        if taken {
-            self.alone.store(0, SeqCst);
+        if !alone {
+            self.calls_alone.store(0, SeqCst);
+        } else if self.calls_alone.fetch_add(1, SeqCst) >= ALONE && self.change(KEEPER, CALLER) {
+            self.calls_alone.store(0, SeqCst);
             self.leaves.notify_one();
+            return Some(Seat(self));
         }
-        taken
+        None
+    }
+
+    /// Drives until the future is ready, or nobody but the keeper may any more: `None`.
+    fn drive<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
+        let mut evicted = pin!(self.evicted.notified());
+        if self.stays.load(SeqCst) {
+            return None;
+        }
+        self.runtime.block_on(async {
+            let mut turned = false;
+            let output = poll_fn(|cx| {
+                if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Some(output));
+                }
+                let evicted = evicted.as_mut().poll(cx);
+                turned |= evicted.is_pending();
+                evicted.map(|()| None)
+            });
+            let output = output.await;
+            if !turned {
+                // What the poll left for the runtime to do is lost with this `block_on`, unless it has a turn.
+                tokio::task::yield_now().await;
+            }
+            output
+        })
     }
 }
 
@@ -155,10 +207,16 @@ pub(crate) fn wait<F: Future>(future: F, until: Option<Instant>) -> Option<F::Ou
     };
     let alone = background.waiting.fetch_add(1, SeqCst) == 0;
     let _waiting = Waiting(background);
-    if background.take_seat(alone) {
-        let _seat = Seat(background);
-        return Some(background.runtime.block_on(future));
+    let mut future = pin!(future);
+    if !background.stays.load(SeqCst)
+        && let Some(seat) = background.take_seat(alone)
+    {
+        if let Some(output) = background.drive(future.as_mut()) {
+            return Some(output);
+        }
+        drop(seat);
     }
+    background.recall();
     blocking::park_until(future, until)
 }
 
@@ -184,11 +242,14 @@ impl Drop for Waiting {
 }
 
 /// A thread that drives.
-struct Seat(&'static Background);
+struct Seat<'b>(&'b Background);
 
-impl Drop for Seat {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.0.driven.store(true, SeqCst);
         self.0.seat.store(FREE, SeqCst);
+        if self.0.dozes.load(SeqCst) {
+            self.0.keeper.unpark();
+        }
     }
 }

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 /// wakes itself starves the I/O driver.
 const BULK: usize = 64 << 10;
 
-/// Looks at a stream that moves nothing, within a large message, before the driver sleeps: a peer on the same
-/// machine moves on sooner than a sleeping thread is woken.
+/// Looks at a stream that moves nothing, within a large message or a write, before the driver sleeps: a peer on
+/// the same machine moves on sooner than a sleeping thread is woken.
 const LOOKS: u8 = 16;
 
 /// Sleeps before a driver looks again once where that did not help.
@@ -19,6 +19,8 @@ const SLEEPS: u8 = 16;
 #[derive(Default)]
 pub(crate) struct Breather {
     moved: usize,
+    /// The task is polled again anyhow.
+    comes_back: bool,
     yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     patience: Patience,
 }
@@ -33,6 +35,7 @@ impl Breather {
 
     /// Has the task polled again.
     pub(crate) fn come_back(&mut self, cx: &mut Context<'_>) {
+        self.comes_back = true;
         if self.moved < BULK {
             return cx.waker().wake_by_ref();
         }
@@ -42,7 +45,7 @@ impl Breather {
 
     /// Has the task polled again where the stream may move soon.
     pub(crate) fn look_again(&mut self, cx: &mut Context<'_>) {
-        if !self.is_yielding() && self.patience.lasts() {
+        if !self.comes_back && self.patience.lasts() {
             self.let_run(cx);
         }
     }
@@ -64,6 +67,7 @@ impl Breather {
             ready!(yielding.as_mut().poll(cx));
             self.yielding = None;
         }
+        self.comes_back = false;
         Poll::Ready(())
     }
 }

@@ -142,7 +142,7 @@ impl Shared {
         state.resume(&mut after);
         let driver = state.claim_flush();
         drop(state);
-        driver.into_iter().for_each(Waker::wake);
+        self.wake(driver);
         self.finish(after);
     }
 
@@ -190,6 +190,17 @@ impl Shared {
         let _ = self.helped.set(driver);
     }
 
+    /// Wakes the driver where it is to be, and who drives its runtime.
+    #[inline]
+    fn wake(&self, driver: Option<Waker>) {
+        if let Some(driver) = driver {
+            driver.wake();
+            if self.in_background {
+                background::recall();
+            }
+        }
+    }
+
     /// Changes the state, then sees to it that the driver writes what was queued.
     #[inline]
     fn act<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
@@ -197,7 +208,7 @@ impl Shared {
         let result = change(&mut state);
         let driver = state.claim_flush();
         drop(state);
-        driver.into_iter().for_each(Waker::wake);
+        self.wake(driver);
         result
     }
 
@@ -249,7 +260,7 @@ impl Shared {
         notify: bool,
     ) -> Result<Option<Ticket>, Terminal> {
         let (opened, driver) = self.queue(request, notify);
-        driver.into_iter().for_each(Waker::wake);
+        self.wake(driver);
         opened
     }
 
@@ -265,7 +276,7 @@ impl Shared {
             let alone = self.lock().session.unanswered() <= 1;
             let helped = alone.then(|| self.helped.get()?.upgrade()).flatten();
             if !helped.is_some_and(|helped| helped.help(&driver)) {
-                driver.wake();
+                self.wake(Some(driver));
             }
         }
         opened
@@ -543,7 +554,7 @@ impl Shared {
         let after = std::mem::take(&mut state.session.after);
         let driver = state.claim_flush();
         drop(guard);
-        driver.into_iter().for_each(Waker::wake);
+        self.wake(driver);
         #[cfg(feature = "tracing")]
         if !self.is_closed() {
             tracing::debug!(peer = ?self.peer, reason = %self.close_reason(), "connection closed");

@@ -23,10 +23,14 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Pee
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const UNSENT: u32 = 128 << 10;
 
-/// The same over the loopback device, where a round trip takes no time, and what it holds unread there. Elsewhere
-/// that finds its own size, as a small one would limit a long link.
+/// The same over the loopback device, where a round trip takes no time.
 #[cfg(any(target_os = "android", target_os = "linux"))]
-const LOOPBACK: (u32, usize) = (64 << 10, 192 << 10);
+const LOOPBACK_UNSENT: u32 = 64 << 10;
+
+/// What the kernel holds unread there, in bytes. Elsewhere that finds its own size, as a small one would limit a
+/// long link.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const LOOPBACK_UNREAD: usize = 192 << 10;
 
 fn prepare(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
     stream.set_nodelay(true)?;
@@ -42,7 +46,6 @@ fn keep_queues_short(stream: &TcpStream) -> io::Result<()> {
     if !stream.peer_addr()?.ip().is_loopback() {
         return socket.set_tcp_notsent_lowat(UNSENT);
     }
-    let (unsent, unread) = LOOPBACK;
-    socket.set_tcp_notsent_lowat(unsent)?;
-    socket.set_recv_buffer_size(unread)
+    socket.set_tcp_notsent_lowat(LOOPBACK_UNSENT)?;
+    socket.set_recv_buffer_size(LOOPBACK_UNREAD)
 }
