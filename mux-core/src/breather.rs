@@ -10,9 +10,9 @@ const BULK: usize = 64 << 10;
 
 /// Looks at a stream that moves nothing, within a large message or a write, before the driver sleeps: a peer on
 /// the same machine moves on sooner than a sleeping thread is woken.
-const LOOKS: u8 = 16;
+const LOOKS: u8 = 64;
 
-/// Sleeps before a driver looks again once where that did not help.
+/// Sleeps before a driver looks again, so often, where that did not help: a look a sleep.
 const SLEEPS: u8 = 16;
 
 /// Lets other tasks run: at once after little, by way of the runtime after much.
@@ -107,11 +107,11 @@ impl Patience {
 
     fn sleep(&mut self) {
         if self.looks > 0 {
-            self.looks /= 2;
+            self.looks -= self.looks.div_ceil(8);
             self.sleeps = 0;
         } else {
             self.sleeps += 1;
-            self.looks = u8::from(self.sleeps == SLEEPS);
+            self.looks = if self.sleeps == SLEEPS { SLEEPS } else { 0 };
         }
         self.spent = 0;
     }
@@ -126,22 +126,28 @@ mod tests {
         std::iter::repeat_with(|| patience.lasts()).take_while(|lasts| *lasts).count()
     }
 
+    fn exhausted() -> Patience {
+        let mut patience = Patience::default();
+        while looks(&mut patience) > 0 {}
+        patience
+    }
+
     #[test]
     fn looks_in_vain_become_few() {
         let mut patience = Patience::default();
-        let counts: Vec<_> = (0..6).map(|_| looks(&mut patience)).collect();
-        assert_eq!(counts, [16, 8, 4, 2, 1, 0]);
-        let next: usize = (0..160).map(|_| looks(&mut patience)).sum();
-        assert!((5..=10).contains(&next), "{next}");
+        let counts: Vec<_> = (0..4).map(|_| looks(&mut patience)).collect();
+        assert_eq!(counts, [64, 56, 49, 42]);
+        let mut patience = exhausted();
+        let few: usize = (0..1_000).map(|_| looks(&mut patience)).sum();
+        assert!((1_000..5_000).contains(&few), "{few}");
     }
 
     #[test]
     fn one_that_helped_brings_all_back() {
-        let mut patience = Patience::default();
-        (0..5).for_each(|_| assert!(looks(&mut patience) > 0));
+        let mut patience = exhausted();
         while !patience.lasts() {}
         patience.rewarded();
-        assert_eq!(looks(&mut patience), 16);
+        assert_eq!(looks(&mut patience), 64);
     }
 
     #[test]
@@ -149,6 +155,6 @@ mod tests {
         let mut patience = Patience::default();
         looks(&mut patience);
         patience.rewarded();
-        assert_eq!(looks(&mut patience), 8);
+        assert_eq!(looks(&mut patience), 56);
     }
 }
