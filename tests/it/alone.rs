@@ -195,14 +195,11 @@ fn large_notifies_leave_though_it_waits_for_no_answer() {
         return;
     }
     let (_runtime, _connection, client) = alone();
-    let begun = Instant::now();
-    for _ in 0..20 {
+    for sent in 1..=20 {
         client.note("x".repeat(400 << 10)).wait().unwrap();
-        client.echo("next").wait().unwrap();
+        // A notify and a call have no order.
+        while client.notes().wait().unwrap().len() < sent {}
     }
-    assert_eq!(client.notes().wait().unwrap().len(), 20);
-    // The connection's own alarm would bring the rest on its way after a second.
-    assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[cfg(unix)]
