@@ -12,7 +12,8 @@
 use mux::{Bytes, Connection};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
 
 #[mux::service(debug)]
 trait Inventory {
@@ -30,6 +31,7 @@ struct Shortage {
 /// A shop that sells one kind of thing.
 struct Shop {
     units: Mutex<u32>,
+    noted: Arc<Notify>,
 }
 
 impl Inventory for Shop {
@@ -43,7 +45,9 @@ impl Inventory for Shop {
         Ok(*left)
     }
 
-    async fn note(&self, _line: String) {}
+    async fn note(&self, _line: String) {
+        self.noted.notify_one();
+    }
 }
 
 #[tokio::main]
@@ -53,7 +57,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn log_requests() -> Result<(), Box<dyn Error>> {
-    let shop = Shop { units: Mutex::new(7) };
+    let noted = Arc::new(Notify::new());
+    let shop = Shop { units: Mutex::new(7), noted: Arc::clone(&noted) };
     let logged = InventoryServer::new(shop).inspect(|request| println!("server: {request:?}"));
     let (here, there) = mux::pair();
     let _server = Connection::builder().service(logged).accept(there);
@@ -63,6 +68,8 @@ async fn log_requests() -> Result<(), Box<dyn Error>> {
     println!("client: {:?}", shop.take("apple", 5).await);
     println!("client: {:?}", shop.take("apple", 5).await);
     shop.note("two apples left".into()).await?;
+    // A notify and a call have no order: the next line is to come after it.
+    noted.notified().await;
     println!("client: {:?}", shop.stock("apple").await);
     Ok(())
 }
