@@ -245,10 +245,10 @@ impl Builder {
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
         let driver = Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings);
-        blocking::here().spawn(Driving::new(driver));
         if shared.is_in_background() && !self.services.is_empty() {
             background::keeper_stays();
         }
+        blocking::here().spawn(Driving::new(driver));
         Connection { mux: Mux::keeping(shared) }
     }
 }
