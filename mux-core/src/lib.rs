@@ -14,6 +14,7 @@ mod connection;
 mod context;
 mod demux;
 mod descriptor;
+mod dispatch;
 mod driver;
 mod error;
 mod local;

@@ -5,8 +5,9 @@ pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local
 pub use crate::channel::{Never, Receiver, Sender};
 pub use crate::connection::Connection;
 pub use crate::context::Context;
-pub use crate::demux::{Inbound, Service, Turn};
+pub use crate::demux::{Inbound, Service};
 pub use crate::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
+pub use crate::dispatch::Turn;
 pub use crate::error::{Error, Refused};
 pub use crate::mux::{Call, Client, Mux};
 pub use crate::server::{connect, connect_blocking};

@@ -3,7 +3,8 @@
 use crate::buffer;
 use crate::channel::carry::Arrivals;
 use crate::codec::{self, PREFIX};
-use crate::demux::{Body, Dispatch, NotifyLane, Owed, Parcel};
+use crate::demux::{Body, Owed, Parcel};
+use crate::dispatch::{Dispatch, NotifyLane};
 use crate::error::{CloseReason, Refused};
 use crate::mux::Mux;
 use crate::pool;

@@ -1,0 +1,308 @@
+//! The handlers of a pass: run one after another, and each request answered once, whatever becomes of its handler.
+
+use crate::blocking;
+use crate::body::Outcome;
+use crate::demux::{Ended, Owed, Parcel};
+use crate::descriptor::{MethodDescriptor, Placement};
+use crate::error::{Refusal, Refused};
+use crate::panic;
+use crate::proto::xid::Xid;
+use crate::shared::{Running, Shared};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker, ready};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::ReusableBoxFuture;
+
+/// Handlers of one pass run one after another on one task for so long; then other tasks have their turn, so
+/// that busy handlers hold up their neighbours, and those, for a few polls at most.
+const TURN: Duration = Duration::from_micros(20);
+
+/// Handlers polled between two looks at the clock. One look for each costs 5 % of all calls.
+const LOOK: usize = 4;
+
+/// What a handler came to, and for whom.
+pub(crate) type Finished = (Owed, Outcome);
+
+/// Runs requests one after another. What it does not come to run is answered all the same.
+pub(crate) struct Dispatch {
+    parcels: std::vec::IntoIter<Parcel>,
+    shared: Arc<Shared>,
+}
+
+impl Dispatch {
+    pub(crate) fn new(parcels: Vec<Parcel>, shared: &Arc<Shared>) -> Dispatch {
+        Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared) }
+    }
+
+    /// Runs the requests of one pass, on one task.
+    pub(crate) fn spawn(self) {
+        tokio::spawn(self);
+    }
+
+    /// Runs them here and now, however long they take.
+    pub(crate) fn run_all(mut self) {
+        while self.run() {}
+    }
+
+    /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
+    /// all. Returns whether requests are left, as it has taken too long.
+    fn run(&mut self) -> bool {
+        let begun = (self.parcels.len() > LOOK).then(Instant::now);
+        let mut polled = 0_usize;
+        let mut lap = Lap { finished: Vec::with_capacity(self.parcels.len()), spare: None };
+        for parcel in self.parcels.by_ref() {
+            lap.run(parcel, &self.shared);
+            polled += 1;
+            if polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN) {
+                break;
+            }
+        }
+        lap.finish(&self.shared);
+        self.parcels.len() > 0
+    }
+}
+
+impl Future for Dispatch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        if !self.run() {
+            return Poll::Ready(());
+        }
+        // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        for parcel in &mut self.parcels {
+            self.shared.drop_owed(parcel.owed);
+        }
+    }
+}
+
+/// Handlers run one after another on one thread, and what they came to.
+#[derive(Default)]
+struct Lap {
+    finished: Vec<Finished>,
+    /// Held the last future; holds the next one where that is as large.
+    spare: Option<Handler>,
+}
+
+/// A handler's future, whatever its type.
+type Handler = ReusableBoxFuture<'static, Outcome>;
+
+impl Lap {
+    #[inline]
+    fn run(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        let Parcel { route, inbound, owed, ended } = parcel;
+        let turn = Turn { method: route.method, shared, owed: Some(owed), ended, lap: self };
+        shared.router().service(route).serve(inbound, turn);
+    }
+
+    /// Sends the answers that are ready.
+    fn finish(&mut self, shared: &Shared) {
+        if !self.finished.is_empty() {
+            shared.answer(&mut self.finished);
+            self.finished.drain(..).for_each(|(_, outcome)| outcome.recycle());
+        }
+    }
+}
+
+/// The notifies of one connection, on one task: their handlers begin in the order they were sent. One
+/// that waits goes on beside the next; a plain `fn` ends before the next begins.
+#[derive(Default)]
+pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
+
+impl NotifyLane {
+    /// Bounded by the credit that notifies spend.
+    pub(crate) fn push(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        let lane = self.0.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            tokio::spawn(run_in_order(Arc::clone(shared), receiver));
+            sender
+        });
+        // Fails only while the runtime ends: the parcel is dropped then.
+        let _ = lane.send(parcel);
+    }
+}
+
+async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
+    let mut lap = Lap::default();
+    while let Some(mut parcel) = parcels.recv().await {
+        let ended = parcel.ends_on_worker();
+        lap.run(parcel, &shared);
+        if parcels.is_empty() || ended.is_some() {
+            lap.finish(&shared);
+        }
+        if let Some(ended) = ended {
+            // Nothing is ever sent: it ends with its handler.
+            let _ = ended.await;
+        }
+    }
+}
+
+/// The one chance of a request to run: its handler is polled here and now, or goes to a worker. Dropped, it
+/// is answered all the same.
+pub struct Turn<'a> {
+    method: &'static MethodDescriptor,
+    shared: &'a Arc<Shared>,
+    /// Nothing, once somebody else owes it.
+    owed: Option<Owed>,
+    ended: Option<Ended>,
+    lap: &'a mut Lap,
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("method", &self.method.path).finish_non_exhaustive()
+    }
+}
+
+impl Turn<'_> {
+    /// Runs the handler where its method wants to run.
+    pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: F) {
+        let handler = match self.lap.spare.take() {
+            None => Handler::new(handler),
+            Some(mut spare) => {
+                spare.set(handler);
+                spare
+            }
+        };
+        self.run_boxed(handler);
+    }
+
+    fn run_boxed(mut self, handler: Handler) {
+        if self.method.placement == Placement::Worker {
+            return run_on_worker(self.responder(), handler);
+        }
+        let mut guarded = Guarded(handler);
+        match Pin::new(&mut guarded).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => {
+                self.lap.spare = Some(guarded.0);
+                self.lap.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
+            }
+            Poll::Pending => spawn(guarded, self.responder(), self.method.detached),
+        }
+    }
+
+    /// Whoever has it owes the answer.
+    fn responder(&mut self) -> Responder {
+        Responder { shared: Arc::clone(self.shared), owed: self.owed.take(), _ended: self.ended.take() }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(owed) = self.owed {
+            self.shared.drop_owed(owed);
+        }
+    }
+}
+
+fn run_on_worker(responder: Responder, handler: Handler) {
+    let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
+    let runtime = tokio::runtime::Handle::current();
+    if let Some(xid) = xid {
+        shared.park(xid);
+    }
+    let job = move || {
+        if !responder.start() {
+            return;
+        }
+        let _entered = runtime.enter();
+        let outcome = blocking::while_blocking(|| blocking::block_on(Guarded(handler)));
+        responder.finish(outcome);
+    };
+    if let (Err(no_thread), Some(xid)) = (shared.workers().submit(Box::new(job)), xid) {
+        let message = format!("no worker thread could be started: {}", no_thread.error);
+        // Before the job is dropped, whose own responder would tell less.
+        shared.answer(&mut [(Owed::Answer(xid), Refused::new(Refusal::Overloaded, message).into())]);
+    }
+}
+
+/// Gives a handler that has to wait a task of its own, which a cancel aborts.
+fn spawn(guarded: Guarded, responder: Responder, detached: bool) {
+    let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
+    let task = tokio::spawn(Pending { guarded, responder: Some(responder) });
+    if let Some(xid) = xid {
+        let abort = (!detached).then(|| task.abort_handle());
+        let unwanted =
+            shared.attach(xid, |known: Option<Running>| Running { abort, ..known.unwrap_or_default() });
+        unwanted.into_iter().for_each(Running::stop);
+    }
+}
+
+/// A handler on a task of its own.
+struct Pending {
+    guarded: Guarded,
+    responder: Option<Responder>,
+}
+
+impl Future for Pending {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        let outcome = ready!(Pin::new(&mut self.guarded).poll(cx));
+        if let Some(responder) = self.responder.take() {
+            responder.finish(outcome);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// A handler whose panic is its outcome.
+struct Guarded(Handler);
+
+impl Future for Guarded {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
+        match panic::catch(|| self.0.poll(cx)) {
+            Ok(poll) => poll,
+            Err(panicked) => Poll::Ready(Outcome::panicked(&panicked)),
+        }
+    }
+}
+
+/// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
+struct Responder {
+    shared: Arc<Shared>,
+    /// Nothing, once it is paid.
+    owed: Option<Owed>,
+    /// Dropped after the rest.
+    _ended: Option<Ended>,
+}
+
+impl Responder {
+    fn xid(&self) -> Option<Xid> {
+        self.owed.and_then(Owed::xid)
+    }
+
+    /// A parked handler begins; `false` when its asker has gone. A notify has none.
+    fn start(&self) -> bool {
+        self.xid().is_none_or(|xid| self.shared.start(xid))
+    }
+
+    fn finish(mut self, outcome: Outcome) {
+        if let Some(owed) = self.owed.take() {
+            let mut finished = [(owed, outcome)];
+            self.shared.answer(&mut finished);
+            finished.into_iter().for_each(|(_, outcome)| outcome.recycle());
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(owed) = self.owed {
+            self.shared.drop_owed(owed);
+        }
+    }
+}
