@@ -8,9 +8,11 @@ use crate::error::{Refusal, Refused};
 use crate::panic;
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
+use std::collections::VecDeque;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker, ready};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -27,25 +29,70 @@ const LOOK: usize = 4;
 /// What a handler came to, and for whom.
 pub(crate) type Finished = (Owed, Outcome);
 
+/// Gives the requests of a pass to one task: to the last one, where that waits for more, or else to a new one, as
+/// the handlers of two passes may run at once.
+#[derive(Default)]
+pub(crate) struct Dispatcher(Option<Arc<Mutex<Lounge>>>);
+
+/// Where one task waits for requests.
+#[derive(Default)]
+struct Lounge {
+    /// Wakes it.
+    task: Option<Waker>,
+    /// Given to it. Empty while it waits.
+    parcels: VecDeque<Parcel>,
+    over: bool,
+}
+
+impl Dispatcher {
+    /// Takes the requests, and leaves an empty buffer for others.
+    pub(crate) fn run(&mut self, parcels: &mut VecDeque<Parcel>, shared: &Arc<Shared>) {
+        let lounge = self.0.get_or_insert_default();
+        let mut waiting = lock(lounge);
+        let Some(task) = waiting.task.take() else {
+            drop(waiting);
+            tokio::spawn(Dispatch::new(mem::take(parcels), shared, Some(Arc::clone(lounge))));
+            return;
+        };
+        mem::swap(&mut waiting.parcels, parcels);
+        drop(waiting);
+        task.wake();
+    }
+
+    /// Runs requests here and now, however long they take.
+    pub(crate) fn run_here(parcels: VecDeque<Parcel>, shared: &Arc<Shared>) {
+        let mut dispatch = Dispatch::new(parcels, shared, None);
+        while dispatch.run() {}
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        let Some(lounge) = &self.0 else { return };
+        let mut waiting = lock(lounge);
+        waiting.over = true;
+        let task = waiting.task.take();
+        drop(waiting);
+        task.into_iter().for_each(Waker::wake);
+    }
+}
+
+fn lock(lounge: &Mutex<Lounge>) -> MutexGuard<'_, Lounge> {
+    lounge.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs requests one after another. What it does not come to run is answered all the same.
-pub(crate) struct Dispatch {
-    parcels: std::vec::IntoIter<Parcel>,
+struct Dispatch {
+    parcels: VecDeque<Parcel>,
     shared: Arc<Shared>,
+    lap: Lap,
+    lounge: Option<Arc<Mutex<Lounge>>>,
+    waits: bool,
 }
 
 impl Dispatch {
-    pub(crate) fn new(parcels: Vec<Parcel>, shared: &Arc<Shared>) -> Dispatch {
-        Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared) }
-    }
-
-    /// Runs the requests of one pass, on one task.
-    pub(crate) fn spawn(self) {
-        tokio::spawn(self);
-    }
-
-    /// Runs them here and now, however long they take.
-    pub(crate) fn run_all(mut self) {
-        while self.run() {}
+    fn new(parcels: VecDeque<Parcel>, shared: &Arc<Shared>, lounge: Option<Arc<Mutex<Lounge>>>) -> Dispatch {
+        Dispatch { parcels, shared: Arc::clone(shared), lap: Lap::default(), lounge, waits: false }
     }
 
     /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
@@ -53,16 +100,36 @@ impl Dispatch {
     fn run(&mut self) -> bool {
         let begun = (self.parcels.len() > LOOK).then(Instant::now);
         let mut polled = 0_usize;
-        let mut lap = Lap { finished: Vec::with_capacity(self.parcels.len()), spare: None };
-        for parcel in self.parcels.by_ref() {
-            lap.run(parcel, &self.shared);
+        while let Some(parcel) = self.parcels.pop_front() {
+            self.lap.run(parcel, &self.shared);
             polled += 1;
             if polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN) {
                 break;
             }
         }
-        lap.finish(&self.shared);
-        self.parcels.len() > 0
+        self.lap.finish(&self.shared);
+        !self.parcels.is_empty()
+    }
+
+    /// Waits for more requests; `false` where another task does so, or none are to come.
+    fn wait(&mut self, task: &Waker) -> bool {
+        let Some(lounge) = &self.lounge else { return false };
+        let mut lounge = lock(lounge);
+        self.waits = !lounge.over && lounge.task.is_none() && lounge.parcels.is_empty();
+        if self.waits {
+            lounge.task = Some(task.clone());
+        }
+        self.waits
+    }
+
+    /// Takes what it was given meanwhile; `false` where it goes on to wait.
+    fn stop_waiting(&mut self) -> bool {
+        if let Some(lounge) = self.lounge.as_ref().filter(|_| self.waits) {
+            let mut lounge = lock(lounge);
+            self.waits = lounge.task.is_some();
+            mem::swap(&mut lounge.parcels, &mut self.parcels);
+        }
+        !self.waits
     }
 }
 
@@ -70,17 +137,25 @@ impl Future for Dispatch {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
-        if !self.run() {
-            return Poll::Ready(());
+        if !self.stop_waiting() {
+            return Poll::Pending;
         }
-        // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        if self.run() {
+            // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.wait(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
     }
 }
 
 impl Drop for Dispatch {
     fn drop(&mut self) {
+        if let Some(lounge) = self.lounge.as_ref().filter(|_| self.waits) {
+            let mut lounge = lock(lounge);
+            lounge.task = None;
+            mem::swap(&mut lounge.parcels, &mut self.parcels);
+        }
         for parcel in &mut self.parcels {
             self.shared.drop_owed(parcel.owed);
         }

@@ -8,6 +8,7 @@ use crate::breather::Breather;
 use crate::config::Times;
 use crate::error::CloseReason;
 use crate::pool;
+use crate::proto::Millis;
 use crate::proto::fault::GoawayCode;
 use crate::proto::hello::Settings;
 use crate::reader::{Pass, Reader};
@@ -49,6 +50,8 @@ pub(crate) struct Driver<S> {
     /// Channels are open while the connection drains: until then.
     channels: Option<Instant>,
     begun: Instant,
+    /// When this turn began, in the session's time.
+    time: Millis,
     last_read: Instant,
     pinged: bool,
     /// Its buffers are given back.
@@ -100,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             blocked: None,
             channels: None,
             begun: now,
+            time: 0,
             last_read: now,
             pinged: false,
             trimmed: false,
@@ -110,10 +114,10 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     /// `Ready` when the connection is over.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let now = Instant::now();
+        let now = self.look_at_clock();
         let writing = self.flush_next || self.blocked.is_some();
         if let Err(error) = if writing { self.write(now, cx) } else { Ok(()) } {
-            self.read_last(now, cx);
+            self.read_last(cx);
             return Poll::Ready(Err(error));
         }
         let mut comes_back = false;
@@ -142,9 +146,14 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         Poll::Pending
     }
 
+    fn look_at_clock(&mut self) -> Instant {
+        let now = Instant::now();
+        self.time = self.shared.at(now);
+        now
+    }
+
     fn write(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
-        let (flush, written) =
-            self.writer.poll_flush(self.stream.as_mut(), &self.shared, self.shared.at(now), cx)?;
+        let (flush, written) = self.writer.poll_flush(self.stream.as_mut(), &self.shared, self.time, cx)?;
         self.breather.count(written);
         self.flush_next = false;
         if flush == Flush::Done {
@@ -158,8 +167,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     /// Whether there was something to read, and more may come.
     fn read(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<bool> {
-        let time = self.shared.at(now);
-        let (pass, read) = self.reader.poll_pass(self.stream.as_mut(), &self.shared, time, cx)?;
+        let (pass, read) = self.reader.poll_pass(self.stream.as_mut(), &self.shared, self.time, cx)?;
         self.breather.count(read);
         match &pass {
             Pass::None => {}
@@ -181,10 +189,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 
     /// The peer is gone. What it answered before may still be there to be read.
-    fn read_last(&mut self, now: Instant, cx: &mut Context<'_>) {
-        let time = self.shared.at(now);
+    fn read_last(&mut self, cx: &mut Context<'_>) {
         for _ in 0..LAST_PASSES {
-            let pass = self.reader.poll_pass(self.stream.as_mut(), &self.shared, time, cx);
+            let pass = self.reader.poll_pass(self.stream.as_mut(), &self.shared, self.time, cx);
             if self.phase != Phase::Open || !matches!(pass, Ok((Pass::Some, _))) {
                 return;
             }
@@ -315,9 +322,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         }
         if self.channels.take_if(|until| now >= *until).is_some() {
             // Armed again while any is open: some may begin later, and some peers may not end.
-            self.shared.end_channels(self.shared.at(now));
+            self.shared.end_channels(self.time);
         }
-        self.shared.expire(now);
+        self.shared.expire(self.time);
     }
 
     fn trim(&mut self) {
@@ -377,7 +384,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     /// Writes as the next turn would.
     fn write_now(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let now = Instant::now();
+        let now = self.look_at_clock();
         self.write(now, cx)?;
         self.settle(now, cx)
     }

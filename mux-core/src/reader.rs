@@ -4,7 +4,7 @@ use crate::buffer;
 use crate::channel::carry::Arrivals;
 use crate::codec::{self, PREFIX};
 use crate::demux::{Body, Owed, Parcel};
-use crate::dispatch::{Dispatch, NotifyLane};
+use crate::dispatch::{Dispatcher, NotifyLane};
 use crate::error::{CloseReason, Refused};
 use crate::mux::Mux;
 use crate::pool;
@@ -18,7 +18,9 @@ use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, State};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::collections::VecDeque;
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -50,6 +52,9 @@ pub(crate) struct Reader {
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
+    /// Empty between passes.
+    parcels: VecDeque<Parcel>,
+    dispatcher: Dispatcher,
     notifies: NotifyLane,
 }
 
@@ -108,7 +113,7 @@ pub(crate) enum Pass {
 #[derive(Default)]
 struct Todo {
     /// Run on one task of their own.
-    parcels: Vec<Parcel>,
+    parcels: VecDeque<Parcel>,
     /// Run elsewhere.
     apart: Vec<Parcel>,
     stops: Vec<Running>,
@@ -130,6 +135,8 @@ impl Reader {
             bulk: false,
             limit: ours.longest_frame(),
             wakers: Vec::new(),
+            parcels: VecDeque::new(),
+            dispatcher: Dispatcher::default(),
             notifies: NotifyLane::default(),
         }
     }
@@ -164,6 +171,8 @@ impl Reader {
     pub(crate) fn trim(&mut self) {
         self.room = LITTLE;
         self.wakers = Vec::new();
+        self.parcels = VecDeque::new();
+        self.dispatcher = Dispatcher::default();
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
@@ -261,7 +270,7 @@ impl Reader {
         if self.chunk.as_ref().is_some_and(|chunk| chunk.missing > 0) {
             return Pass::Some;
         }
-        let mut todo = Todo::default();
+        let mut todo = Todo { parcels: mem::take(&mut self.parcels), ..Todo::default() };
         let mut guard = shared.lock();
         let state = &mut *guard;
         // Claimed before anyone is woken: what they queue is written by the next turn.
@@ -272,7 +281,7 @@ impl Reader {
             let bytes = large.bytes.freeze();
             self.frame(&bytes, Some(&bytes), state, shared, now, &mut todo);
         } else {
-            let whole = std::mem::take(&mut self.buffer);
+            let whole = mem::take(&mut self.buffer);
             self.buffer = self.frames(whole, state, shared, now, &mut todo);
         }
         self.bulk = state.session.expects_chunks();
@@ -431,14 +440,15 @@ impl Reader {
         }
     }
 
-    fn perform(&mut self, todo: Todo, shared: &Arc<Shared>) -> Pass {
+    fn perform(&mut self, mut todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
         if !todo.apart.is_empty() {
             self.dispatch_apart(todo.apart, shared);
         }
         if !todo.parcels.is_empty() {
-            Dispatch::new(todo.parcels, shared).spawn();
+            self.dispatcher.run(&mut todo.parcels, shared);
         }
+        self.parcels = todo.parcels;
         match todo.over {
             None => Pass::Some,
             Some(Over::Breach(breach)) => {
@@ -455,17 +465,17 @@ impl Reader {
     /// Notifies run in their order, inline methods here and now. Decoding what is large takes long: on a
     /// task that nobody else waits for.
     fn dispatch_apart(&mut self, parcels: Vec<Parcel>, shared: &Arc<Shared>) {
-        let mut inline = Vec::new();
+        let mut inline = VecDeque::new();
         for parcel in parcels {
             if parcel.is_notify() {
                 self.notifies.push(parcel, shared);
             } else if parcel.is_inline() {
-                inline.push(parcel);
+                inline.push_back(parcel);
             } else {
-                Dispatch::new(vec![parcel], shared).spawn();
+                self.dispatcher.run(&mut VecDeque::from([parcel]), shared);
             }
         }
-        Dispatch::new(inline, shared).run_all();
+        Dispatcher::run_here(inline, shared);
     }
 }
 
@@ -508,8 +518,11 @@ fn serve(
             let nested = || Mux::nested(Arc::clone(shared));
             let arrivals = Arrivals::new(carried, route.encoding(), nested);
             let parcel = Parcel::new(route, (shared, owed), deadline, meta, keep(args, owner), arrivals);
-            let parcels = if parcel.goes_apart() { &mut todo.apart } else { &mut todo.parcels };
-            parcels.push(parcel);
+            if parcel.goes_apart() {
+                todo.apart.push(parcel);
+            } else {
+                todo.parcels.push_back(parcel);
+            }
         }
         Err(refused) => {
             state.session.discard(carried, &mut state.outbox);

@@ -240,7 +240,8 @@ impl Shared {
     }
 
     pub(crate) fn at(&self, instant: Instant) -> Millis {
-        millis(instant.saturating_duration_since(self.epoch).as_millis())
+        let since = instant.saturating_duration_since(self.epoch);
+        since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into())
     }
 
     /// The first millisecond that is not before `deadline`.
@@ -515,14 +516,13 @@ impl Shared {
     }
 
     /// Times out the calls and handlers whose deadline has come.
-    pub(crate) fn expire(&self, now: Instant) {
-        let time = self.at(now);
+    pub(crate) fn expire(&self, now: Millis) {
         let mut guard = self.lock();
         let state = &mut *guard;
-        if state.timer.is_none_or(|timer| timer > time) {
+        if state.timer.is_none_or(|timer| timer > now) {
             return;
         }
-        let (handles, next) = state.session.expire(time, &mut state.outbox);
+        let (handles, next) = state.session.expire(now, &mut state.outbox);
         state.timer = next;
         drop(guard);
         handles.into_iter().for_each(Running::stop);

@@ -7,6 +7,7 @@ mod calls;
 mod cancel;
 mod channels;
 mod demo;
+mod dispatch;
 mod duplex;
 mod errors;
 mod hostile_channels;
