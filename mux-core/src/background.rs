@@ -4,11 +4,11 @@
 //! drives it itself while it waits: it reads its answer from the socket, and no other thread has to be woken
 //! for it.
 
-use crate::blocking;
+use crate::blocking::{self, Waiting};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 use std::thread::{self, Thread};
@@ -94,8 +94,6 @@ struct Background {
     evicted: Notify,
     /// It sleeps until the thread that drives has its answer.
     dozes: AtomicBool,
-    /// Threads that wait for something, driving or not.
-    waiting: AtomicUsize,
     /// Calls in a row, whoever's, that had no other wait beside them while the keeper drove.
     calls_alone: AtomicU32,
     /// A thread drove since the keeper last looked.
@@ -116,7 +114,6 @@ impl Background {
             stays: AtomicBool::new(false),
             evicted: Notify::new(),
             dozes: AtomicBool::new(false),
-            waiting: AtomicUsize::new(0),
             calls_alone: AtomicU32::new(0),
             driven: AtomicBool::new(false),
         }
@@ -205,8 +202,7 @@ pub(crate) fn wait<F: Future>(future: F, until: Option<Instant>) -> Option<F::Ou
     let Some(background) = BACKGROUND.get().filter(|_| blocking::is_plain()) else {
         return blocking::block_on_until(future, until);
     };
-    let alone = background.waiting.fetch_add(1, SeqCst) == 0;
-    let _waiting = Waiting(background);
+    let (_waiting, alone) = Waiting::begin();
     let mut future = pin!(future);
     if !background.stays.load(SeqCst)
         && let Some(seat) = background.take_seat(alone)
@@ -218,27 +214,6 @@ pub(crate) fn wait<F: Future>(future: F, until: Option<Instant>) -> Option<F::Ou
     }
     background.recall();
     blocking::park_until(future, until)
-}
-
-/// A thread that waits. While there is one, somebody drives.
-pub(crate) struct Waiting(&'static Background);
-
-impl Waiting {
-    /// For something else than a call, if there is such a runtime.
-    pub(crate) fn parked() -> Option<Waiting> {
-        let background = BACKGROUND.get()?;
-        background.waiting.fetch_add(1, SeqCst);
-        background.recall();
-        Some(Waiting(background))
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if self.0.waiting.fetch_sub(1, SeqCst) > 1 {
-            self.0.recall();
-        }
-    }
 }
 
 /// A thread that drives.

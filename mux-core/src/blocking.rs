@@ -1,21 +1,47 @@
 //! Plain threads: waiting for a future by parking.
 
-use crate::background::Waiting;
+use crate::background;
 use crate::panic;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
+/// Threads that wait at once, from which on each lets the others run before it parks: by the time it has its turn
+/// again its answer may be there, and nobody has to wake it. With fewer that takes longer than to be woken.
+const CROWD: usize = 256;
+
+/// Threads that wait for something.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
 thread_local! {
     /// A thread of ours, which may block although it knows a runtime.
     static MAY_BLOCK: Cell<bool> = const { Cell::new(false) };
     static UNPARK: Cell<Option<Arc<Unpark>>> = const { Cell::new(None) };
+}
+
+/// A thread that waits. While there is one, somebody drives the runtime of plain threads.
+pub(crate) struct Waiting(());
+
+impl Waiting {
+    /// The `bool` tells whether it is the only one.
+    pub(crate) fn begin() -> (Waiting, bool) {
+        let alone = WAITING.fetch_add(1, Ordering::SeqCst) == 0;
+        (Waiting(()), alone)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if WAITING.fetch_sub(1, Ordering::SeqCst) > 1 {
+            background::recall();
+        }
+    }
 }
 
 /// Wakes a thread that parks. The token of `unpark` alone may be taken by anyone else who parks on it,
@@ -32,6 +58,9 @@ impl Unpark {
 
     /// Parks until woken, or until then: `false`.
     fn park(&self, until: Option<Instant>) -> bool {
+        if WAITING.load(Ordering::Relaxed) >= CROWD && !self.woken.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
         while !self.woken.swap(false, Ordering::Acquire) {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return false,
@@ -64,7 +93,8 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Parks this thread until the future is ready, or until then: `None`.
 pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
-    let _waiting = Waiting::parked();
+    let _waiting = Waiting::begin();
+    background::recall();
     park_until(future, until)
 }
 
