@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::AsyncRead;
 use tokio_util::io::poll_read_buf;
@@ -41,6 +41,9 @@ const AHEAD: usize = PREFIX + ChunkHead::LONGEST;
 const LEAST: usize = 16;
 const MOST: usize = 64;
 
+/// Calls under way from which on a pass of their answers may be smaller: a pass costs as much as eight of them.
+const SEVERAL: usize = 24;
+
 pub(crate) struct Reader {
     buffer: BytesMut,
     /// Room for the next read: `LITTLE` or `BUFFER`.
@@ -49,6 +52,7 @@ pub(crate) struct Reader {
     chunk: Option<OpenChunk>,
     /// More chunks are to come: the next is read where it stays, so little is read before it.
     bulk: bool,
+    overlaps: bool,
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
@@ -133,6 +137,7 @@ impl Reader {
             large: None,
             chunk: None,
             bulk: false,
+            overlaps: ends_overlap(),
             limit: ours.longest_frame(),
             wakers: Vec::new(),
             parcels: VecDeque::new(),
@@ -298,7 +303,8 @@ impl Reader {
         now: Millis,
         todo: &mut Todo,
     ) -> BytesMut {
-        let mut most = pass_size(&buffer);
+        let asked = if self.overlaps { state.session.unanswered() } else { 0 };
+        let mut most = pass_size(&buffer, asked);
         while let Some(&prefix) = buffer.first_chunk::<PREFIX>()
             && most > 0
             && todo.over.is_none()
@@ -486,8 +492,9 @@ fn too_long(bad: BadFrame, state: &State) -> Breach {
     BadFrame(format!("{bad}, before any hello: this may be no mux peer")).into()
 }
 
-/// How many frames this pass takes: a quarter of what is buffered, within bounds.
-fn pass_size(mut buffer: &[u8]) -> usize {
+/// How many frames this pass takes: a quarter of those that are buffered or asked for, so that each end has one in
+/// work while another is on its way, and the callers of one ask together for the next.
+fn pass_size(mut buffer: &[u8], asked: usize) -> usize {
     let mut frames = 0;
     while let Some((prefix, rest)) = buffer.split_first_chunk::<PREFIX>()
         && frames < 4 * MOST
@@ -497,7 +504,14 @@ fn pass_size(mut buffer: &[u8]) -> usize {
         buffer = rest;
         frames += 1;
     }
-    (frames / 4).clamp(LEAST, MOST)
+    let least = if asked < SEVERAL { LEAST } else { LEAST.min(asked / 4) };
+    (frames.max(asked) / 4).clamp(least, MOST)
+}
+
+/// Whether two ends on this machine can be at work at the same time.
+fn ends_overlap() -> bool {
+    static OVERLAP: OnceLock<bool> = OnceLock::new();
+    *OVERLAP.get_or_init(|| std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1))
 }
 
 /// Finds the handler of a request or notify, or answers that there is none.
@@ -548,4 +562,18 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
 /// Small bodies are copied out, as a slice would pin the connection's whole buffer.
 fn keep(args: &[u8], owner: Option<&Bytes>) -> Body {
     owner.map_or_else(|| Body::Copied(buffer::copy(args)), |owner| Body::Shared(owner.slice_ref(args)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_takes_a_quarter_of_what_is_under_way_within_bounds() {
+        let buffered = |frames: usize| [0, 0, 0, 1, 0x90].repeat(frames);
+        let size = |frames, asked| pass_size(&buffered(frames), asked);
+        assert_eq!([0, 10, 100, 1_000].map(|frames| size(frames, 0)), [16, 16, 25, 64]);
+        assert_eq!([1, 23, 24, 40, 64, 100, 1_000].map(|asked| size(10, asked)), [16, 16, 6, 10, 16, 25, 64]);
+        assert_eq!(size(100, 40), 25);
+    }
 }
