@@ -5,7 +5,7 @@ use crate::body::Outcome;
 use crate::demux::{Ended, Owed, Parcel};
 use crate::descriptor::{MethodDescriptor, Placement};
 use crate::error::{Refusal, Refused};
-use crate::panic;
+use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
 use std::collections::VecDeque;
@@ -13,11 +13,10 @@ use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker, ready};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::sync::ReusableBoxFuture;
 
 /// Handlers of one pass run one after another on one task for so long; then other tasks have their turn, so
 /// that busy handlers hold up their neighbours, and those, for a few polls at most.
@@ -166,12 +165,9 @@ impl Drop for Dispatch {
 #[derive(Default)]
 struct Lap {
     finished: Vec<Finished>,
-    /// Held the last future; holds the next one where that is as large.
+    /// The last one that has ended.
     spare: Option<Handler>,
 }
-
-/// A handler's future, whatever its type.
-type Handler = ReusableBoxFuture<'static, Outcome>;
 
 impl Lap {
     #[inline]
@@ -243,27 +239,23 @@ impl std::fmt::Debug for Turn<'_> {
 impl Turn<'_> {
     /// Runs the handler where its method wants to run.
     pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: F) {
-        let handler = match self.lap.spare.take() {
-            None => Handler::new(handler),
-            Some(mut spare) => {
-                spare.set(handler);
-                spare
-            }
-        };
+        let handler = Handler::new(handler, self.lap.spare.take());
         self.run_boxed(handler);
     }
 
-    fn run_boxed(mut self, handler: Handler) {
+    fn run_boxed(mut self, mut handler: Handler) {
         if self.method.placement == Placement::Worker {
-            return run_on_worker(self.responder(), handler);
+            return run_on_worker(handler.alone(self.responder()), self.shared);
         }
-        let mut guarded = Guarded(handler);
-        match Pin::new(&mut guarded).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+        match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => {
-                self.lap.spare = Some(guarded.0);
+                self.lap.spare = Some(handler);
                 self.lap.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
             }
-            Poll::Pending => spawn(guarded, self.responder(), self.method.detached),
+            Poll::Pending => {
+                let responder = self.responder();
+                spawn(handler.alone(responder), self.shared, self.method.detached);
+            }
         }
     }
 
@@ -281,19 +273,17 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn run_on_worker(responder: Responder, handler: Handler) {
-    let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
+fn run_on_worker(mut alone: Alone, shared: &Shared) {
+    let xid = alone.responder().and_then(Responder::xid);
     let runtime = tokio::runtime::Handle::current();
     if let Some(xid) = xid {
         shared.park(xid);
     }
     let job = move || {
-        if !responder.start() {
-            return;
+        if alone.responder().is_some_and(Responder::start) {
+            let _entered = runtime.enter();
+            blocking::while_blocking(|| blocking::block_on(alone));
         }
-        let _entered = runtime.enter();
-        let outcome = blocking::while_blocking(|| blocking::block_on(Guarded(handler)));
-        responder.finish(outcome);
     };
     if let (Err(no_thread), Some(xid)) = (shared.workers().submit(Box::new(job)), xid) {
         let message = format!("no worker thread could be started: {}", no_thread.error);
@@ -303,9 +293,9 @@ fn run_on_worker(responder: Responder, handler: Handler) {
 }
 
 /// Gives a handler that has to wait a task of its own, which a cancel aborts.
-fn spawn(guarded: Guarded, responder: Responder, detached: bool) {
-    let (shared, xid) = (Arc::clone(&responder.shared), responder.xid());
-    let task = tokio::spawn(Pending { guarded, responder: Some(responder) });
+fn spawn(mut alone: Alone, shared: &Shared, detached: bool) {
+    let xid = alone.responder().and_then(Responder::xid);
+    let task = tokio::spawn(alone);
     if let Some(xid) = xid {
         let abort = (!detached).then(|| task.abort_handle());
         let unwanted =
@@ -314,40 +304,8 @@ fn spawn(guarded: Guarded, responder: Responder, detached: bool) {
     }
 }
 
-/// A handler on a task of its own.
-struct Pending {
-    guarded: Guarded,
-    responder: Option<Responder>,
-}
-
-impl Future for Pending {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
-        let outcome = ready!(Pin::new(&mut self.guarded).poll(cx));
-        if let Some(responder) = self.responder.take() {
-            responder.finish(outcome);
-        }
-        Poll::Ready(())
-    }
-}
-
-/// A handler whose panic is its outcome.
-struct Guarded(Handler);
-
-impl Future for Guarded {
-    type Output = Outcome;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Outcome> {
-        match panic::catch(|| self.0.poll(cx)) {
-            Ok(poll) => poll,
-            Err(panicked) => Poll::Ready(Outcome::panicked(&panicked)),
-        }
-    }
-}
-
 /// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
-struct Responder {
+pub(crate) struct Responder {
     shared: Arc<Shared>,
     /// Nothing, once it is paid.
     owed: Option<Owed>,
@@ -365,7 +323,7 @@ impl Responder {
         self.xid().is_none_or(|xid| self.shared.start(xid))
     }
 
-    fn finish(mut self, outcome: Outcome) {
+    pub(crate) fn finish(mut self, outcome: Outcome) {
         if let Some(owed) = self.owed.take() {
             let mut finished = [(owed, outcome)];
             self.shared.answer(&mut finished);

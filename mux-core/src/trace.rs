@@ -13,10 +13,11 @@ const BEFORE: [&str; 6] = [
 ];
 
 /// The frames from the first of these on ran the handler. What is inlined has none, where there is no debug info.
-const AFTER: [&str; 5] = [
+const AFTER: [&str; 6] = [
     " as mux_core::demux::Service>::serve",
     "mux_core::demux::",
     "mux_core::dispatch::",
+    "mux_core::handler::",
     "mux_core::local::",
     "mux_core::panic::catch",
 ];

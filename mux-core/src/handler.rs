@@ -1,0 +1,108 @@
+//! A handler's future, whatever its type, in a box that another of its type uses after it.
+
+use crate::body::Outcome;
+use crate::dispatch::Responder;
+use crate::panic;
+use pin_project_lite::pin_project;
+use std::any::Any;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// A handler. Its panic is its outcome.
+pub(crate) struct Handler(Pin<Box<dyn Job>>);
+
+impl Handler {
+    /// Uses the box of one that has ended, where that was of the same type.
+    pub(crate) fn new<F>(future: F, spare: Option<Handler>) -> Handler
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut future = Some(future);
+        if let Some(mut spare) = spare
+            && spare.0.as_mut().begin(&mut future)
+        {
+            return spare;
+        }
+        match future {
+            Some(future) => Handler(Box::pin(Slot { future, responder: None })),
+            None => unreachable!("a box that takes a future begins it"),
+        }
+    }
+
+    /// It goes on by itself, and answers when it ends.
+    pub(crate) fn alone(mut self, responder: Responder) -> Alone {
+        *self.0.as_mut().responder() = Some(responder);
+        Alone(self)
+    }
+}
+
+impl Future for Handler {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        match panic::catch(|| self.0.as_mut().poll(cx)) {
+            Ok(poll) => poll,
+            Err(panicked) => Poll::Ready(Outcome::panicked(&panicked)),
+        }
+    }
+}
+
+/// A handler on a task or thread of its own. Dropped before its end, it is answered for all the same. It is no
+/// larger than its box: tokio's tasks come in sizes of 128 bytes.
+pub(crate) struct Alone(Handler);
+
+impl Alone {
+    /// Whom it owes its answer.
+    pub(crate) fn responder(&mut self) -> Option<&Responder> {
+        self.0.0.as_mut().responder().as_ref()
+    }
+}
+
+impl Future for Alone {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = ready!(Pin::new(&mut self.0).poll(cx));
+        if let Some(responder) = self.0.0.as_mut().responder().take() {
+            responder.finish(outcome);
+        }
+        Poll::Ready(())
+    }
+}
+
+/// What is in the box.
+trait Job: Future<Output = Outcome> + Send {
+    /// Takes the next future, if it is of this one's type.
+    fn begin(self: Pin<&mut Self>, next: &mut dyn Any) -> bool;
+
+    fn responder(self: Pin<&mut Self>) -> &mut Option<Responder>;
+}
+
+pin_project! {
+    struct Slot<F> {
+        #[pin]
+        future: F,
+        // Dropped after the future.
+        responder: Option<Responder>,
+    }
+}
+
+impl<F: Future<Output = Outcome>> Future for Slot<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        self.project().future.poll(cx)
+    }
+}
+
+impl<F: Future<Output = Outcome> + Send + 'static> Job for Slot<F> {
+    fn begin(self: Pin<&mut Self>, next: &mut dyn Any) -> bool {
+        let next = next.downcast_mut::<Option<F>>().and_then(Option::take);
+        next.map(|next| self.project().future.set(next)).is_some()
+    }
+
+    fn responder(self: Pin<&mut Self>) -> &mut Option<Responder> {
+        self.project().responder
+    }
+}
