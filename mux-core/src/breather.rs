@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 /// Bytes moved before other tasks get a turn by way of the runtime's own queue. A task that only
 /// wakes itself starves the I/O driver.
-const BULK: usize = 64 << 10;
+const BULK: usize = 128 << 10;
 
 /// Looks at a stream that moves nothing, within a large message or a write, before the driver sleeps: a peer on
 /// the same machine moves on sooner than a sleeping thread is woken.
