@@ -38,8 +38,9 @@ pub(crate) struct Dispatcher(Option<Arc<Mutex<Lounge>>>);
 struct Lounge {
     /// Wakes it.
     task: Option<Waker>,
-    /// Given to it. Empty while it waits.
+    /// Given to it, and their connection. Empty while it waits, as it may outlive that for a moment.
     parcels: VecDeque<Parcel>,
+    shared: Option<Arc<Shared>>,
     over: bool,
 }
 
@@ -54,6 +55,7 @@ impl Dispatcher {
             return;
         };
         mem::swap(&mut waiting.parcels, parcels);
+        waiting.shared = Some(Arc::clone(shared));
         drop(waiting);
         task.wake();
     }
@@ -83,7 +85,8 @@ fn lock(lounge: &Mutex<Lounge>) -> MutexGuard<'_, Lounge> {
 /// Runs requests one after another. What it does not come to run is answered all the same.
 struct Dispatch {
     parcels: VecDeque<Parcel>,
-    shared: Arc<Shared>,
+    /// Nothing while it waits.
+    shared: Option<Arc<Shared>>,
     lap: Lap,
     lounge: Option<Arc<Mutex<Lounge>>>,
     waits: bool,
@@ -91,27 +94,30 @@ struct Dispatch {
 
 impl Dispatch {
     fn new(parcels: VecDeque<Parcel>, shared: &Arc<Shared>, lounge: Option<Arc<Mutex<Lounge>>>) -> Dispatch {
-        Dispatch { parcels, shared: Arc::clone(shared), lap: Lap::default(), lounge, waits: false }
+        Dispatch { parcels, shared: Some(Arc::clone(shared)), lap: Lap::default(), lounge, waits: false }
     }
 
     /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
     /// all. Returns whether requests are left, as it has taken too long.
     fn run(&mut self) -> bool {
+        let Some(shared) = &self.shared else { return false };
         let begun = (self.parcels.len() > LOOK).then(Instant::now);
         let mut polled = 0_usize;
         while let Some(parcel) = self.parcels.pop_front() {
-            self.lap.run(parcel, &self.shared);
+            self.lap.run(parcel, shared);
             polled += 1;
             if polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN) {
                 break;
             }
         }
-        self.lap.finish(&self.shared);
+        self.lap.finish(shared);
         !self.parcels.is_empty()
     }
 
     /// Waits for more requests; `false` where another task does so, or none are to come.
     fn wait(&mut self, task: &Waker) -> bool {
+        // Before it is told that it waits, and so outside the lock.
+        self.shared = None;
         let Some(lounge) = &self.lounge else { return false };
         let mut lounge = lock(lounge);
         self.waits = !lounge.over && lounge.task.is_none() && lounge.parcels.is_empty();
@@ -127,6 +133,7 @@ impl Dispatch {
             let mut lounge = lock(lounge);
             self.waits = lounge.task.is_some();
             mem::swap(&mut lounge.parcels, &mut self.parcels);
+            self.shared = lounge.shared.take();
         }
         !self.waits
     }
@@ -154,9 +161,13 @@ impl Drop for Dispatch {
             let mut lounge = lock(lounge);
             lounge.task = None;
             mem::swap(&mut lounge.parcels, &mut self.parcels);
+            self.shared = lounge.shared.take();
         }
-        for parcel in &mut self.parcels {
-            self.shared.drop_owed(parcel.owed);
+        let Some(shared) = &self.shared else { return };
+        // Where the pass was cut short by a panic of nobody's handler.
+        self.lap.finish(shared);
+        for parcel in &self.parcels {
+            shared.drop_owed(parcel.owed);
         }
     }
 }

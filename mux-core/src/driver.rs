@@ -50,7 +50,7 @@ pub(crate) struct Driver<S> {
     /// Channels are open while the connection drains: until then.
     channels: Option<Instant>,
     begun: Instant,
-    /// When this turn began, in the session's time.
+    /// When it last looked at the clock, in the session's time.
     time: Millis,
     last_read: Instant,
     pinged: bool,

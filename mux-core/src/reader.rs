@@ -36,8 +36,8 @@ const LITTLE: usize = 4 << 10;
 /// Read behind a chunk with its data: the head of the next one, so that it needs no read of its own.
 const AHEAD: usize = PREFIX + ChunkHead::LONGEST;
 
-/// Frames a pass takes at least and at most. Small passes let the two ends overlap instead of taking
-/// turns; more than 256 wake-ups in one poll overflow the runtime's local queue.
+/// Frames a pass takes at least, but for the answers of [`SEVERAL`] calls, and at most. Small passes let the two ends
+/// overlap instead of taking turns; more than 256 wake-ups in one poll overflow the runtime's local queue.
 const LEAST: usize = 16;
 const MOST: usize = 64;
 
@@ -116,7 +116,7 @@ pub(crate) enum Pass {
 /// What is to be done once the lock is free.
 #[derive(Default)]
 struct Todo {
-    /// Run on one task of their own.
+    /// Run on one task.
     parcels: VecDeque<Parcel>,
     /// Run elsewhere.
     apart: Vec<Parcel>,

@@ -93,3 +93,30 @@ async fn a_connection_that_is_over_leaves_no_task_behind() {
     }
     assert_eq!((tasks(), Arc::strong_count(&desk)), (0, 1));
 }
+
+/// A service whose own code, beside its handlers, breaks.
+struct Broken(TasksServer<Arc<Desk>>);
+
+impl mux::__private::Service for Broken {
+    fn descriptor(&self) -> &'static mux::__private::ServiceDescriptor {
+        self.0.descriptor()
+    }
+
+    fn serve(&self, inbound: mux::__private::Inbound, turn: mux::__private::Turn<'_>) {
+        assert_ne!(inbound.method().name, "hold");
+        self.0.serve(inbound, turn);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_is_cut_short_answers_those_that_have_run_and_those_that_have_not() {
+    let (here, there) = mux::pair();
+    let _serving = Connection::builder().service(Broken(TasksServer::new(Arc::default()))).accept(there);
+    let client = TasksClient::new(&Connection::builder().open(here));
+    client.id().await.unwrap();
+    let (before, broken, after) = (client.id().send(), client.hold().send(), client.id().send());
+    let ends = async { (before.await.is_ok(), broken.await.is_ok(), after.await.is_ok()) };
+    let ends = tokio::time::timeout(Duration::from_secs(60), ends).await;
+    assert_eq!(ends, Ok((true, false, false)));
+    client.id().await.unwrap();
+}
