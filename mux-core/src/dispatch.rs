@@ -8,11 +8,9 @@ use crate::error::{Refusal, Refused};
 use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
-use std::collections::VecDeque;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -28,114 +26,44 @@ const LOOK: usize = 4;
 /// What a handler came to, and for whom.
 pub(crate) type Finished = (Owed, Outcome);
 
-/// Gives the requests of a pass to one task: to the last one, where that waits for more, or else to a new one, as
-/// the handlers of two passes may run at once.
-#[derive(Default)]
-pub(crate) struct Dispatcher(Option<Arc<Mutex<Lounge>>>);
-
-/// Where one task waits for requests.
-#[derive(Default)]
-struct Lounge {
-    /// Wakes it.
-    task: Option<Waker>,
-    /// Given to it, and their connection. Empty while it waits, as it may outlive that for a moment.
-    parcels: VecDeque<Parcel>,
-    shared: Option<Arc<Shared>>,
-    over: bool,
-}
-
-impl Dispatcher {
-    /// Takes the requests, and leaves an empty buffer for others.
-    pub(crate) fn run(&mut self, parcels: &mut VecDeque<Parcel>, shared: &Arc<Shared>) {
-        let lounge = self.0.get_or_insert_default();
-        let mut waiting = lock(lounge);
-        let Some(task) = waiting.task.take() else {
-            drop(waiting);
-            tokio::spawn(Dispatch::new(mem::take(parcels), shared, Some(Arc::clone(lounge))));
-            return;
-        };
-        mem::swap(&mut waiting.parcels, parcels);
-        waiting.shared = Some(Arc::clone(shared));
-        drop(waiting);
-        task.wake();
-    }
-
-    /// Runs requests here and now, however long they take.
-    pub(crate) fn run_here(parcels: VecDeque<Parcel>, shared: &Arc<Shared>) {
-        let mut dispatch = Dispatch::new(parcels, shared, None);
-        while dispatch.run() {}
-    }
-}
-
-impl Drop for Dispatcher {
-    fn drop(&mut self) {
-        let Some(lounge) = &self.0 else { return };
-        let mut waiting = lock(lounge);
-        waiting.over = true;
-        let task = waiting.task.take();
-        drop(waiting);
-        task.into_iter().for_each(Waker::wake);
-    }
-}
-
-fn lock(lounge: &Mutex<Lounge>) -> MutexGuard<'_, Lounge> {
-    lounge.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Runs requests one after another. What it does not come to run is answered all the same.
-struct Dispatch {
-    parcels: VecDeque<Parcel>,
-    /// Nothing while it waits.
-    shared: Option<Arc<Shared>>,
+pub(crate) struct Dispatch {
+    parcels: std::vec::IntoIter<Parcel>,
+    shared: Arc<Shared>,
     lap: Lap,
-    lounge: Option<Arc<Mutex<Lounge>>>,
-    waits: bool,
 }
 
 impl Dispatch {
-    fn new(parcels: VecDeque<Parcel>, shared: &Arc<Shared>, lounge: Option<Arc<Mutex<Lounge>>>) -> Dispatch {
-        Dispatch { parcels, shared: Some(Arc::clone(shared)), lap: Lap::default(), lounge, waits: false }
+    pub(crate) fn new(parcels: Vec<Parcel>, shared: &Arc<Shared>) -> Dispatch {
+        Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared), lap: Lap::default() }
+    }
+
+    /// Runs the requests of one pass, on one task.
+    pub(crate) fn spawn(self) {
+        tokio::spawn(self);
+    }
+
+    /// Runs them here and now, however long they take.
+    pub(crate) fn run_all(mut self) {
+        while self.run() {}
     }
 
     /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
     /// all. Returns whether requests are left, as it has taken too long.
     fn run(&mut self) -> bool {
-        let Some(shared) = &self.shared else { return false };
-        let begun = (self.parcels.len() > LOOK).then(Instant::now);
+        let Dispatch { parcels, shared, lap } = self;
+        let begun = (parcels.len() > LOOK).then(Instant::now);
         let mut polled = 0_usize;
-        while let Some(parcel) = self.parcels.pop_front() {
-            self.lap.run(parcel, shared);
+        lap.finished.reserve(parcels.len());
+        for parcel in parcels.by_ref() {
+            lap.run(parcel, shared);
             polled += 1;
             if polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN) {
                 break;
             }
         }
-        self.lap.finish(shared);
-        !self.parcels.is_empty()
-    }
-
-    /// Waits for more requests; `false` where another task does so, or none are to come.
-    fn wait(&mut self, task: &Waker) -> bool {
-        // Before it is told that it waits, and so outside the lock.
-        self.shared = None;
-        let Some(lounge) = &self.lounge else { return false };
-        let mut lounge = lock(lounge);
-        self.waits = !lounge.over && lounge.task.is_none() && lounge.parcels.is_empty();
-        if self.waits {
-            lounge.task = Some(task.clone());
-        }
-        self.waits
-    }
-
-    /// Takes what it was given meanwhile; `false` where it goes on to wait.
-    fn stop_waiting(&mut self) -> bool {
-        if let Some(lounge) = self.lounge.as_ref().filter(|_| self.waits) {
-            let mut lounge = lock(lounge);
-            self.waits = lounge.task.is_some();
-            mem::swap(&mut lounge.parcels, &mut self.parcels);
-            self.shared = lounge.shared.take();
-        }
-        !self.waits
+        lap.finish(shared);
+        parcels.len() > 0
     }
 }
 
@@ -143,31 +71,21 @@ impl Future for Dispatch {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
-        if !self.stop_waiting() {
-            return Poll::Pending;
+        if !self.run() {
+            return Poll::Ready(());
         }
-        if self.run() {
-            // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if self.wait(cx.waker()) { Poll::Pending } else { Poll::Ready(()) }
+        // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
 impl Drop for Dispatch {
     fn drop(&mut self) {
-        if let Some(lounge) = self.lounge.as_ref().filter(|_| self.waits) {
-            let mut lounge = lock(lounge);
-            lounge.task = None;
-            mem::swap(&mut lounge.parcels, &mut self.parcels);
-            self.shared = lounge.shared.take();
-        }
-        let Some(shared) = &self.shared else { return };
-        // Where the pass was cut short by a panic of nobody's handler.
-        self.lap.finish(shared);
-        for parcel in &self.parcels {
-            shared.drop_owed(parcel.owed);
+        // Where a panic of nobody's handler has cut it short.
+        self.lap.finish(&self.shared);
+        for parcel in &mut self.parcels {
+            self.shared.drop_owed(parcel.owed);
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::buffer;
 use crate::channel::carry::Arrivals;
 use crate::codec::{self, PREFIX};
 use crate::demux::{Body, Owed, Parcel};
-use crate::dispatch::{Dispatcher, NotifyLane};
+use crate::dispatch::{Dispatch, NotifyLane};
 use crate::error::{CloseReason, Refused};
 use crate::mux::Mux;
 use crate::pool;
@@ -18,7 +18,6 @@ use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, State};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use std::collections::VecDeque;
 use std::io;
 use std::mem;
 use std::pin::Pin;
@@ -56,9 +55,6 @@ pub(crate) struct Reader {
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
-    /// Empty between passes.
-    parcels: VecDeque<Parcel>,
-    dispatcher: Dispatcher,
     notifies: NotifyLane,
 }
 
@@ -116,8 +112,8 @@ pub(crate) enum Pass {
 /// What is to be done once the lock is free.
 #[derive(Default)]
 struct Todo {
-    /// Run on one task.
-    parcels: VecDeque<Parcel>,
+    /// Run on one task of their own.
+    parcels: Vec<Parcel>,
     /// Run elsewhere.
     apart: Vec<Parcel>,
     stops: Vec<Running>,
@@ -140,8 +136,6 @@ impl Reader {
             overlaps: ends_overlap(),
             limit: ours.longest_frame(),
             wakers: Vec::new(),
-            parcels: VecDeque::new(),
-            dispatcher: Dispatcher::default(),
             notifies: NotifyLane::default(),
         }
     }
@@ -176,8 +170,6 @@ impl Reader {
     pub(crate) fn trim(&mut self) {
         self.room = LITTLE;
         self.wakers = Vec::new();
-        self.parcels = VecDeque::new();
-        self.dispatcher = Dispatcher::default();
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
         }
@@ -275,7 +267,7 @@ impl Reader {
         if self.chunk.as_ref().is_some_and(|chunk| chunk.missing > 0) {
             return Pass::Some;
         }
-        let mut todo = Todo { parcels: mem::take(&mut self.parcels), ..Todo::default() };
+        let mut todo = Todo::default();
         let mut guard = shared.lock();
         let state = &mut *guard;
         // Claimed before anyone is woken: what they queue is written by the next turn.
@@ -446,15 +438,14 @@ impl Reader {
         }
     }
 
-    fn perform(&mut self, mut todo: Todo, shared: &Arc<Shared>) -> Pass {
+    fn perform(&mut self, todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
         if !todo.apart.is_empty() {
             self.dispatch_apart(todo.apart, shared);
         }
         if !todo.parcels.is_empty() {
-            self.dispatcher.run(&mut todo.parcels, shared);
+            Dispatch::new(todo.parcels, shared).spawn();
         }
-        self.parcels = todo.parcels;
         match todo.over {
             None => Pass::Some,
             Some(Over::Breach(breach)) => {
@@ -471,17 +462,17 @@ impl Reader {
     /// Notifies run in their order, inline methods here and now. Decoding what is large takes long: on a
     /// task that nobody else waits for.
     fn dispatch_apart(&mut self, parcels: Vec<Parcel>, shared: &Arc<Shared>) {
-        let mut inline = VecDeque::new();
+        let mut inline = Vec::new();
         for parcel in parcels {
             if parcel.is_notify() {
                 self.notifies.push(parcel, shared);
             } else if parcel.is_inline() {
-                inline.push_back(parcel);
+                inline.push(parcel);
             } else {
-                self.dispatcher.run(&mut VecDeque::from([parcel]), shared);
+                Dispatch::new(vec![parcel], shared).spawn();
             }
         }
-        Dispatcher::run_here(inline, shared);
+        Dispatch::new(inline, shared).run_all();
     }
 }
 
@@ -532,11 +523,8 @@ fn serve(
             let nested = || Mux::nested(Arc::clone(shared));
             let arrivals = Arrivals::new(carried, route.encoding(), nested);
             let parcel = Parcel::new(route, (shared, owed), deadline, meta, keep(args, owner), arrivals);
-            if parcel.goes_apart() {
-                todo.apart.push(parcel);
-            } else {
-                todo.parcels.push_back(parcel);
-            }
+            let parcels = if parcel.goes_apart() { &mut todo.apart } else { &mut todo.parcels };
+            parcels.push(parcel);
         }
         Err(refused) => {
             state.session.discard(carried, &mut state.outbox);

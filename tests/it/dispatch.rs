@@ -7,8 +7,7 @@ use tokio::runtime::Handle;
 
 #[mux::service]
 trait Tasks {
-    /// The task that its handler runs on.
-    async fn id(&self) -> String;
+    async fn nothing(&self);
     /// Keeps its thread, as no handler should, until it is released.
     async fn hold(&self);
     async fn release(&self);
@@ -20,9 +19,7 @@ struct Desk {
 }
 
 impl Tasks for Arc<Desk> {
-    async fn id(&self) -> String {
-        tokio::task::id().to_string()
-    }
+    async fn nothing(&self) {}
 
     async fn hold(&self) {
         let (sender, released) = mpsc::channel();
@@ -41,25 +38,12 @@ fn reach(desk: &Arc<Desk>) -> (TasksClient, Connection) {
     (TasksClient::new(&Connection::builder().open(here)), serving)
 }
 
-fn tasks() -> usize {
-    Handle::current().metrics().num_alive_tasks()
-}
-
-#[tokio::test]
-async fn a_task_that_has_run_its_requests_runs_the_next() {
-    let (client, _serving) = reach(&Arc::default());
-    let first = client.id().await.unwrap();
-    for _ in 0..100 {
-        assert_eq!(client.id().await.unwrap(), first);
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handler_that_keeps_its_thread_holds_up_no_later_pass() {
     let desk = Arc::new(Desk::default());
     let (client, _serving) = reach(&desk);
     for _ in 0..20 {
-        client.id().await.unwrap();
+        client.nothing().await.unwrap();
         let held = client.hold().send();
         while desk.held.lock().unwrap().is_none() {
             tokio::task::yield_now().await;
@@ -69,29 +53,18 @@ async fn a_handler_that_keeps_its_thread_holds_up_no_later_pass() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_idle_connection_keeps_no_task_for_requests() {
-    let (client, _serving) = reach(&Arc::default());
-    let before = tasks();
-    client.id().await.unwrap();
-    assert_eq!(tasks(), before + 1);
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!(tasks(), before);
-    client.id().await.unwrap();
-}
-
 #[tokio::test]
 async fn a_connection_that_is_over_leaves_no_task_behind() {
     let desk = Arc::new(Desk::default());
     let (client, serving) = reach(&desk);
-    client.id().await.unwrap();
+    client.nothing().await.unwrap();
     drop(client);
     serving.closed().await;
     drop(serving);
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
-    assert_eq!((tasks(), Arc::strong_count(&desk)), (0, 1));
+    assert_eq!((Handle::current().metrics().num_alive_tasks(), Arc::strong_count(&desk)), (0, 1));
 }
 
 /// A service whose own code, beside its handlers, breaks.
@@ -113,10 +86,10 @@ async fn a_pass_that_is_cut_short_answers_those_that_have_run_and_those_that_hav
     let (here, there) = mux::pair();
     let _serving = Connection::builder().service(Broken(TasksServer::new(Arc::default()))).accept(there);
     let client = TasksClient::new(&Connection::builder().open(here));
-    client.id().await.unwrap();
-    let (before, broken, after) = (client.id().send(), client.hold().send(), client.id().send());
+    client.nothing().await.unwrap();
+    let (before, broken, after) = (client.nothing().send(), client.hold().send(), client.nothing().send());
     let ends = async { (before.await.is_ok(), broken.await.is_ok(), after.await.is_ok()) };
     let ends = tokio::time::timeout(Duration::from_secs(60), ends).await;
     assert_eq!(ends, Ok((true, false, false)));
-    client.id().await.unwrap();
+    client.nothing().await.unwrap();
 }
