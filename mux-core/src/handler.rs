@@ -106,3 +106,52 @@ impl<F: Future<Output = Outcome> + Send + 'static> Job for Slot<F> {
         self.project().responder
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+    use std::task::Waker;
+
+    fn poll(handler: &mut Handler) -> Poll<Outcome> {
+        Pin::new(handler).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn address(handler: &Handler) -> *const () {
+        std::ptr::from_ref(&*handler.0).cast()
+    }
+
+    #[test]
+    fn the_next_of_a_type_takes_the_box_and_another_does_not() {
+        let mut first = Handler::new(ready(Outcome::none()), None);
+        assert!(poll(&mut first).is_ready());
+        let at = address(&first);
+        let mut second = Handler::new(ready(Outcome::none()), Some(first));
+        assert_eq!(address(&second), at);
+        assert!(poll(&mut second).is_ready());
+        let mut other = Handler::new(async { Outcome::none() }, Some(second));
+        assert!(poll(&mut other).is_ready());
+    }
+
+    #[test]
+    fn a_handler_that_panicked_leaves_its_box_to_the_next() {
+        let boxed = |panics: bool, spare| {
+            let future = async move {
+                assert!(!panics, "on purpose");
+                Outcome::none()
+            };
+            Handler::new(future, spare)
+        };
+        let mut first = boxed(true, None);
+        assert!(matches!(poll(&mut first), Poll::Ready(_)));
+        let at = address(&first);
+        let mut second = boxed(false, Some(first));
+        assert_eq!(address(&second), at);
+        assert!(poll(&mut second).is_ready());
+    }
+
+    #[test]
+    fn a_task_of_its_own_holds_no_more_than_a_pointer_to_a_dyn() {
+        assert_eq!(size_of::<Alone>(), size_of::<&dyn Job>());
+    }
+}
