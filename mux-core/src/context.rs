@@ -7,12 +7,13 @@ use crate::demux::Owed;
 use crate::descriptor::{Encoding, MethodDescriptor};
 use crate::mux::{Client, Mux};
 use crate::peer::Peer;
-use crate::proto::Millis;
 use crate::proto::meta;
 use crate::proto::xid::Xid;
+use crate::proto::{Millis, NEVER};
 use crate::shared::Shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -30,7 +31,14 @@ pub struct Context {
 
 #[derive(Clone, Debug)]
 enum Origin {
-    Remote { shared: Arc<Shared>, xid: Option<Xid>, meta: Option<Arc<[u8]>>, deadline: Option<Millis> },
+    Remote {
+        shared: Arc<Shared>,
+        /// Nobody gives out zero.
+        xid: Option<NonZero<Xid>>,
+        meta: Option<Arc<[u8]>>,
+        /// [`NEVER`] where it has none.
+        deadline: Millis,
+    },
     Local(Arc<LocalContext>),
 }
 
@@ -55,6 +63,7 @@ impl Context {
         meta: Option<Arc<[u8]>>,
         deadline: Option<Millis>,
     ) -> Context {
+        let (xid, deadline) = (xid.and_then(NonZero::new), deadline.unwrap_or(NEVER));
         Context { method, origin: Origin::Remote { shared, xid, meta, deadline } }
     }
 
@@ -78,7 +87,7 @@ impl Context {
     /// The transaction's id, unique in its connection. `None` for a notify and a local call.
     pub fn xid(&self) -> Option<u64> {
         match &self.origin {
-            Origin::Remote { xid, .. } => *xid,
+            Origin::Remote { xid, .. } => xid.map(NonZero::get),
             Origin::Local(_) => None,
         }
     }
@@ -106,8 +115,9 @@ impl Context {
     /// How long the caller will still wait; zero when its time is over, `None` when it set no limit.
     pub fn time_left(&self) -> Option<Duration> {
         match &self.origin {
+            Origin::Remote { deadline: NEVER, .. } => None,
             Origin::Remote { shared, deadline, .. } => {
-                Some(Duration::from_millis((*deadline)?.saturating_sub(shared.now())))
+                Some(Duration::from_millis(deadline.saturating_sub(shared.now())))
             }
             Origin::Local(call) => {
                 let deadline = call.lock().deadline?;
@@ -124,7 +134,7 @@ impl Context {
     /// Cancel safe.
     pub async fn cancelled(&self) {
         match &self.origin {
-            Origin::Remote { shared, xid: Some(xid), .. } => match shared.cancellation(*xid) {
+            Origin::Remote { shared, xid: Some(xid), .. } => match shared.cancellation(xid.get()) {
                 Some(token) => token.cancelled().await,
                 None => std::future::pending().await,
             },
@@ -137,7 +147,7 @@ impl Context {
     /// outside: a long one asks now and then.
     pub fn is_cancelled(&self) -> bool {
         match &self.origin {
-            Origin::Remote { shared, xid: Some(xid), .. } => shared.is_unwanted(*xid),
+            Origin::Remote { shared, xid: Some(xid), .. } => shared.is_unwanted(xid.get()),
             Origin::Remote { shared, xid: None, .. } => shared.is_closed(),
             Origin::Local(call) => call.lock().cancelled,
         }
@@ -152,7 +162,7 @@ impl Context {
     {
         let Origin::Remote { shared, xid: Some(xid), .. } = &self.origin else { return Outcome::none() };
         let (sender, receiver) = failing_channel::<S::Item, S::End>();
-        shared.answer(&mut [(Owed::Answer(*xid), Outcome::value(&receiver, encoding))]);
+        shared.answer(&mut [(Owed::Answer(xid.get()), Outcome::value(&receiver, encoding))]);
         // Its items are made on a task of their own.
         tokio::task::yield_now().await;
         pump(source, sender, shared.reveals_traces()).await;

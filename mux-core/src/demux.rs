@@ -162,6 +162,17 @@ impl Inbound {
         request.map(|request| (request, &*context))
     }
 
+    /// As [`decode`](Inbound::decode), of a request that keeps nothing of its message, whose buffer is given back.
+    #[inline]
+    pub fn decode_owned<R>(
+        &mut self,
+        decode: impl for<'a> FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
+    ) -> Result<(R, &Context), Refused> {
+        let (request, _) = self.decode(decode)?;
+        self.body = Body::default();
+        Ok((request, &self.context))
+    }
+
     /// The method asked for.
     pub fn method(&self) -> &'static MethodDescriptor {
         self.context.descriptor()
@@ -174,14 +185,20 @@ pub(crate) enum Body {
     /// Small ones, copied: a slice would pin the connection's whole buffer.
     Copied(Vec<u8>),
     /// Where they were read.
-    Shared(Bytes),
+    Shared(Box<Bytes>),
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Body::Copied(Vec::new())
+    }
 }
 
 impl Body {
     fn args(&self) -> Args<'_> {
         match self {
             Body::Copied(bytes) => Args::from(&bytes[..]),
-            Body::Shared(bytes) => Args::from(bytes),
+            Body::Shared(bytes) => Args::from(&**bytes),
         }
     }
 
@@ -224,7 +241,7 @@ pub(crate) struct Parcel {
 }
 
 /// Never sent on: who waits for a handler's end learns of it as this is dropped.
-pub(crate) type Ended = oneshot::Sender<Infallible>;
+pub(crate) type Ended = Box<oneshot::Sender<Infallible>>;
 
 impl Parcel {
     pub(crate) fn new(
@@ -246,7 +263,7 @@ impl Parcel {
         let on_worker = self.route.method.placement == Placement::Worker;
         on_worker.then(|| {
             let (sender, receiver) = oneshot::channel();
-            self.ended = Some(sender);
+            self.ended = Some(Box::new(sender));
             receiver
         })
     }
@@ -262,5 +279,43 @@ impl Parcel {
 
     pub(crate) fn is_inline(&self) -> bool {
         self.route.method.placement == Placement::Inline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::ArgsDecoder;
+
+    static METHOD: MethodDescriptor = MethodDescriptor {
+        name: "stock",
+        path: "inventory.stock",
+        docs: "",
+        args: &[],
+        returns: "",
+        encoding: Encoding::Named,
+        placement: Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+    };
+
+    fn number(_: &str, args: Args<'_>) -> Result<u32, Refused> {
+        ArgsDecoder::new(args)?.value("n")
+    }
+
+    #[test]
+    fn only_a_request_that_may_borrow_keeps_its_message() {
+        let inbound = || Inbound {
+            context: Context::local(&METHOD),
+            body: Body::Copied(vec![0x91, 7]),
+            arrivals: Arrivals::default(),
+        };
+        let (mut kept, mut given_back) = (inbound(), inbound());
+        assert_eq!(kept.decode(number).unwrap().0, 7);
+        assert_eq!(given_back.decode_owned(number).unwrap().0, 7);
+        let is_empty =
+            |inbound: &Inbound| matches!(&inbound.body, Body::Copied(bytes) if bytes.capacity() == 0);
+        assert_eq!([&kept, &given_back].map(is_empty), [false, true]);
     }
 }

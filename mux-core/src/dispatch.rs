@@ -227,8 +227,7 @@ fn spawn(mut alone: Alone, shared: &Shared, detached: bool) {
     let task = tokio::spawn(alone);
     if let Some(xid) = xid {
         let abort = (!detached).then(|| task.abort_handle());
-        let unwanted =
-            shared.attach(xid, |known: Option<Running>| Running { abort, ..known.unwrap_or_default() });
+        let unwanted = shared.attach(xid, |known| Running { abort, ..known });
         unwanted.into_iter().for_each(Running::stop);
     }
 }

@@ -549,7 +549,10 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
 
 /// Small bodies are copied out, as a slice would pin the connection's whole buffer.
 fn keep(args: &[u8], owner: Option<&Bytes>) -> Body {
-    owner.map_or_else(|| Body::Copied(buffer::copy(args)), |owner| Body::Shared(owner.slice_ref(args)))
+    owner.map_or_else(
+        || Body::Copied(buffer::copy(args)),
+        |owner| Body::Shared(Box::new(owner.slice_ref(args))),
+    )
 }
 
 #[cfg(test)]

@@ -441,7 +441,7 @@ impl Shared {
         self.lock().session.start(xid)
     }
 
-    pub(crate) fn attach(&self, xid: Xid, merge: impl FnOnce(Option<Running>) -> Running) -> Option<Running> {
+    pub(crate) fn attach(&self, xid: Xid, merge: impl FnOnce(Running) -> Running) -> Option<Running> {
         self.lock().session.attach(xid, merge)
     }
 
@@ -454,7 +454,6 @@ impl Shared {
         let token = CancellationToken::new();
         let mut kept = token.clone();
         let unwanted = state.session.attach(xid, |known| {
-            let known: Running = known.unwrap_or_default();
             kept = known.token.clone().unwrap_or(token);
             Running { token: Some(kept.clone()), ..known }
         });

@@ -21,3 +21,6 @@ pub(crate) mod xid;
 
 /// Milliseconds since the connection's start.
 pub(crate) type Millis = u64;
+
+/// A time that does not come.
+pub(crate) const NEVER: Millis = Millis::MAX;

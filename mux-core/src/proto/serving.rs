@@ -1,10 +1,11 @@
 //! The transactions we owe an answer. A row lives from its REQUEST until its one terminal has left
 //! the outbox, whatever becomes of the handler or of the asker's interest.
 
-use super::Millis;
 use super::hello::Settings;
 use super::xid::{Xid, XidMap};
+use super::{Millis, NEVER};
 use std::collections::hash_map::Entry;
+use std::mem;
 
 /// Why a handler is not to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,14 +16,15 @@ pub(crate) enum Stopped {
 
 #[derive(Debug)]
 struct Row<H> {
-    deadline: Option<Millis>,
+    /// [`NEVER`] where it has none.
+    deadline: Millis,
     /// What it counts as a large one; zero for a small one.
     charge: u64,
     stopped: Option<Stopped>,
     /// It waits for a thread, and has certainly not begun.
     parked: bool,
-    /// What stops the handler, once it has been attached.
-    handle: Option<H>,
+    /// What stops the handler. Nothing does by default, until it has been attached.
+    handle: H,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub(crate) enum Misuse {
     TooMany,
 }
 
-impl<H> Serving<H> {
+impl<H: Default> Serving<H> {
     pub(crate) fn new() -> Serving<H> {
         Serving { rows: XidMap::default(), buffered: 0, leaving: 0, highest: 0 }
     }
@@ -60,7 +62,8 @@ impl<H> Serving<H> {
             return Err(Misuse::TooMany);
         }
         let Entry::Vacant(place) = self.rows.entry(xid) else { return Err(Misuse::Duplicate) };
-        place.insert(Row { deadline, charge, stopped: None, parked: false, handle: None });
+        let deadline = deadline.unwrap_or(NEVER);
+        place.insert(Row { deadline, charge, stopped: None, parked: false, handle: H::default() });
         self.buffered += charge;
         self.highest = self.highest.max(xid);
         Ok(())
@@ -86,13 +89,13 @@ impl<H> Serving<H> {
 
     /// Keeps what stops the handler, or gives it back when it must stop at once. One that has answered
     /// already goes on: it is a stream.
-    pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(Option<H>) -> H) -> Option<H> {
+    pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(H) -> H) -> Option<H> {
         match self.rows.get_mut(&xid) {
             Some(row) if row.stopped.is_none() => {
-                row.handle = Some(merge(row.handle.take()));
+                row.handle = merge(mem::take(&mut row.handle));
                 None
             }
-            Some(_) => Some(merge(None)),
+            Some(_) => Some(merge(H::default())),
             None => None,
         }
     }
@@ -105,7 +108,7 @@ impl<H> Serving<H> {
     fn stop(&mut self, xid: Xid, why: Stopped) -> Option<H> {
         let row = self.rows.get_mut(&xid).filter(|row| row.stopped.is_none())?;
         row.stopped = Some(why);
-        row.handle.take()
+        Some(mem::take(&mut row.handle))
     }
 
     pub(crate) fn stopped(&self, xid: Xid) -> Option<Stopped> {
@@ -119,7 +122,7 @@ impl<H> Serving<H> {
     /// Stops what is over its time. Returns what stops them, and the next deadline.
     pub(crate) fn expire(&mut self, now: Millis) -> (Vec<H>, Option<Millis>) {
         let live = self.rows.iter().filter(|(_, row)| row.stopped.is_none());
-        let timed = live.filter_map(|(&xid, row)| Some((xid, row.deadline?)));
+        let timed = live.map(|(&xid, row)| (xid, row.deadline)).filter(|&(_, deadline)| deadline < NEVER);
         let (due, later): (Vec<_>, Vec<_>) = timed.partition(|&(_, deadline)| deadline <= now);
         let handles = due.into_iter().filter_map(|(xid, _)| self.stop(xid, Stopped::TimedOut)).collect();
         (handles, later.into_iter().map(|(_, deadline)| deadline).min())
@@ -146,7 +149,7 @@ impl<H> Serving<H> {
     pub(crate) fn close(&mut self) -> Vec<H> {
         self.leaving = 0;
         self.buffered = 0;
-        self.rows.drain().filter_map(|(_, row)| row.handle).collect()
+        self.rows.drain().map(|(_, row)| row.handle).collect()
     }
 
     pub(crate) fn trim(&mut self) {

@@ -134,7 +134,7 @@ impl Answer {
     }
 }
 
-impl<W, H, P: Clone> Session<W, H, P> {
+impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// Queues our HELLO; requests may follow it at once, within the floors.
     pub(crate) fn new(side: Side, ours: Settings, out: &mut Outbox) -> Session<W, H, P> {
         // Before whatever else is queued, a ping included. Nothing is owed yet that could be too much.
@@ -739,8 +739,8 @@ impl<W, H, P: Clone> Session<W, H, P> {
 
     /// Keeps what stops a handler, or gives it back when the handler must stop at once. `merge` is
     /// given what was kept before.
-    pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(Option<H>) -> H) -> Option<H> {
-        if self.phase == Phase::Closed { Some(merge(None)) } else { self.serving.attach(xid, merge) }
+    pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(H) -> H) -> Option<H> {
+        if self.phase == Phase::Closed { Some(merge(H::default())) } else { self.serving.attach(xid, merge) }
     }
 
     pub(crate) fn is_serving(&self, xid: Xid) -> bool {

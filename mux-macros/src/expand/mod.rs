@@ -159,6 +159,12 @@ impl<'s> Scope<'s> {
         tokens!(#path(#service, #(#args),*) #wait)
     }
 
+    /// Whether any request may borrow from its message.
+    fn borrows_frame(&self) -> bool {
+        let mut args = self.service.methods.iter().flat_map(Method::sent);
+        args.any(|(_, passing)| passing.borrows_frame())
+    }
+
     /// Whether the request needs a variant that only uses its parameters.
     fn has_marker(&self) -> bool {
         let methods = self.service.methods.iter().filter(|method| !method.under_cfg());

@@ -94,6 +94,11 @@ fn decode(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, service, frame, .. } = scope;
     let vis = service.vis();
     let arms = service.methods.iter().map(decode_arm);
+    let (params, body) = if scope.borrows_frame() {
+        (None, frame.to_token_stream())
+    } else {
+        (Some(tokens!(<'__body>)), tokens!('__body))
+    };
     tokens! {
         /// Reads the arguments of `method`, named without its service.
         ///
@@ -101,7 +106,7 @@ fn decode(scope: &Scope<'_>) -> TokenStream {
         ///
         /// There is no such method, or `body` does not hold its arguments.
         #[allow(unused_mut, unreachable_code)]
-        #vis fn decode(method: &str, body: impl #private::Into<#private::Args<#frame>>) -> #private::Result<Self, #private::Refused> {
+        #vis fn decode #params(method: &str, body: impl #private::Into<#private::Args<#body>>) -> #private::Result<Self, #private::Refused> {
             let mut args = #private::ArgsDecoder::new(body)?;
             let request = match method {
                 #(#arms,)*
@@ -123,15 +128,20 @@ fn decode_arm(method: &Method) -> TokenStream {
 }
 
 // Output:
-//     match self {
-//         Self::Stock { sku } => Outcome::value(&Inventory::stock(service, sku).await, Encoding::Named),
+//     let (request, context) = make()?;
+//     match request {
+//         Self::Stock { .. } => {
+//             let Self::Stock { sku } = identity(request) else { unreachable!() };
+//             Outcome::value(&Inventory::stock(service, sku).await, Encoding::Named)
+//         }
 //     }
 //
-// A block and not an `async fn`, whose future would keep the request twice.
+// A future keeps room for what it was given, and for what was taken apart by a pattern, for as long as it lives. So the
+// request is made within, and taken apart in a statement at whose end it is gone.
 fn run(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, service, implementation, .. } = scope;
     let (vis, path, generics) = (service.vis(), scope.trait_path(), scope.request_generics());
-    let captured = generics.params.iter().map(name_of);
+    let captured: Vec<_> = generics.params.iter().map(name_of).collect();
     let arms = service.methods.iter().map(|method| run_arm(scope, method));
     tokens! {
         /// Runs it on `service`.
@@ -140,9 +150,24 @@ fn run(scope: &Scope<'_>) -> TokenStream {
             service: &'__run #implementation,
             context: &'__run #private::Context,
         ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation> {
+            Self::run_from(move || #private::Ok((self, context)), service)
+        }
+
+        #[allow(irrefutable_let_patterns)]
+        fn run_from<'__run, #implementation: #path, __Make>(
+            make: __Make,
+            service: &'__run #implementation,
+        ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation, __Make>
+        where
+            __Make: #private::FnOnce() -> #private::Result<(Self, &'__run #private::Context), #private::Refused>,
+        {
             async move {
+                let (request, context) = match make() {
+                    #private::Ok(made) => made,
+                    #private::Err(refused) => return #private::Into::into(refused),
+                };
                 let _ = (service, context);
-                match self {
+                match request {
                     #(#arms,)*
                 }
             }
@@ -160,7 +185,7 @@ fn name_of(param: &GenericParam) -> TokenStream {
 
 fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
-    let (cfgs, pattern) = (method.cfgs(), pattern(method));
+    let (cfgs, variant, pattern) = (method.cfgs(), &method.variant, pattern(method));
     let returned = scope.invoke(method, &tokens!(service), |arg, passing| passing.lend_field(arg, private));
     let encoding = scope.encoding();
     let outcome = match &method.reply {
@@ -184,7 +209,12 @@ fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
             streamed.answered(&tokens!(context), &tokens!(#source, #encoding))
         }
     };
-    tokens!(#(#cfgs)* #pattern => #outcome)
+    tokens! {
+        #(#cfgs)* Self::#variant { .. } => {
+            let #pattern = #private::identity(request) else { #private::unreachable!() };
+            #outcome
+        }
+    }
 }
 
 /// `Self::Take { sku, units }`

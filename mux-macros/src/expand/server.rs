@@ -6,7 +6,7 @@ use syn::{Generics, parse_quote};
 use super::Scope;
 
 // Output:
-//     pub struct InventoryServer<S> { service: Arc<S>, inspect: Option<Arc<dyn Fn(&InventoryRequest<'_>) + …>> }
+//     pub struct InventoryServer<S> { service: Arc<S>, inspect: Option<Arc<Box<dyn Fn(&InventoryRequest<'_>) + …>>> }
 //     impl<S: Inventory> InventoryServer<S> { pub fn new(service: S) -> Self … }
 //     impl<S: Inventory> Service for InventoryServer<S> { … }
 pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
@@ -29,7 +29,7 @@ fn server(scope: &Scope<'_>) -> TokenStream {
         #[doc = #doc]
         #vis struct #server #generics #bounds {
             service: #private::Arc<#implementation>,
-            inspect: #private::Option<#private::Arc<#inspect>>,
+            inspect: #private::Option<#private::Arc<#private::Box<#inspect>>>,
         }
 
         #(#inherited)*
@@ -85,7 +85,7 @@ fn constructors(scope: &Scope<'_>) -> TokenStream {
             /// Shows each request to `inspect` before it runs.
             #[must_use]
             #vis fn inspect(self, inspect: impl #inspector + #private::Send + #private::Sync + 'static) -> Self {
-                Self { service: self.service, inspect: #private::Some(#private::Arc::new(inspect)) }
+                Self { service: self.service, inspect: #private::Some(#private::Arc::new(#private::Box::new(inspect))) }
             }
         }
     }
@@ -94,6 +94,7 @@ fn constructors(scope: &Scope<'_>) -> TokenStream {
 fn service(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, server, .. } = scope;
     let (attrs, request) = (scope.attrs(), scope.request_path());
+    let decode = if scope.borrows_frame() { tokens!(decode) } else { tokens!(decode_owned) };
     let (bound, generics) = (scope.implementation_generics(), server_generics(scope));
     let ((params, _, _), (_, args, bounds)) = (bound.split_for_impl(), generics.split_for_impl());
     let descriptor = super::descriptor::service(scope);
@@ -108,16 +109,14 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 let service = #private::Clone::clone(&self.service);
                 let inspect = #private::Clone::clone(&self.inspect);
                 turn.run(async move {
-                    // Nothing but this is kept while it waits.
-                    let running = match inbound.decode(#request::decode) {
-                        #private::Ok((request, context)) => {
-                            if let #private::Some(inspect) = &inspect {
-                                inspect(&request);
-                            }
-                            request.run(&*service, context)
+                    let (inbound, inspect) = (&mut inbound, &inspect);
+                    let running = #request::run_from(move || {
+                        let (request, context) = inbound.#decode(|name, args| #request::decode(name, args))?;
+                        if let #private::Some(inspect) = inspect {
+                            inspect(&request);
                         }
-                        #private::Err(refused) => return #private::Into::into(refused),
-                    };
+                        #private::Ok((request, context))
+                    }, &*service);
                     running.await
                 });
             }

@@ -480,9 +480,11 @@ pub struct InventoryServer<S> {
     service: ::mux::__private::Arc<S>,
     inspect: ::mux::__private::Option<
         ::mux::__private::Arc<
-            dyn ::mux::__private::Fn(
-                &InventoryRequest<'_>,
-            ) + ::mux::__private::Send + ::mux::__private::Sync,
+            ::mux::__private::Box<
+                dyn ::mux::__private::Fn(
+                    &InventoryRequest<'_>,
+                ) + ::mux::__private::Send + ::mux::__private::Sync,
+            >,
         >,
     >,
 }
@@ -520,7 +522,9 @@ impl<S: Inventory> InventoryServer<S> {
     ) -> Self {
         Self {
             service: self.service,
-            inspect: ::mux::__private::Some(::mux::__private::Arc::new(inspect)),
+            inspect: ::mux::__private::Some(
+                ::mux::__private::Arc::new(::mux::__private::Box::new(inspect)),
+            ),
         }
     }
 }
@@ -551,17 +555,18 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
         let service = ::mux::__private::Clone::clone(&self.service);
         let inspect = ::mux::__private::Clone::clone(&self.inspect);
         turn.run(async move {
-            let running = match inbound.decode(InventoryRequest::decode) {
-                ::mux::__private::Ok((request, context)) => {
-                    if let ::mux::__private::Some(inspect) = &inspect {
+            let (inbound, inspect) = (&mut inbound, &inspect);
+            let running = InventoryRequest::run_from(
+                move || {
+                    let (request, context) = inbound
+                        .decode(|name, args| InventoryRequest::decode(name, args))?;
+                    if let ::mux::__private::Some(inspect) = inspect {
                         inspect(&request);
                     }
-                    request.run(&*service, context)
-                }
-                ::mux::__private::Err(refused) => {
-                    return ::mux::__private::Into::into(refused);
-                }
-            };
+                    ::mux::__private::Ok((request, context))
+                },
+                &*service,
+            );
             running.await
         });
     }
@@ -677,32 +682,68 @@ impl<'a> InventoryRequest<'a> {
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S> {
+        Self::run_from(move || ::mux::__private::Ok((self, context)), service)
+    }
+    #[allow(irrefutable_let_patterns)]
+    fn run_from<'__run, S: Inventory, __Make>(
+        make: __Make,
+        service: &'__run S,
+    ) -> impl ::mux::__private::Future<
+        Output = ::mux::__private::Outcome,
+    > + use<'__run, 'a, S, __Make>
+    where
+        __Make: ::mux::__private::FnOnce(
+        ) -> ::mux::__private::Result<
+                (Self, &'__run ::mux::__private::Context),
+                ::mux::__private::Refused,
+            >,
+    {
         async move {
+            let (request, context) = match make() {
+                ::mux::__private::Ok(made) => made,
+                ::mux::__private::Err(refused) => {
+                    return ::mux::__private::Into::into(refused);
+                }
+            };
             let _ = (service, context);
-            match self {
-                Self::Stock { sku } => {
+            match request {
+                Self::Stock { .. } => {
+                    let Self::Stock { sku } = ::mux::__private::identity(request) else {
+                        ::mux::__private::unreachable!()
+                    };
                     ::mux::__private::Outcome::value(
                         &Inventory::stock(service, sku).await,
                         ::mux::__private::Encoding::Named,
                     )
                 }
-                Self::Take { sku, units } => {
+                Self::Take { .. } => {
+                    let Self::Take { sku, units } = ::mux::__private::identity(request)
+                    else { ::mux::__private::unreachable!() };
                     ::mux::__private::Outcome::result(
                         Inventory::take(service, sku, units).await,
                         ::mux::__private::Encoding::Named,
                     )
                 }
-                Self::Checksum { blob } => {
+                Self::Checksum { .. } => {
+                    let Self::Checksum { blob } = ::mux::__private::identity(request)
+                    else { ::mux::__private::unreachable!() };
                     ::mux::__private::Outcome::value(
                         &Inventory::checksum(service, blob),
                         ::mux::__private::Encoding::Named,
                     )
                 }
-                Self::Log { line } => {
-                    Inventory::log(service, line).await;
-                    ::mux::__private::Outcome::none()
+                Self::Log { .. } => {
+                    let Self::Log { line } = ::mux::__private::identity(request) else {
+                        ::mux::__private::unreachable!()
+                    };
+                    {
+                        Inventory::log(service, line).await;
+                        ::mux::__private::Outcome::none()
+                    }
                 }
-                Self::Watch { prefix } => {
+                Self::Watch { .. } => {
+                    let Self::Watch { prefix } = ::mux::__private::identity(request)
+                    else { ::mux::__private::unreachable!() };
                     context
                         .stream(
                             ::mux::__private::plain(
@@ -712,7 +753,10 @@ impl<'a> InventoryRequest<'a> {
                         )
                         .await
                 }
-                Self::Audit { sku } => {
+                Self::Audit { .. } => {
+                    let Self::Audit { sku } = ::mux::__private::identity(request) else {
+                        ::mux::__private::unreachable!()
+                    };
                     context
                         .stream_result(
                             ::mux::__private::Result::map(
@@ -723,13 +767,19 @@ impl<'a> InventoryRequest<'a> {
                         )
                         .await
                 }
-                Self::Load { rows } => {
+                Self::Load { .. } => {
+                    let Self::Load { rows } = ::mux::__private::identity(request) else {
+                        ::mux::__private::unreachable!()
+                    };
                     ::mux::__private::Outcome::value(
                         &Inventory::load(service, rows).await,
                         ::mux::__private::Encoding::Named,
                     )
                 }
-                Self::Who {} => {
+                Self::Who { .. } => {
+                    let Self::Who {} = ::mux::__private::identity(request) else {
+                        ::mux::__private::unreachable!()
+                    };
                     ::mux::__private::Outcome::value(
                         &Inventory::who(service, context).await,
                         ::mux::__private::Encoding::Named,

@@ -166,7 +166,7 @@ pub(super) struct Note {
 
 /// One session and its driver's part, played by hand.
 pub(super) struct End {
-    pub(super) session: Session<CallId, Xid, PortId>,
+    pub(super) session: Session<CallId, Option<Xid>, PortId>,
     pub(super) outbox: Outbox,
     batch: Batch,
     /// Longest frame that may come after the hello.
@@ -387,8 +387,8 @@ impl End {
 
     /// Gives the session what stops the handler; it is kept, or stops it at once.
     pub(super) fn attach(&mut self, xid: Xid) {
-        let unwanted = self.session.attach(xid, |_| xid);
-        self.stopped.extend(unwanted);
+        let unwanted = self.session.attach(xid, |_| Some(xid));
+        self.stopped.extend(unwanted.flatten());
     }
 
     /// The oldest notify's handler ends.
@@ -525,7 +525,7 @@ impl End {
     /// Returns the next deadline.
     pub(super) fn expire(&mut self) -> Option<Millis> {
         let (handles, next) = self.session.expire(self.now, &mut self.outbox);
-        self.stopped.extend(handles);
+        self.stopped.extend(handles.into_iter().flatten());
         self.settle();
         next
     }
@@ -537,14 +537,14 @@ impl End {
 
     pub(super) fn close(&mut self) {
         let handles = self.session.close(GoawayCode::Closed, "bye", &mut self.outbox);
-        self.stopped.extend(handles);
+        self.stopped.extend(handles.into_iter().flatten());
         self.settle();
     }
 
     /// Nothing more can be written.
     pub(super) fn abort(&mut self) {
         let handles = self.session.abort(&mut self.outbox);
-        self.stopped.extend(handles);
+        self.stopped.extend(handles.into_iter().flatten());
         self.settle();
     }
 
@@ -685,7 +685,7 @@ impl End {
         }
     }
 
-    fn on_action(&mut self, frame: &Frame<'_>, action: Result<Action<'_, CallId, Xid>, Breach>) {
+    fn on_action(&mut self, frame: &Frame<'_>, action: Result<Action<'_, CallId, Option<Xid>>, Breach>) {
         match action {
             Ok(action) => self.perform(frame, action),
             Err(breach) => self.end_by(breach),
@@ -693,12 +693,12 @@ impl End {
         self.settle();
     }
 
-    fn perform(&mut self, frame: &Frame<'_>, action: Action<'_, CallId, Xid>) {
+    fn perform(&mut self, frame: &Frame<'_>, action: Action<'_, CallId, Option<Xid>>) {
         match action {
             Action::None => {}
             Action::Wake(call) => drop(self.woken.insert(call)),
             Action::WakeAll(calls) => self.woken.extend(calls),
-            Action::Stop(handler) => self.stopped.push(handler),
+            Action::Stop(handler) => self.stopped.extend(handler),
             Action::Serve { xid, deadline, carried, .. } => {
                 let Frame::Request { method, args, .. } = *frame else { panic!("{frame:?} is no request") };
                 let (method, args) = (method.into(), args.into());
@@ -718,7 +718,7 @@ impl End {
 
     fn end_by(&mut self, breach: Breach) {
         let handles = self.session.close(breach.code, &breach.message, &mut self.outbox);
-        self.stopped.extend(handles);
+        self.stopped.extend(handles.into_iter().flatten());
         self.settle();
         self.breach = Some(breach);
     }
