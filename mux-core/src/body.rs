@@ -12,7 +12,7 @@ use crate::proto::payload::Payload;
 use crate::proto::session::Answer;
 use ::bytes::Bytes;
 use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
-use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
@@ -352,11 +352,30 @@ impl<'a> Values<'a> {
     }
 
     fn finish(mut self) -> Result<(), String> {
-        // The reader does not tell what is left of it; a further value can only fail by its absence.
-        match IgnoredAny::deserialize(&mut self.input) {
+        // The reader does not tell what is left of it; a further marker can only fail by its absence.
+        match (&mut self.input).deserialize_option(Marker) {
             Err(Undecodable::InvalidMarkerRead(cause)) if ends_early(&cause) => Ok(()),
             _ => Err("bytes after the value".to_owned()),
         }
+    }
+}
+
+/// Takes any marker, and nothing behind it.
+struct Marker;
+
+impl<'de> Visitor<'de> for Marker {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
+        Ok(())
     }
 }
 
@@ -378,7 +397,7 @@ fn ends_early(cause: &std::io::Error) -> bool {
 struct Bin<'a>(Cow<'a, [u8]>);
 
 impl<'de> Deserialize<'de> for Bin<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BinVisitor)
     }
 }
@@ -586,7 +605,7 @@ impl serde::de::Error for MissingError {
     }
 }
 
-impl<'de> serde::Deserializer<'de> for Missing {
+impl<'de> Deserializer<'de> for Missing {
     type Error = MissingError;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
@@ -833,7 +852,7 @@ struct Detail {
 
 /// The first sources of a chain. The peer's own count is not trusted: an error's sources are dropped
 /// one within the other, on the stack.
-fn nearest<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+fn nearest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Nearest;
 
     impl<'de> Visitor<'de> for Nearest {

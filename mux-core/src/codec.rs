@@ -19,16 +19,30 @@ pub(crate) fn put_head(frame: &Frame<'_>, body_len: usize, out: &mut Vec<u8>) {
         Frame::Request { xid, method, meta, .. } => {
             let mut start = Start::new(5, 1, xid);
             start.put_str_len(method.len());
-            start.append(&[method.as_bytes(), meta.unwrap_or(NIL)], body_len, out);
+            start.append(method.len() + meta_len(meta) + body_len, out);
+            out.extend_from_slice(method.as_bytes());
+            put_meta(meta, out);
         }
         Frame::Reply { xid, meta, .. } => {
-            Start::new(4, 2, xid).append(&[meta.unwrap_or(NIL)], body_len, out);
+            Start::new(4, 2, xid).append(meta_len(meta) + body_len, out);
+            put_meta(meta, out);
         }
         _ => put_prefixed(body_len, out, |out| frame.encode_head(out)),
     }
 }
 
-const NIL: &[u8] = &[0xc0];
+#[inline]
+fn meta_len(meta: Option<&[u8]>) -> usize {
+    meta.map_or(1, <[u8]>::len)
+}
+
+#[inline]
+fn put_meta(meta: Option<&[u8]>, out: &mut Vec<u8>) {
+    match meta {
+        None => out.push(0xc0),
+        Some(meta) => out.extend_from_slice(meta),
+    }
+}
 
 /// The first bytes of a message, put together before they are appended at once.
 struct Start {
@@ -78,18 +92,16 @@ impl Start {
         }
     }
 
-    /// Appends it and the rest of the head, with the length of all of them and of the body before it.
+    /// Appends it, with the length of it and of what follows before it.
     #[inline]
-    fn append(mut self, rest: &[&[u8]], body_len: usize, out: &mut Vec<u8>) {
-        let len = self.len + rest.iter().map(|part| part.len()).sum::<usize>() + body_len;
+    fn append(mut self, following: usize, out: &mut Vec<u8>) {
+        let len = self.len + following;
         self.bytes[..PREFIX].copy_from_slice(&((len - PREFIX) as u32).to_be_bytes());
-        // The body follows.
         out.reserve(len + Start::LONGEST);
         let end = out.len() + self.len;
         // A length that is known is appended without a call; what is too much comes off again.
         out.extend_from_slice(&self.bytes);
         out.truncate(end);
-        rest.iter().for_each(|part| out.extend_from_slice(part));
     }
 }
 

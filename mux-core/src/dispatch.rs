@@ -166,10 +166,11 @@ impl std::fmt::Debug for Turn<'_> {
 }
 
 impl Turn<'_> {
-    /// Runs the handler where its method wants to run.
-    pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: F) {
-        let handler = Handler::new(handler, self.lap.spare.take());
-        self.run_boxed(handler);
+    /// Takes the handler, and runs it where its method wants to run.
+    pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: &mut Option<F>) {
+        if let Some(handler) = Handler::new(handler, self.lap.spare.take()) {
+            self.run_boxed(handler);
+        }
     }
 
     fn run_boxed(mut self, mut handler: Handler) {

@@ -13,21 +13,17 @@ use std::task::{Context, Poll, ready};
 pub(crate) struct Handler(Pin<Box<dyn Job>>);
 
 impl Handler {
-    /// Uses the box of one that has ended, where that was of the same type.
-    pub(crate) fn new<F>(future: F, spare: Option<Handler>) -> Handler
+    /// Takes the future. Uses the box of one that has ended, where that was of the same type.
+    pub(crate) fn new<F>(future: &mut Option<F>, spare: Option<Handler>) -> Option<Handler>
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
-        let mut future = Some(future);
         if let Some(mut spare) = spare
-            && spare.0.as_mut().begin(&mut future)
+            && spare.0.as_mut().begin(future)
         {
-            return spare;
+            return Some(spare);
         }
-        match future {
-            Some(future) => Handler(Box::pin(Slot { future, responder: None })),
-            None => unreachable!("a box that takes a future begins it"),
-        }
+        future.take().map(|future| Handler(Box::pin(Slot { future, responder: None })))
     }
 
     /// It goes on by itself, and answers when it ends.
@@ -98,8 +94,10 @@ impl<F: Future<Output = Outcome>> Future for Slot<F> {
 
 impl<F: Future<Output = Outcome> + Send + 'static> Job for Slot<F> {
     fn begin(self: Pin<&mut Self>, next: &mut dyn Any) -> bool {
-        let next = next.downcast_mut::<Option<F>>().and_then(Option::take);
-        next.map(|next| self.project().future.set(next)).is_some()
+        let Some(next) = next.downcast_mut::<Option<F>>() else { return false };
+        let Some(next) = next.take() else { return false };
+        self.project().future.set(next);
+        true
     }
 
     fn responder(self: Pin<&mut Self>) -> &mut Option<Responder> {
@@ -119,14 +117,16 @@ mod tests {
 
     #[test]
     fn the_next_of_a_type_takes_the_box_and_another_does_not() {
-        let mut first = Handler::new(ready(Outcome::none()), None);
+        let mut first = Handler::new(&mut Some(ready(Outcome::none())), None).unwrap();
         assert!(poll(&mut first).is_ready());
         let (mut next, mut other) = (Some(ready(Outcome::none())), Some(async { Outcome::none() }));
         assert!(!first.0.as_mut().begin(&mut other));
         assert!(first.0.as_mut().begin(&mut next));
         assert!((next.is_none(), other.is_some()) == (true, true));
         assert!(poll(&mut first).is_ready());
-        assert!(poll(&mut Handler::new(async { Outcome::none() }, Some(first))).is_ready());
+        assert!(
+            poll(&mut Handler::new(&mut Some(async { Outcome::none() }), Some(first)).unwrap()).is_ready()
+        );
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             assert!(!panics, "on purpose");
             Outcome::none()
         };
-        let mut handler = Handler::new(future(true), None);
+        let mut handler = Handler::new(&mut Some(future(true)), None).unwrap();
         assert!(poll(&mut handler).is_ready());
         assert!(handler.0.as_mut().begin(&mut Some(future(false))));
         assert!(poll(&mut handler).is_ready());

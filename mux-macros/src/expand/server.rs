@@ -108,7 +108,7 @@ fn service(scope: &Scope<'_>) -> TokenStream {
             fn serve(&self, mut inbound: #private::Inbound, turn: #private::Turn<'_>) {
                 let service = #private::Clone::clone(&self.service);
                 let inspect = #private::Clone::clone(&self.inspect);
-                turn.run(async move {
+                turn.run(&mut #private::Some(async move {
                     let (inbound, inspect) = (&mut inbound, &inspect);
                     let running = #request::run_from(move || {
                         let (request, context) = inbound.#decode(|name, args| #request::decode(name, args))?;
@@ -118,7 +118,7 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                         #private::Ok((request, context))
                     }, &*service);
                     running.await
-                });
+                }));
             }
         }
     }
