@@ -241,7 +241,7 @@ pub(crate) struct Parcel {
 }
 
 /// Never sent on: who waits for a handler's end learns of it as this is dropped.
-pub(crate) type Ended = Box<oneshot::Sender<Infallible>>;
+pub(crate) type Ended = oneshot::Sender<Infallible>;
 
 impl Parcel {
     pub(crate) fn new(
@@ -263,7 +263,7 @@ impl Parcel {
         let on_worker = self.route.method.placement == Placement::Worker;
         on_worker.then(|| {
             let (sender, receiver) = oneshot::channel();
-            self.ended = Some(Box::new(sender));
+            self.ended = Some(sender);
             receiver
         })
     }

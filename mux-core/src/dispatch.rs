@@ -175,7 +175,8 @@ impl Turn<'_> {
 
     fn run_boxed(mut self, mut handler: Handler) {
         if self.method.placement == Placement::Worker {
-            return run_on_worker(handler.alone(self.responder()), self.shared);
+            let ended = self.ended.take();
+            return run_on_worker(handler.alone(self.responder()), ended, self.shared);
         }
         match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => {
@@ -191,7 +192,7 @@ impl Turn<'_> {
 
     /// Whoever has it owes the answer.
     fn responder(&mut self) -> Responder {
-        Responder { shared: Arc::clone(self.shared), owed: self.owed.take(), _ended: self.ended.take() }
+        Responder { shared: Arc::clone(self.shared), owed: self.owed.take() }
     }
 }
 
@@ -203,13 +204,15 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn run_on_worker(mut alone: Alone, shared: &Shared) {
+fn run_on_worker(mut alone: Alone, ended: Option<Ended>, shared: &Shared) {
     let xid = alone.responder().and_then(Responder::xid);
     let runtime = tokio::runtime::Handle::current();
     if let Some(xid) = xid {
         shared.park(xid);
     }
     let job = move || {
+        // Dropped after the rest.
+        let _ended = ended;
         if alone.responder().is_some_and(Responder::start) {
             let _entered = runtime.enter();
             blocking::while_blocking(|| blocking::block_on(alone));
@@ -238,8 +241,6 @@ pub(crate) struct Responder {
     shared: Arc<Shared>,
     /// Nothing, once it is paid.
     owed: Option<Owed>,
-    /// Dropped after the rest.
-    _ended: Option<Ended>,
 }
 
 impl Responder {

@@ -128,7 +128,7 @@ fn decode_arm(method: &Method) -> TokenStream {
 }
 
 // Output:
-//     let (request, context) = make()?;
+//     let (request, service, context) = make()?;
 //     match request {
 //         Self::Stock { .. } => {
 //             let Self::Stock { sku } = identity(request) else { unreachable!() };
@@ -150,19 +150,18 @@ fn run(scope: &Scope<'_>) -> TokenStream {
             service: &'__run #implementation,
             context: &'__run #private::Context,
         ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation> {
-            Self::run_from(move || #private::Ok((self, context)), service)
+            Self::run_from(move || #private::Ok((self, service, context)))
         }
 
         #[allow(irrefutable_let_patterns)]
         fn run_from<'__run, #implementation: #path, __Make>(
             make: __Make,
-            service: &'__run #implementation,
         ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation, __Make>
         where
-            __Make: #private::FnOnce() -> #private::Result<(Self, &'__run #private::Context), #private::Refused>,
+            __Make: #private::FnOnce() -> #private::Result<(Self, &'__run #implementation, &'__run #private::Context), #private::Refused>,
         {
             async move {
-                let (request, context) = match make() {
+                let (request, service, context) = match make() {
                     #private::Ok(made) => made,
                     #private::Err(refused) => return #private::Into::into(refused),
                 };

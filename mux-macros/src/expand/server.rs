@@ -105,18 +105,21 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 #descriptor
             }
 
-            fn serve(&self, mut inbound: #private::Inbound, turn: #private::Turn<'_>) {
+            fn serve(&self, inbound: #private::Inbound, turn: #private::Turn<'_>) {
                 let service = #private::Clone::clone(&self.service);
                 let inspect = #private::Clone::clone(&self.inspect);
+                // Together, so that the future that runs the request holds one reference and not three.
+                let mut kept = (inbound, service, inspect);
                 turn.run(&mut #private::Some(async move {
-                    let (inbound, inspect) = (&mut inbound, &inspect);
+                    let kept = &mut kept;
                     let running = #request::run_from(move || {
+                        let (inbound, service, inspect) = kept;
                         let (request, context) = inbound.#decode(|name, args| #request::decode(name, args))?;
                         if let #private::Some(inspect) = inspect {
                             inspect(&request);
                         }
-                        #private::Ok((request, context))
-                    }, &*service);
+                        #private::Ok((request, &**service, context))
+                    });
                     running.await
                 }));
             }

@@ -549,26 +549,27 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
     }
     fn serve(
         &self,
-        mut inbound: ::mux::__private::Inbound,
+        inbound: ::mux::__private::Inbound,
         turn: ::mux::__private::Turn<'_>,
     ) {
         let service = ::mux::__private::Clone::clone(&self.service);
         let inspect = ::mux::__private::Clone::clone(&self.inspect);
-        turn.run(async move {
-            let (inbound, inspect) = (&mut inbound, &inspect);
-            let running = InventoryRequest::run_from(
-                move || {
+        let mut kept = (inbound, service, inspect);
+        turn.run(
+            &mut ::mux::__private::Some(async move {
+                let kept = &mut kept;
+                let running = InventoryRequest::run_from(move || {
+                    let (inbound, service, inspect) = kept;
                     let (request, context) = inbound
                         .decode(|name, args| InventoryRequest::decode(name, args))?;
                     if let ::mux::__private::Some(inspect) = inspect {
                         inspect(&request);
                     }
-                    ::mux::__private::Ok((request, context))
-                },
-                &*service,
-            );
-            running.await
-        });
+                    ::mux::__private::Ok((request, &**service, context))
+                });
+                running.await
+            }),
+        );
     }
 }
 #[allow(dead_code)]
@@ -682,24 +683,23 @@ impl<'a> InventoryRequest<'a> {
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S> {
-        Self::run_from(move || ::mux::__private::Ok((self, context)), service)
+        Self::run_from(move || ::mux::__private::Ok((self, service, context)))
     }
     #[allow(irrefutable_let_patterns)]
     fn run_from<'__run, S: Inventory, __Make>(
         make: __Make,
-        service: &'__run S,
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S, __Make>
     where
         __Make: ::mux::__private::FnOnce(
         ) -> ::mux::__private::Result<
-                (Self, &'__run ::mux::__private::Context),
+                (Self, &'__run S, &'__run ::mux::__private::Context),
                 ::mux::__private::Refused,
             >,
     {
         async move {
-            let (request, context) = match make() {
+            let (request, service, context) = match make() {
                 ::mux::__private::Ok(made) => made,
                 ::mux::__private::Err(refused) => {
                     return ::mux::__private::Into::into(refused);
