@@ -353,7 +353,7 @@ impl<'a> Values<'a> {
 
     fn finish(mut self) -> Result<(), String> {
         // The reader does not tell what is left of it; a further marker can only fail by its absence.
-        match (&mut self.input).deserialize_option(Marker) {
+        match (&mut self.input).deserialize_option(AnyMarker) {
             Err(Undecodable::InvalidMarkerRead(cause)) if ends_early(&cause) => Ok(()),
             _ => Err("bytes after the value".to_owned()),
         }
@@ -361,9 +361,9 @@ impl<'a> Values<'a> {
 }
 
 /// Takes any marker, and nothing behind it.
-struct Marker;
+struct AnyMarker;
 
-impl<'de> Visitor<'de> for Marker {
+impl<'de> Visitor<'de> for AnyMarker {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -942,10 +942,13 @@ mod tests {
         assert_eq!(decoder.value::<u32>("n").unwrap(), 7);
         assert!(decoder.finish().is_ok());
 
-        let stray = Bytes::from_static(&[0x91, 7, 9]);
-        let mut decoder = ArgsDecoder::new(&stray).unwrap();
-        assert_eq!(decoder.value::<u32>("n").unwrap(), 7);
-        assert_eq!(decoder.finish().unwrap_err().message(), "bytes after the arguments");
+        // A value, nil, what is no marker, and the start of a string.
+        for stray in [9, 0xc0, 0xc1, 0xd9] {
+            let frame = Bytes::from(vec![0x91, 7, stray]);
+            let mut decoder = ArgsDecoder::new(&frame).unwrap();
+            assert_eq!(decoder.value::<u32>("n").unwrap(), 7);
+            assert_eq!(decoder.finish().unwrap_err().message(), "bytes after the arguments");
+        }
     }
 
     #[test]

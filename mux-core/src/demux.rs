@@ -305,6 +305,11 @@ mod tests {
     }
 
     #[test]
+    fn what_a_handler_keeps_of_its_request_is_small() {
+        assert!(size_of::<Inbound>() <= 80);
+    }
+
+    #[test]
     fn only_a_request_that_may_borrow_keeps_its_message() {
         let inbound = || Inbound {
             context: Context::local(&METHOD),

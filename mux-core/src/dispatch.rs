@@ -166,7 +166,8 @@ impl std::fmt::Debug for Turn<'_> {
 }
 
 impl Turn<'_> {
-    /// Takes the handler, and runs it where its method wants to run.
+    /// Runs the handler where its method wants to run. By reference, so that it is moved once, into its box. One that is
+    /// not there is answered as dropped.
     pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: &mut Option<F>) {
         if let Some(handler) = Handler::new(handler, self.lap.spare.take()) {
             self.run_boxed(handler);
@@ -211,8 +212,8 @@ fn run_on_worker(mut alone: Alone, ended: Option<Ended>, shared: &Shared) {
         shared.park(xid);
     }
     let job = move || {
-        // Dropped after the rest.
-        let _ended = ended;
+        // Dropped in turn: the handler, and then what tells that it is gone.
+        let (_ended, mut alone) = (ended, alone);
         if alone.responder().is_some_and(Responder::start) {
             let _entered = runtime.enter();
             blocking::while_blocking(|| blocking::block_on(alone));

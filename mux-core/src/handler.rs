@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 pub(crate) struct Handler(Pin<Box<dyn Job>>);
 
 impl Handler {
-    /// Takes the future. Uses the box of one that has ended, where that was of the same type.
+    /// Of a future that is there. Uses the box of one that has ended, where that was of the same type.
     pub(crate) fn new<F>(future: &mut Option<F>, spare: Option<Handler>) -> Option<Handler>
     where
         F: Future<Output = Outcome> + Send + 'static,

@@ -32,6 +32,17 @@ impl Tasks for Arc<Desk> {
     }
 }
 
+#[mux::service]
+trait Sizes {
+    async fn small(&self);
+    fn large(&self, one: [u64; 32], two: [u64; 32], three: [u64; 32], four: [u64; 32]);
+}
+
+impl Sizes for () {
+    async fn small(&self) {}
+    fn large(&self, _: [u64; 32], _: [u64; 32], _: [u64; 32], _: [u64; 32]) {}
+}
+
 fn reach(desk: &Arc<Desk>) -> (TasksClient, Connection) {
     let (here, there) = mux::pair();
     let serving = Connection::builder().service(TasksServer::new(Arc::clone(desk))).accept(there);
@@ -92,4 +103,13 @@ async fn a_pass_that_is_cut_short_answers_those_that_have_run_and_those_that_hav
     let ends = tokio::time::timeout(Duration::from_secs(60), ends).await;
     assert_eq!(ends, Ok((true, false, false)));
     client.nothing().await.unwrap();
+}
+
+#[test]
+fn a_running_request_is_kept_no_more_than_once() {
+    let context = mux::Context::local(SizesRequest::Small {}.method());
+    let running = SizesRequest::Small {}.run(&(), &context);
+    let request = size_of::<SizesRequest<'_>>();
+    assert!(request >= 1024);
+    assert!(size_of_val(&running) < 2 * request);
 }

@@ -22,5 +22,5 @@ pub(crate) mod xid;
 /// Milliseconds since the connection's start.
 pub(crate) type Millis = u64;
 
-/// A time that does not come.
+/// A time that does not come. For what is kept long: an `Option` takes twice the room.
 pub(crate) const NEVER: Millis = Millis::MAX;

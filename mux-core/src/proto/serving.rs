@@ -23,10 +23,11 @@ struct Row<H> {
     stopped: Option<Stopped>,
     /// It waits for a thread, and has certainly not begun.
     parked: bool,
-    /// What stops the handler. Nothing does by default, until it has been attached.
+    /// What stops the handler: the default one, until another is attached.
     handle: H,
 }
 
+/// `H` stops a handler; by default it stops nothing.
 #[derive(Debug)]
 pub(crate) struct Serving<H> {
     rows: XidMap<Row<H>>,
@@ -172,5 +173,17 @@ impl<H: Default> Serving<H> {
     #[cfg(test)]
     pub(crate) fn rows(&self) -> usize {
         self.rows.len() + self.leaving as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_small() {
+        /// As large as what stops a handler.
+        type Handle = [Option<Box<()>>; 2];
+        assert!(size_of::<(Xid, Row<Handle>)>() <= 48);
     }
 }

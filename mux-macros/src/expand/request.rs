@@ -7,6 +7,7 @@ use syn::{GenericParam, parse_quote};
 
 use super::{Scope, pointing_at};
 use crate::model::{Method, Reply};
+use crate::names;
 
 // Input:
 //     async fn stock(&self, sku: &str) -> u32;
@@ -141,6 +142,7 @@ fn decode_arm(method: &Method) -> TokenStream {
 fn run(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, service, implementation, .. } = scope;
     let (vis, path, generics) = (service.vis(), scope.trait_path(), scope.request_generics());
+    let made = names::unused("M", service.item.to_token_stream());
     let captured: Vec<_> = generics.params.iter().map(name_of).collect();
     let arms = service.methods.iter().map(|method| run_arm(scope, method));
     tokens! {
@@ -150,15 +152,15 @@ fn run(scope: &Scope<'_>) -> TokenStream {
             service: &'__run #implementation,
             context: &'__run #private::Context,
         ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation> {
-            Self::run_from(move || #private::Ok((self, service, context)))
+            Self::__run_from(move || #private::Ok((self, service, context)))
         }
 
-        #[allow(irrefutable_let_patterns)]
-        fn run_from<'__run, #implementation: #path, __Make>(
-            make: __Make,
-        ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation, __Make>
+        #[allow(irrefutable_let_patterns, unreachable_code)]
+        fn __run_from<'__run, #implementation: #path, #made>(
+            make: #made,
+        ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation, #made>
         where
-            __Make: #private::FnOnce() -> #private::Result<(Self, &'__run #implementation, &'__run #private::Context), #private::Refused>,
+            #made: #private::FnOnce() -> #private::Result<(Self, &'__run #implementation, &'__run #private::Context), #private::Refused>,
         {
             async move {
                 let (request, service, context) = match make() {

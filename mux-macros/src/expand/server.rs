@@ -16,6 +16,7 @@ pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
     tokens!(#server #constructors #service)
 }
 
+// What inspects is boxed within its `Arc`: each handler that waits holds one, and a thin pointer is half of a wide one.
 fn server(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, server, implementation, .. } = scope;
     let (attrs, vis, inspect) = (scope.attrs(), scope.service.vis(), inspect(scope));
@@ -112,15 +113,15 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 let mut kept = (inbound, service, inspect);
                 turn.run(&mut #private::Some(async move {
                     let kept = &mut kept;
-                    let running = #request::run_from(move || {
+                    #request::__run_from(move || {
                         let (inbound, service, inspect) = kept;
                         let (request, context) = inbound.#decode(|name, args| #request::decode(name, args))?;
                         if let #private::Some(inspect) = inspect {
                             inspect(&request);
                         }
                         #private::Ok((request, &**service, context))
-                    });
-                    running.await
+                    })
+                    .await
                 }));
             }
         }

@@ -558,16 +558,16 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
         turn.run(
             &mut ::mux::__private::Some(async move {
                 let kept = &mut kept;
-                let running = InventoryRequest::run_from(move || {
-                    let (inbound, service, inspect) = kept;
-                    let (request, context) = inbound
-                        .decode(|name, args| InventoryRequest::decode(name, args))?;
-                    if let ::mux::__private::Some(inspect) = inspect {
-                        inspect(&request);
-                    }
-                    ::mux::__private::Ok((request, &**service, context))
-                });
-                running.await
+                InventoryRequest::__run_from(move || {
+                        let (inbound, service, inspect) = kept;
+                        let (request, context) = inbound
+                            .decode(|name, args| InventoryRequest::decode(name, args))?;
+                        if let ::mux::__private::Some(inspect) = inspect {
+                            inspect(&request);
+                        }
+                        ::mux::__private::Ok((request, &**service, context))
+                    })
+                    .await
             }),
         );
     }
@@ -683,16 +683,16 @@ impl<'a> InventoryRequest<'a> {
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S> {
-        Self::run_from(move || ::mux::__private::Ok((self, service, context)))
+        Self::__run_from(move || ::mux::__private::Ok((self, service, context)))
     }
-    #[allow(irrefutable_let_patterns)]
-    fn run_from<'__run, S: Inventory, __Make>(
-        make: __Make,
+    #[allow(irrefutable_let_patterns, unreachable_code)]
+    fn __run_from<'__run, S: Inventory, M>(
+        make: M,
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
-    > + use<'__run, 'a, S, __Make>
+    > + use<'__run, 'a, S, M>
     where
-        __Make: ::mux::__private::FnOnce(
+        M: ::mux::__private::FnOnce(
         ) -> ::mux::__private::Result<
                 (Self, &'__run S, &'__run ::mux::__private::Context),
                 ::mux::__private::Refused,

@@ -10,6 +10,7 @@ pub trait Names {
     async fn third(&self, #[mux(context)] cx: &mux::Context, context: &str, _underscored: u8) -> String;
     async fn r#type(&self, r#fn: u32, r#match: &str) -> u32;
     async fn stub(&self, stub: u32, inbound: u32, turn: u32, refused: u32, server: u32, a: u32) -> u32;
+    async fn made(&self, make: u32, kept: u32, name: u32, running: u32, identity: u32) -> u32;
     fn blocking(&self, context: &str, service: Vec<u8>, #[mux(context)] args: &mux::Context) -> u32;
 }
 
@@ -28,6 +29,9 @@ impl Names for Here {
     }
     async fn stub(&self, stub: u32, _: u32, _: u32, _: u32, _: u32, a: u32) -> u32 {
         stub + a
+    }
+    async fn made(&self, make: u32, kept: u32, _: u32, _: u32, _: u32) -> u32 {
+        make + kept
     }
     fn blocking(&self, _: &str, service: Vec<u8>, _: &mux::Context) -> u32 {
         u32::from(service[0])

@@ -44,6 +44,17 @@ pub trait AllGone {
 }
 
 #[mux::service]
+pub trait Lent {
+    #[cfg(off)]
+    async fn gone(&self, text: &str);
+    async fn kept(&self, number: u8);
+}
+
+impl Lent for Here {
+    async fn kept(&self, _: u8) {}
+}
+
+#[mux::service]
 pub trait Empty {}
 
 impl Empty for Here {}
@@ -61,6 +72,7 @@ fn main() {
     assert!(ConditionalRequest::decode("never", &body).is_err());
     assert!(EmptyRequest::decode("x", &body).is_err());
     assert!(AllGoneRequest::decode("gone", &body).is_err());
-    let _ = (EmptyServer::new(Here), AllGoneServer::new(Here));
+    assert!(LentRequest::decode("kept", &body).is_ok());
+    let _ = (EmptyServer::new(Here), AllGoneServer::new(Here), LentServer::new(Here));
     let _ = (EmptyClient::local(Here), AllGoneClient::local(Here));
 }

@@ -49,6 +49,11 @@ impl Alike for Here {
     }
 }
 
+/// No argument borrows, so the request outlives its message.
+fn owned(body: &[u8]) -> AlikeRequest<'static> {
+    AlikeRequest::decode("foo_bar", body).unwrap()
+}
+
 fn main() {
     let client = AlikeClient::local(Here);
     let copy = Clone::clone(&client);
@@ -57,7 +62,7 @@ fn main() {
     assert_eq!(copy.FOO_BAR().wait().unwrap(), 3);
 
     let body = mux::Bytes::from_static(b"\x91\x05");
-    let first = AlikeRequest::decode("foo_bar", &body).unwrap();
+    let first = owned(&body);
     let second = AlikeRequest::decode("foo__bar", &body).unwrap();
     assert_eq!(format!("{first:?} {second:?}"), "foo_bar { a: 5 } foo__bar { a: 5 }");
 }
