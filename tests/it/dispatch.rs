@@ -1,6 +1,7 @@
 //! The tasks that handlers run on.
 
 use mux::Connection;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -32,15 +33,22 @@ impl Tasks for Arc<Desk> {
     }
 }
 
+/// What has to be dropped is what a future keeps for longer than it needs.
+#[derive(Clone, Serialize, Deserialize)]
+struct Block {
+    numbers: [u64; 32],
+    name: String,
+}
+
 #[mux::service]
 trait Sizes {
     async fn small(&self);
-    fn large(&self, one: [u64; 32], two: [u64; 32], three: [u64; 32], four: [u64; 32]);
+    fn large(&self, one: Block, two: Block, three: Block, four: Block);
 }
 
 impl Sizes for () {
     async fn small(&self) {}
-    fn large(&self, _: [u64; 32], _: [u64; 32], _: [u64; 32], _: [u64; 32]) {}
+    fn large(&self, _: Block, _: Block, _: Block, _: Block) {}
 }
 
 fn reach(desk: &Arc<Desk>) -> (TasksClient, Connection) {
