@@ -34,7 +34,8 @@ fn lock() -> MutexGuard<'static, Pool> {
 /// that costs nothing: memory grows with what has arrived, not with what was claimed.
 pub(crate) fn take(total: usize, now: usize) -> Vec<u8> {
     let mut pool = lock();
-    let lengths = pool.buffers.iter().map(|(_, buffer)| buffer.capacity()).enumerate();
+    // The youngest of a length: what it holds may still be in the processor's caches, and the oldest can go.
+    let lengths = pool.buffers.iter().map(|(_, buffer)| buffer.capacity()).enumerate().rev();
     let fitting = lengths.filter(|&(_, capacity)| capacity >= total && capacity / 4 <= total);
     let best = fitting.min_by_key(|&(_, capacity)| capacity);
     let Some((_, buffer)) = best.and_then(|(at, _)| pool.buffers.remove(at)) else {
@@ -145,6 +146,16 @@ mod tests {
         give(Vec::with_capacity(7_777_777));
         trim(Duration::ZERO);
         assert!(take(7_777_777, 0).capacity() < 7_777_777);
+    }
+
+    #[test]
+    fn of_two_that_fit_alike_the_one_that_came_back_last_is_taken() {
+        let _turn = turn();
+        let buffers = [(); 3].map(|()| Vec::<u8>::with_capacity(2_222_222));
+        let last = buffers[2].as_ptr();
+        buffers.into_iter().for_each(give);
+        let taken = take(2_222_222, 0);
+        assert_eq!(taken.as_ptr(), last);
     }
 
     #[test]
