@@ -243,6 +243,12 @@ impl<W, P: Clone> Calls<W, P> {
             let state = self.send(index, message, timeout, exit);
             return Ok(self.insert(deadline, waker.take(), state));
         }
+        self.queue(Request { message, deadline, waker, nested }, demanding)
+    }
+
+    #[cold]
+    fn queue(&mut self, request: Request<'_, W, P>, demanding: bool) -> Result<Ticket, Fault> {
+        let Request { message, deadline, waker, nested } = request;
         if nested {
             return Err(Fault::new(
                 FaultCode::Overloaded,

@@ -204,10 +204,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         }
         // A handler that still runs may finish with its peer's help.
         if self.phase == Phase::Draining && !nested {
-            return Err(Terminal::fault(Fault::new(FaultCode::Draining, "this end drains the connection")));
+            return Err(Terminal::fault(draining()));
         }
         if let Some(fault) = &self.peer_refuses {
-            return Err(Terminal::fault(fault.clone()));
+            return Err(refused_by_peer(fault));
         }
         self.misfit(message).map_or(Ok(()), |fault| Err(Terminal::fault(fault)))
     }
@@ -216,8 +216,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     fn misfit(&self, message: &Message<P>) -> Option<Fault> {
         let beside = message.method.len() + message.meta.len() + CARRIED_LEN * message.carried.len();
         if beside > ENVELOPE / 2 {
-            let message = format!("meta of {beside} bytes exceeds the limit of {}", ENVELOPE / 2);
-            return Some(Fault::new(FaultCode::TooLarge, message));
+            return Some(meta_too_large(beside));
         }
         // Before the HELLO nobody knows the peer's limits: the call waits for them.
         if self.greeted { unfit(&message.body, &message.carried, &self.peer) } else { None }
@@ -466,13 +465,11 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     #[inline]
     fn refusal(&self, arrival: Arrival) -> Option<Fault> {
         if self.phase == Phase::Draining {
-            return Some(Fault::new(FaultCode::Draining, "this end drains the connection"));
+            return Some(draining());
         }
         let Arrival { charge, len } = arrival;
         if charge == 0 && len > self.ours.max_inline {
-            let limit = self.ours.max_inline;
-            let message = format!("request of {len} bytes in one frame exceeds the limit of {limit}");
-            return Some(Fault::new(FaultCode::TooLarge, message));
+            return Some(frame_too_large(len, self.ours.max_inline));
         }
         too_large(len, self.ours.max_message)
     }
@@ -1197,10 +1194,37 @@ fn unfit<P>(body: &Payload, carried: &[Leaving<P>], peer: &Settings) -> Option<F
 
 #[inline]
 fn too_large(len: u64, limit: u64) -> Option<Fault> {
-    let exceeds = len > limit;
-    exceeds.then(|| {
-        Fault::new(FaultCode::TooLarge, format!("request of {len} bytes exceeds the peer's limit of {limit}"))
-    })
+    (len > limit).then(|| request_too_large(len, limit))
+}
+
+// What hardly ever happens is kept out of the functions that every call goes through.
+
+#[cold]
+fn draining() -> Fault {
+    Fault::new(FaultCode::Draining, "this end drains the connection")
+}
+
+#[cold]
+fn refused_by_peer(fault: &Fault) -> Terminal {
+    Terminal::fault(fault.clone())
+}
+
+#[cold]
+fn meta_too_large(len: usize) -> Fault {
+    let limit = ENVELOPE / 2;
+    Fault::new(FaultCode::TooLarge, format!("meta of {len} bytes exceeds the limit of {limit}"))
+}
+
+#[cold]
+fn frame_too_large(len: u64, limit: u64) -> Fault {
+    let message = format!("request of {len} bytes in one frame exceeds the limit of {limit}");
+    Fault::new(FaultCode::TooLarge, message)
+}
+
+#[cold]
+fn request_too_large(len: u64, limit: u64) -> Fault {
+    let message = format!("request of {len} bytes exceeds the peer's limit of {limit}");
+    Fault::new(FaultCode::TooLarge, message)
 }
 
 fn item_too_large(len: u64, limit: u64) -> Option<Fault> {
@@ -1219,14 +1243,16 @@ fn reply_too_large(len: u64, limit: u64) -> Fault {
 #[inline]
 fn too_many_channels(carried: usize, limit: Option<u64>) -> Option<Fault> {
     let limit = limit.unwrap_or(MOST_CARRIED).min(MOST_CARRIED);
-    let exceeds = carried as u64 > limit;
-    exceeds.then(|| match limit {
-        0 => Fault::new(FaultCode::Unsupported, "the peer takes no channels"),
-        limit => Fault::new(
-            FaultCode::TooLarge,
-            format!("message with {carried} channels exceeds the peer's limit of {limit}"),
-        ),
-    })
+    (carried as u64 > limit).then(|| channels_refused(carried, limit))
+}
+
+#[cold]
+fn channels_refused(carried: usize, limit: u64) -> Fault {
+    if limit == 0 {
+        return Fault::new(FaultCode::Unsupported, "the peer takes no channels");
+    }
+    let message = format!("message with {carried} channels exceeds the peer's limit of {limit}");
+    Fault::new(FaultCode::TooLarge, message)
 }
 
 /// Cuts at a character's border.
