@@ -132,7 +132,7 @@ fn decode_arm(method: &Method) -> TokenStream {
 //     let (request, service, context) = make()?;
 //     match request {
 //         Self::Stock { .. } => {
-//             let Self::Stock { sku } = identity(request) else { unreachable!() };
+//             let Self::Stock { sku } = identity(request) else { unreachable!("it is of this variant") };
 //             Outcome::value(&Inventory::stock(service, sku).await, Encoding::Named)
 //         }
 //     }
@@ -212,7 +212,7 @@ fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
     };
     tokens! {
         #(#cfgs)* Self::#variant { .. } => {
-            let #pattern = #private::identity(request) else { #private::unreachable!() };
+            let #pattern = #private::identity(request) else { #private::unreachable!("it is of this variant") };
             #outcome
         }
     }

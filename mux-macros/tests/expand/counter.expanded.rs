@@ -291,7 +291,7 @@ impl<'a> CounterRequest<'a> {
             match request {
                 Self::Add { .. } => {
                     let Self::Add { amount } = ::mux::__private::identity(request) else {
-                        ::mux::__private::unreachable!()
+                        ::mux::__private::unreachable!("it is of this variant")
                     };
                     ::mux::__private::Outcome::value(
                         &Counter::add(service, amount).await,

@@ -709,7 +709,7 @@ impl<'a> InventoryRequest<'a> {
             match request {
                 Self::Stock { .. } => {
                     let Self::Stock { sku } = ::mux::__private::identity(request) else {
-                        ::mux::__private::unreachable!()
+                        ::mux::__private::unreachable!("it is of this variant")
                     };
                     ::mux::__private::Outcome::value(
                         &Inventory::stock(service, sku).await,
@@ -718,7 +718,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Take { .. } => {
                     let Self::Take { sku, units } = ::mux::__private::identity(request)
-                    else { ::mux::__private::unreachable!() };
+                    else { ::mux::__private::unreachable!("it is of this variant") };
                     ::mux::__private::Outcome::result(
                         Inventory::take(service, sku, units).await,
                         ::mux::__private::Encoding::Named,
@@ -726,7 +726,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Checksum { .. } => {
                     let Self::Checksum { blob } = ::mux::__private::identity(request)
-                    else { ::mux::__private::unreachable!() };
+                    else { ::mux::__private::unreachable!("it is of this variant") };
                     ::mux::__private::Outcome::value(
                         &Inventory::checksum(service, blob),
                         ::mux::__private::Encoding::Named,
@@ -734,7 +734,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Log { .. } => {
                     let Self::Log { line } = ::mux::__private::identity(request) else {
-                        ::mux::__private::unreachable!()
+                        ::mux::__private::unreachable!("it is of this variant")
                     };
                     {
                         Inventory::log(service, line).await;
@@ -743,7 +743,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Watch { .. } => {
                     let Self::Watch { prefix } = ::mux::__private::identity(request)
-                    else { ::mux::__private::unreachable!() };
+                    else { ::mux::__private::unreachable!("it is of this variant") };
                     context
                         .stream(
                             ::mux::__private::plain(
@@ -755,7 +755,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Audit { .. } => {
                     let Self::Audit { sku } = ::mux::__private::identity(request) else {
-                        ::mux::__private::unreachable!()
+                        ::mux::__private::unreachable!("it is of this variant")
                     };
                     context
                         .stream_result(
@@ -769,7 +769,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Load { .. } => {
                     let Self::Load { rows } = ::mux::__private::identity(request) else {
-                        ::mux::__private::unreachable!()
+                        ::mux::__private::unreachable!("it is of this variant")
                     };
                     ::mux::__private::Outcome::value(
                         &Inventory::load(service, rows).await,
@@ -778,7 +778,7 @@ impl<'a> InventoryRequest<'a> {
                 }
                 Self::Who { .. } => {
                     let Self::Who {} = ::mux::__private::identity(request) else {
-                        ::mux::__private::unreachable!()
+                        ::mux::__private::unreachable!("it is of this variant")
                     };
                     ::mux::__private::Outcome::value(
                         &Inventory::who(service, context).await,
