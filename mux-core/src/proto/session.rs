@@ -35,7 +35,8 @@ const CARRIED_LEN: usize = 1 + 9 + 1;
 /// Channels that one message may carry, so that its envelope holds their list.
 const MOST_CARRIED: u64 = (ENVELOPE / 2 / CARRIED_LEN) as u64;
 
-/// `W` wakes a caller or a receiver, `H` stops a handler and by default stops nothing, `P` is the port of a channel's half that is here.
+/// `W` wakes a caller or a receiver, `H` stops a handler and by default stops nothing, `P` is the port of a
+/// channel's half that is here.
 #[derive(Debug)]
 pub(crate) struct Session<W, H, P> {
     side: Side,
