@@ -28,7 +28,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// Runs one request.
     #[doc(hidden)]
-    fn serve(&self, inbound: Inbound, turn: Turn<'_>);
+    fn serve(self: Arc<Self>, inbound: Inbound, turn: Turn<'_>);
 }
 
 /// Finds a method's service by the name that travels.
@@ -86,8 +86,8 @@ impl Router {
     }
 
     #[inline]
-    pub(crate) fn service(&self, route: Route) -> &dyn Service {
-        &*self.services[route.service]
+    pub(crate) fn service(&self, route: Route) -> Arc<dyn Service> {
+        Arc::clone(&self.services[route.service])
     }
 
     fn unknown(&self, path: &str, why: &str) -> Refused {

@@ -87,23 +87,24 @@ async fn a_connection_that_is_over_leaves_no_task_behind() {
 }
 
 /// A service whose own code, beside its handlers, breaks.
-struct Broken(TasksServer<Arc<Desk>>);
+struct Broken(Arc<TasksServer<Arc<Desk>>>);
 
 impl mux::__private::Service for Broken {
     fn descriptor(&self) -> &'static mux::__private::ServiceDescriptor {
         self.0.descriptor()
     }
 
-    fn serve(&self, inbound: mux::__private::Inbound, turn: mux::__private::Turn<'_>) {
+    fn serve(self: Arc<Self>, inbound: mux::__private::Inbound, turn: mux::__private::Turn<'_>) {
         assert_ne!(inbound.method().name, "hold");
-        self.0.serve(inbound, turn);
+        Arc::clone(&self.0).serve(inbound, turn);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pass_that_is_cut_short_answers_those_that_have_run_and_those_that_have_not() {
     let (here, there) = mux::pair();
-    let _serving = Connection::builder().service(Broken(TasksServer::new(Arc::default()))).accept(there);
+    let _serving =
+        Connection::builder().service(Broken(Arc::new(TasksServer::new(Arc::default())))).accept(there);
     let client = TasksClient::new(&Connection::builder().open(here));
     client.nothing().await.unwrap();
     let (before, broken, after) = (client.nothing().send(), client.hold().send(), client.nothing().send());

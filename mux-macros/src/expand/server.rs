@@ -6,7 +6,7 @@ use syn::{Generics, parse_quote};
 use super::Scope;
 
 // Output:
-//     pub struct InventoryServer<S> { service: Arc<S>, inspect: Option<Arc<Box<dyn Fn(&InventoryRequest<'_>) + …>>> }
+//     pub struct InventoryServer<S> { service: Arc<S>, inspect: Option<Box<dyn Fn(&InventoryRequest<'_>) + …>> }
 //     impl<S: Inventory> InventoryServer<S> { pub fn new(service: S) -> Self … }
 //     impl<S: Inventory> Service for InventoryServer<S> { … }
 pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
@@ -16,7 +16,6 @@ pub(super) fn render(scope: &Scope<'_>) -> TokenStream {
     tokens!(#server #constructors #service)
 }
 
-// What inspects is boxed within its `Arc`: each handler that waits holds one, and a thin pointer is half of a wide one.
 fn server(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, server, implementation, .. } = scope;
     let (attrs, vis, inspect) = (scope.attrs(), scope.service.vis(), inspect(scope));
@@ -30,7 +29,7 @@ fn server(scope: &Scope<'_>) -> TokenStream {
         #[doc = #doc]
         #vis struct #server #generics #bounds {
             service: #private::Arc<#implementation>,
-            inspect: #private::Option<#private::Arc<#private::Box<#inspect>>>,
+            inspect: #private::Option<#private::Box<#inspect>>,
         }
 
         #(#inherited)*
@@ -86,7 +85,7 @@ fn constructors(scope: &Scope<'_>) -> TokenStream {
             /// Shows each request to `inspect` before it runs.
             #[must_use]
             #vis fn inspect(self, inspect: impl #inspector + #private::Send + #private::Sync + 'static) -> Self {
-                Self { service: self.service, inspect: #private::Some(#private::Arc::new(#private::Box::new(inspect))) }
+                Self { service: self.service, inspect: #private::Some(#private::Box::new(inspect)) }
             }
         }
     }
@@ -106,20 +105,18 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 #descriptor
             }
 
-            fn serve(&self, inbound: #private::Inbound, turn: #private::Turn<'_>) {
-                let service = #private::Clone::clone(&self.service);
-                let inspect = #private::Clone::clone(&self.inspect);
-                // Together, so that the future that runs the request holds one reference and not three.
-                let mut kept = (inbound, service, inspect);
+            fn serve(self: #private::Arc<Self>, inbound: #private::Inbound, turn: #private::Turn<'_>) {
+                // Together, so that the future that runs the request holds one reference and not two.
+                let mut kept = (inbound, self);
                 turn.run(&mut #private::Some(async move {
                     let kept = &mut kept;
                     #request::__run_from(move || {
-                        let (inbound, service, inspect) = kept;
+                        let (inbound, server) = kept;
                         let (request, context) = inbound.#decode(|name, args| #request::decode(name, args))?;
-                        if let #private::Some(inspect) = inspect {
+                        if let #private::Some(inspect) = &server.inspect {
                             inspect(&request);
                         }
-                        #private::Ok((request, &**service, context))
+                        #private::Ok((request, &*server.service, context))
                     })
                     .await
                 }));

@@ -131,12 +131,10 @@ impl<S: Counter> __CounterLocal for S {
 pub struct CounterServer<S> {
     service: ::mux::__private::Arc<S>,
     inspect: ::mux::__private::Option<
-        ::mux::__private::Arc<
-            ::mux::__private::Box<
-                dyn ::mux::__private::Fn(
-                    &CounterRequest<'_>,
-                ) + ::mux::__private::Send + ::mux::__private::Sync,
-            >,
+        ::mux::__private::Box<
+            dyn ::mux::__private::Fn(
+                &CounterRequest<'_>,
+            ) + ::mux::__private::Send + ::mux::__private::Sync,
         >,
     >,
 }
@@ -174,9 +172,7 @@ impl<S: Counter> CounterServer<S> {
     ) -> Self {
         Self {
             service: self.service,
-            inspect: ::mux::__private::Some(
-                ::mux::__private::Arc::new(::mux::__private::Box::new(inspect)),
-            ),
+            inspect: ::mux::__private::Some(::mux::__private::Box::new(inspect)),
         }
     }
 }
@@ -191,27 +187,25 @@ impl<S: Counter> ::mux::__private::Service for CounterServer<S> {
         }
     }
     fn serve(
-        &self,
+        self: ::mux::__private::Arc<Self>,
         inbound: ::mux::__private::Inbound,
         turn: ::mux::__private::Turn<'_>,
     ) {
-        let service = ::mux::__private::Clone::clone(&self.service);
-        let inspect = ::mux::__private::Clone::clone(&self.inspect);
-        let mut kept = (inbound, service, inspect);
+        let mut kept = (inbound, self);
         turn.run(
             &mut ::mux::__private::Some(async move {
                 let kept = &mut kept;
                 CounterRequest::__run_from(move || {
-                        let (inbound, service, inspect) = kept;
+                        let (inbound, server) = kept;
                         let (request, context) = inbound
                             .decode_owned(|name, args| CounterRequest::decode(
                                 name,
                                 args,
                             ))?;
-                        if let ::mux::__private::Some(inspect) = inspect {
+                        if let ::mux::__private::Some(inspect) = &server.inspect {
                             inspect(&request);
                         }
-                        ::mux::__private::Ok((request, &**service, context))
+                        ::mux::__private::Ok((request, &*server.service, context))
                     })
                     .await
             }),

@@ -479,12 +479,10 @@ impl<S: Inventory> __InventoryLocal for S {
 pub struct InventoryServer<S> {
     service: ::mux::__private::Arc<S>,
     inspect: ::mux::__private::Option<
-        ::mux::__private::Arc<
-            ::mux::__private::Box<
-                dyn ::mux::__private::Fn(
-                    &InventoryRequest<'_>,
-                ) + ::mux::__private::Send + ::mux::__private::Sync,
-            >,
+        ::mux::__private::Box<
+            dyn ::mux::__private::Fn(
+                &InventoryRequest<'_>,
+            ) + ::mux::__private::Send + ::mux::__private::Sync,
         >,
     >,
 }
@@ -522,9 +520,7 @@ impl<S: Inventory> InventoryServer<S> {
     ) -> Self {
         Self {
             service: self.service,
-            inspect: ::mux::__private::Some(
-                ::mux::__private::Arc::new(::mux::__private::Box::new(inspect)),
-            ),
+            inspect: ::mux::__private::Some(::mux::__private::Box::new(inspect)),
         }
     }
 }
@@ -548,24 +544,22 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
         }
     }
     fn serve(
-        &self,
+        self: ::mux::__private::Arc<Self>,
         inbound: ::mux::__private::Inbound,
         turn: ::mux::__private::Turn<'_>,
     ) {
-        let service = ::mux::__private::Clone::clone(&self.service);
-        let inspect = ::mux::__private::Clone::clone(&self.inspect);
-        let mut kept = (inbound, service, inspect);
+        let mut kept = (inbound, self);
         turn.run(
             &mut ::mux::__private::Some(async move {
                 let kept = &mut kept;
                 InventoryRequest::__run_from(move || {
-                        let (inbound, service, inspect) = kept;
+                        let (inbound, server) = kept;
                         let (request, context) = inbound
                             .decode(|name, args| InventoryRequest::decode(name, args))?;
-                        if let ::mux::__private::Some(inspect) = inspect {
+                        if let ::mux::__private::Some(inspect) = &server.inspect {
                             inspect(&request);
                         }
-                        ::mux::__private::Ok((request, &**service, context))
+                        ::mux::__private::Ok((request, &*server.service, context))
                     })
                     .await
             }),
