@@ -35,7 +35,8 @@ enum Origin {
         shared: Arc<Shared>,
         /// Nobody gives out zero.
         xid: Option<NonZero<Xid>>,
-        meta: Option<Arc<[u8]>>,
+        /// A thin pointer: few calls have any, and each handler that waits holds its context.
+        meta: Option<Arc<Box<[u8]>>>,
         /// [`NEVER`] where it has none.
         deadline: Millis,
     },
@@ -60,7 +61,7 @@ impl Context {
         method: &'static MethodDescriptor,
         shared: Arc<Shared>,
         xid: Option<Xid>,
-        meta: Option<Arc<[u8]>>,
+        meta: Option<Arc<Box<[u8]>>>,
         deadline: Option<Millis>,
     ) -> Context {
         let (xid, deadline) = (xid.and_then(NonZero::new), deadline.unwrap_or(NEVER));
@@ -107,7 +108,7 @@ impl Context {
     /// ```
     pub fn meta(&self, key: &str) -> Option<String> {
         match &self.origin {
-            Origin::Remote { meta, .. } => meta::lookup(meta.as_deref()?, key).map(str::to_owned),
+            Origin::Remote { meta, .. } => meta::lookup(meta.as_ref()?, key).map(str::to_owned),
             Origin::Local(call) => meta::lookup(call.lock().meta.as_deref()?, key).map(str::to_owned),
         }
     }

@@ -248,7 +248,7 @@ impl Parcel {
         route: Route,
         (shared, owed): (&Arc<Shared>, Owed),
         deadline: Option<u64>,
-        meta: Option<Arc<[u8]>>,
+        meta: Option<Arc<Box<[u8]>>>,
         body: Body,
         arrivals: Arrivals,
     ) -> Parcel {
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_a_handler_keeps_of_its_request_is_small() {
-        assert!(size_of::<Inbound>() <= 80);
+        assert!(size_of::<Inbound>() <= 72);
     }
 
     #[test]

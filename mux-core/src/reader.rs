@@ -519,7 +519,7 @@ fn serve(
     let Inquiry { method, meta, args } = inquiry;
     match shared.router().route(method, matches!(owed, Owed::Credit(_))) {
         Ok(route) => {
-            let meta = meta.map(Arc::from);
+            let meta = meta.map(|meta| Arc::new(Box::from(meta)));
             let nested = || Mux::nested(Arc::clone(shared));
             let arrivals = Arrivals::new(carried, route.encoding(), nested);
             let parcel = Parcel::new(route, (shared, owed), deadline, meta, keep(args, owner), arrivals);

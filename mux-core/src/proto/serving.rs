@@ -18,8 +18,6 @@ pub(crate) enum Stopped {
 struct Row<H> {
     /// [`NEVER`] where it has none.
     deadline: Millis,
-    /// What it counts as a large one; zero for a small one.
-    charge: u64,
     stopped: Option<Stopped>,
     /// It waits for a thread, and has certainly not begun.
     parked: bool,
@@ -31,6 +29,8 @@ struct Row<H> {
 #[derive(Debug)]
 pub(crate) struct Serving<H> {
     rows: XidMap<Row<H>>,
+    /// What each large one counts. Nearly all are small, and have none.
+    charges: XidMap<u64>,
     /// Sum of the charges.
     buffered: u64,
     /// Terminals that wait in the outbox.
@@ -47,7 +47,7 @@ pub(crate) enum Misuse {
 
 impl<H: Default> Serving<H> {
     pub(crate) fn new() -> Serving<H> {
-        Serving { rows: XidMap::default(), buffered: 0, leaving: 0, highest: 0 }
+        Serving { rows: XidMap::default(), charges: XidMap::default(), buffered: 0, leaving: 0, highest: 0 }
     }
 
     /// Adds a row for a request, within what our settings allow.
@@ -64,8 +64,11 @@ impl<H: Default> Serving<H> {
         }
         let Entry::Vacant(place) = self.rows.entry(xid) else { return Err(Misuse::Duplicate) };
         let deadline = deadline.unwrap_or(NEVER);
-        place.insert(Row { deadline, charge, stopped: None, parked: false, handle: H::default() });
-        self.buffered += charge;
+        place.insert(Row { deadline, stopped: None, parked: false, handle: H::default() });
+        if charge > 0 {
+            self.charges.insert(xid, charge);
+            self.buffered += charge;
+        }
         self.highest = self.highest.max(xid);
         Ok(())
     }
@@ -131,8 +134,12 @@ impl<H: Default> Serving<H> {
 
     /// The handler's answer goes to the outbox; `false` if there is nobody to answer any more.
     pub(crate) fn finish(&mut self, xid: Xid) -> bool {
-        let Some(row) = self.rows.remove(&xid) else { return false };
-        self.buffered -= row.charge;
+        if self.rows.remove(&xid).is_none() {
+            return false;
+        }
+        if self.buffered > 0 {
+            self.buffered -= self.charges.remove(&xid).unwrap_or(0);
+        }
         self.leaving += 1;
         true
     }
@@ -150,11 +157,13 @@ impl<H: Default> Serving<H> {
     pub(crate) fn close(&mut self) -> Vec<H> {
         self.leaving = 0;
         self.buffered = 0;
+        self.charges.clear();
         self.rows.drain().map(|(_, row)| row.handle).collect()
     }
 
     pub(crate) fn trim(&mut self) {
         self.rows.shrink_to_fit();
+        self.charges.shrink_to_fit();
     }
 
     /// What requests count that are whole and not answered.
@@ -184,6 +193,6 @@ mod tests {
     fn a_row_is_small() {
         /// As large as what stops a handler.
         type Handle = [Option<Box<()>>; 2];
-        assert!(size_of::<(Xid, Row<Handle>)>() <= 48);
+        assert!(size_of::<(Xid, Row<Handle>)>() <= 40);
     }
 }
