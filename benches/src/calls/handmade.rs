@@ -68,7 +68,8 @@ const READ: usize = 64 * 1024;
 
 async fn reply(mut request: BytesMut, outbox: Arc<Outbox>) -> Result<()> {
     let number = request.try_get_u64()?;
-    let message = rmp_serde::from_slice::<Message>(&request)?.handled().await;
+    let message = rmp_serde::from_slice::<Message>(&request)?;
+    message.handled().await;
     outbox.push(|buffer| put_numbered(buffer, number, &message))
 }
 

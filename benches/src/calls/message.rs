@@ -30,15 +30,14 @@ pub const WAITS: u64 = 1 << 63;
 const BURNT: Duration = Duration::from_micros(50);
 
 impl Message {
-    /// What every peer's handler does.
-    pub async fn handled(self) -> Self {
+    /// What every peer's handler does before it answers.
+    pub async fn handled(&self) {
         if self.id & WAITS != 0 {
             future::pending::<()>().await;
         }
         if self.id & BURNS != 0 {
             burn();
         }
-        self
     }
 
     /// One with a long name, so that it is not small.

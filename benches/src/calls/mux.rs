@@ -24,13 +24,15 @@ pub struct Echoing;
 
 impl Echo for Echoing {
     async fn echo(&self, message: Message) -> Message {
-        message.handled().await
+        message.handled().await;
+        message
     }
 }
 
 impl CompactEcho for Echoing {
     async fn echo(&self, message: Message) -> Message {
-        message.handled().await
+        message.handled().await;
+        message
     }
 }
 

@@ -20,7 +20,8 @@ struct Echoing;
 
 impl Echo for Echoing {
     async fn echo(&self, message: Message) -> Result<Message, CallError> {
-        Ok(message.handled().await)
+        message.handled().await;
+        Ok(message)
     }
 }
 

@@ -27,7 +27,8 @@ struct Echoing;
 
 impl Echo for Echoing {
     async fn echo(self, _: Context, message: Message) -> Message {
-        message.handled().await
+        message.handled().await;
+        message
     }
 }
 

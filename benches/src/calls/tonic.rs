@@ -22,7 +22,9 @@ struct Echoing;
 #[tonic::async_trait]
 impl echo_server::Echo for Echoing {
     async fn echo(&self, message: Request<Message>) -> Result<Response<Message>, Status> {
-        Ok(Response::new(message.into_inner().handled().await))
+        let message = message.into_inner();
+        message.handled().await;
+        Ok(Response::new(message))
     }
 }
 
