@@ -8,8 +8,8 @@ use std::task::{Context, Poll, ready};
 /// wakes itself starves the I/O driver.
 const BULK: usize = 128 << 10;
 
-/// Looks at a stream that moves nothing, within a large message or a write, before the driver sleeps: a peer on
-/// the same machine moves on sooner than a sleeping thread is woken.
+/// Looks at a stream that moves nothing, within a large message or a write or between busy passes, before the driver
+/// sleeps: a peer on the same machine moves on sooner than a sleeping thread is woken.
 const LOOKS: u8 = 64;
 
 /// Sleeps before a driver looks again, so often, where that did not help: a look a sleep.

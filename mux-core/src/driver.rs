@@ -369,7 +369,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.breather.poll(cx));
         let Poll::Ready(end) = self.turn(cx) else {
-            if self.blocked.is_some() || self.reader.is_within_a_message() {
+            if self.may_move_soon() {
                 self.breather.look_again(cx);
             }
             return Poll::Pending;
@@ -380,6 +380,13 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.shared.abort(if gone { CloseReason::Eof } else { CloseReason::Io(error.to_string()) });
         }
         Poll::Ready(())
+    }
+
+    /// Whether looking at the stream again beats sleeping. In the background the processor is left to the plain threads
+    /// that this thread has woken.
+    fn may_move_soon(&self) -> bool {
+        let within_a_message = self.blocked.is_some() || self.reader.is_within_a_message();
+        within_a_message || self.reader.is_between_passes() && !self.shared.is_in_background()
     }
 
     /// Writes as the next turn would.

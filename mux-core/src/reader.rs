@@ -43,6 +43,9 @@ const MOST: usize = 64;
 /// Calls under way from which on a pass of their answers may be smaller: a pass costs as much as eight of them.
 const SEVERAL: usize = 24;
 
+/// Frames in a pass from which on the peer is taken to be at work, and soon to send more.
+const BUSY: usize = 4;
+
 pub(crate) struct Reader {
     buffer: BytesMut,
     /// Room for the next read: `LITTLE` or `BUFFER`.
@@ -52,6 +55,8 @@ pub(crate) struct Reader {
     /// More chunks are to come: the next is read where it stays, so little is read before it.
     bulk: bool,
     overlaps: bool,
+    /// Frames of the last pass.
+    handled: usize,
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
@@ -134,6 +139,7 @@ impl Reader {
             chunk: None,
             bulk: false,
             overlaps: ends_overlap(),
+            handled: 0,
             limit: ours.longest_frame(),
             wakers: Vec::new(),
             notifies: NotifyLane::default(),
@@ -164,6 +170,11 @@ impl Reader {
     /// More of a large message is to come.
     pub(crate) fn is_within_a_message(&self) -> bool {
         self.bulk || self.chunk.is_some() || self.large.is_some()
+    }
+
+    /// The next frames are probably made at this moment, on another processor of this machine if the peer is there.
+    pub(crate) fn is_between_passes(&self) -> bool {
+        self.overlaps && self.handled >= BUSY
     }
 
     /// Gives back what nothing lies in.
@@ -267,6 +278,7 @@ impl Reader {
         if self.chunk.as_ref().is_some_and(|chunk| chunk.missing > 0) {
             return Pass::Some;
         }
+        self.handled = 0;
         let mut todo = Todo::default();
         let mut guard = shared.lock();
         let state = &mut *guard;
@@ -296,7 +308,8 @@ impl Reader {
         todo: &mut Todo,
     ) -> BytesMut {
         let asked = if self.overlaps { state.session.unanswered() } else { 0 };
-        let mut most = pass_size(&buffer, asked);
+        let size = pass_size(&buffer, asked);
+        let mut most = size;
         while let Some(&prefix) = buffer.first_chunk::<PREFIX>()
             && most > 0
             && todo.over.is_none()
@@ -331,6 +344,7 @@ impl Reader {
             buffer.advance(PREFIX + len);
             most -= 1;
         }
+        self.handled = size - most;
         buffer
     }
 

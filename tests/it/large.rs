@@ -282,11 +282,18 @@ async fn a_drain_finishes_what_is_large_too() {
     }
 }
 
-/// A stream that has nothing to read for a few looks in the middle of a message, and wakes nobody after.
+/// A stream that has nothing to read for a few looks, once so much was read, and wakes nobody after.
 struct Halting {
     stream: DuplexStream,
+    from: usize,
     read: usize,
-    halts: u32,
+    halts: Arc<AtomicUsize>,
+}
+
+impl Halting {
+    fn new(stream: DuplexStream, from: usize, halts: usize) -> Halting {
+        Halting { stream, from, read: 0, halts: Arc::new(halts.into()) }
+    }
 }
 
 impl AsyncRead for Halting {
@@ -295,8 +302,8 @@ impl AsyncRead for Halting {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.read > 300 << 10 && self.halts > 0 {
-            self.halts -= 1;
+        if self.read > self.from && self.halts.load(SeqCst) > 0 {
+            self.halts.fetch_sub(1, SeqCst);
             return Poll::Pending;
         }
         let before = buffer.filled().len();
@@ -323,10 +330,37 @@ impl AsyncWrite for Halting {
 #[tokio::test(start_paused = true)]
 async fn within_a_message_the_stream_is_looked_at_again_before_it_tells() {
     let (here, there) = tokio::io::duplex(64 << 10);
-    let there = Halting { stream: there, read: 0, halts: 8 };
+    let there = Halting::new(there, 300 << 10, 8);
     let asking = Connection::builder().open(here);
     let _answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
     let begun = tokio::time::Instant::now();
     assert_eq!(asking.client::<StoreClient>().size(&[7; MIB]).await.unwrap(), MIB as u64);
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// Whether so many calls at once are answered, right after as many, when the stream does not tell of them.
+async fn a_wave_after_another(calls: u64) -> bool {
+    let (here, there) = tokio::io::duplex(64 << 10);
+    let there = Halting::new(there, 0, 0);
+    let halts = Arc::clone(&there.halts);
+    let asking = Connection::builder().open(here);
+    let _answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
+    let client = asking.client::<StoreClient>();
+    let wave = || async {
+        let calls: Vec<_> = (0..calls).map(|n| client.ping(n).send()).collect();
+        let mut answered = true;
+        for call in calls {
+            answered &= call.await.is_ok();
+        }
+        answered
+    };
+    assert!(wave().await);
+    halts.store(8, SeqCst);
+    wave().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn between_busy_passes_the_stream_is_looked_at_again_where_there_are_processors_for_both_ends() {
+    let overlap = std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
+    assert_eq!((a_wave_after_another(8).await, a_wave_after_another(1).await), (overlap, false));
 }
