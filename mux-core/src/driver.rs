@@ -56,6 +56,8 @@ pub(crate) struct Driver<S> {
     pinged: bool,
     /// Its buffers are given back.
     trimmed: bool,
+    /// Requests of the peer are not answered yet.
+    owing: bool,
     alarm: Alarm,
     breather: Breather,
     /// Dropped last, after the stream.
@@ -107,6 +109,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             last_read: now,
             pinged: false,
             trimmed: false,
+            owing: false,
             alarm: Alarm::new(now),
             breather: Breather::default(),
         }
@@ -230,7 +233,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         state.flushing = queued || self.flush_next || self.blocked.is_some();
         let written = !queued && self.blocked.is_none();
         let drained = written && state.session.is_drained();
-        let ended = written && state.half_closed && state.session.owes_nothing();
+        self.owing = !state.session.owes_nothing();
+        let ended = written && state.half_closed && !self.owing;
         let closed = state.closed.is_some();
         let timer = state.timer;
         let lingering = state.session.is_draining() && state.session.has_channels();
@@ -382,11 +386,12 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         Poll::Ready(())
     }
 
-    /// Whether looking at the stream again beats sleeping. In the background the processor is left to the plain threads
-    /// that this thread has woken.
+    /// Whether looking at the stream again beats sleeping. Between passes the processor is left to handlers that are not
+    /// done, and in the background to the plain threads that this thread has woken.
     fn may_move_soon(&self) -> bool {
         let within_a_message = self.blocked.is_some() || self.reader.is_within_a_message();
-        within_a_message || self.reader.is_between_passes() && !self.shared.is_in_background()
+        let idle = !self.owing && !self.shared.is_in_background();
+        within_a_message || idle && self.reader.is_between_passes()
     }
 
     /// Writes as the next turn would.

@@ -43,7 +43,7 @@ const MOST: usize = 64;
 /// Calls under way from which on a pass of their answers may be smaller: a pass costs as much as eight of them.
 const SEVERAL: usize = 24;
 
-/// Frames in a pass from which on the peer is taken to be at work, and soon to send more.
+/// Requests or answers in a pass from which on the peer is taken to be at work, and soon to send more.
 const BUSY: usize = 4;
 
 pub(crate) struct Reader {
@@ -55,8 +55,8 @@ pub(crate) struct Reader {
     /// More chunks are to come: the next is read where it stays, so little is read before it.
     bulk: bool,
     overlaps: bool,
-    /// Frames of the last pass.
-    handled: usize,
+    /// Requests and answers in the last pass.
+    calls: usize,
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
@@ -139,7 +139,7 @@ impl Reader {
             chunk: None,
             bulk: false,
             overlaps: ends_overlap(),
-            handled: 0,
+            calls: 0,
             limit: ours.longest_frame(),
             wakers: Vec::new(),
             notifies: NotifyLane::default(),
@@ -172,9 +172,9 @@ impl Reader {
         self.bulk || self.chunk.is_some() || self.large.is_some()
     }
 
-    /// The next frames are probably made at this moment, on another processor of this machine if the peer is there.
+    /// The next calls are probably made at this moment, on another processor of this machine if the peer is there.
     pub(crate) fn is_between_passes(&self) -> bool {
-        self.overlaps && self.handled >= BUSY
+        self.overlaps && self.calls >= BUSY
     }
 
     /// Gives back what nothing lies in.
@@ -278,7 +278,7 @@ impl Reader {
         if self.chunk.as_ref().is_some_and(|chunk| chunk.missing > 0) {
             return Pass::Some;
         }
-        self.handled = 0;
+        self.calls = 0;
         let mut todo = Todo::default();
         let mut guard = shared.lock();
         let state = &mut *guard;
@@ -308,8 +308,7 @@ impl Reader {
         todo: &mut Todo,
     ) -> BytesMut {
         let asked = if self.overlaps { state.session.unanswered() } else { 0 };
-        let size = pass_size(&buffer, asked);
-        let mut most = size;
+        let mut most = pass_size(&buffer, asked);
         while let Some(&prefix) = buffer.first_chunk::<PREFIX>()
             && most > 0
             && todo.over.is_none()
@@ -344,7 +343,6 @@ impl Reader {
             buffer.advance(PREFIX + len);
             most -= 1;
         }
-        self.handled = size - most;
         buffer
     }
 
@@ -435,10 +433,14 @@ impl Reader {
         };
         match action {
             Action::None => {}
-            Action::Wake(waker) => self.wakers.push(waker),
+            Action::Wake(waker) => {
+                self.calls += 1;
+                self.wakers.push(waker);
+            }
             Action::WakeAll(wakers) => self.wakers.extend(wakers),
             Action::Stop(running) => todo.stops.push(running),
             Action::Serve { xid, deadline, inquiry, carried } => {
+                self.calls += 1;
                 state.look_at(deadline);
                 serve((inquiry, carried), owner, Owed::Answer(xid), deadline, state, shared, todo);
             }
