@@ -338,8 +338,9 @@ async fn within_a_message_the_stream_is_looked_at_again_before_it_tells() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
-/// Whether so many calls at once are answered, right after as many, when the stream does not tell of them.
-async fn a_wave_after_another(calls: u64) -> bool {
+/// Whether so many calls at once are answered, right after as many, when the stream does not tell of them; beside a
+/// handler that waits, or without.
+async fn a_wave_after_another(calls: u64, beside: bool) -> bool {
     let (here, there) = tokio::io::duplex(64 << 10);
     let there = Halting::new(there, 0, 0);
     let halts = Arc::clone(&there.halts);
@@ -354,6 +355,7 @@ async fn a_wave_after_another(calls: u64) -> bool {
         }
         answered
     };
+    let _held = beside.then(|| client.hold(pattern(1)).send());
     assert!(wave().await);
     halts.store(8, SeqCst);
     wave().await
@@ -362,5 +364,7 @@ async fn a_wave_after_another(calls: u64) -> bool {
 #[tokio::test(start_paused = true)]
 async fn between_busy_passes_the_stream_is_looked_at_again_where_there_are_processors_for_both_ends() {
     let overlap = std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
-    assert_eq!((a_wave_after_another(8).await, a_wave_after_another(1).await), (overlap, false));
+    assert_eq!(a_wave_after_another(8, false).await, overlap);
+    assert!(!a_wave_after_another(1, false).await);
+    assert!(!a_wave_after_another(8, true).await, "the processor is left to the handler");
 }
