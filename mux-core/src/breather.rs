@@ -3,17 +3,26 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes moved before other tasks get a turn by way of the runtime's own queue. A task that only
 /// wakes itself starves the I/O driver.
 const BULK: usize = 128 << 10;
 
-/// Looks at a stream that moves nothing, within a large message or a write or between busy passes, before the driver
-/// sleeps: a peer on the same machine moves on sooner than a sleeping thread is woken.
+/// Looks at a stream that moves nothing, within a large message or a write or between calls, before the driver sleeps: a
+/// peer on the same machine moves on sooner than a sleeping thread is woken.
 const LOOKS: u8 = 64;
 
-/// Sleeps before a driver looks again, so often, where that did not help: a look a sleep.
-const SLEEPS: u8 = 16;
+/// Looking takes no longer: a runtime that has more to do in between comes back to the stream anyhow.
+const LONGEST: Duration = Duration::from_micros(100);
+
+/// Looks that are won where one helped.
+const GAIN: u8 = 4;
+
+/// Sleeps, where no looks are left, before all of them are tried again: two a sleep. Where both ends have none, fewer do
+/// not reach beyond the time in which the peer wakes, and neither finds out that it would pay.
+const SLEEPS: u8 = 32;
 
 /// Lets other tasks run: at once after little, by way of the runtime after much.
 #[derive(Default)]
@@ -44,8 +53,8 @@ impl Breather {
     }
 
     /// Has the task polled again where the stream may move soon.
-    pub(crate) fn look_again(&mut self, cx: &mut Context<'_>) {
-        if !self.comes_back && self.patience.lasts() {
+    pub(crate) fn look_again(&mut self, now: Instant, cx: &mut Context<'_>) {
+        if !self.comes_back && self.patience.lasts(now) {
             self.let_run(cx);
         }
     }
@@ -77,12 +86,15 @@ struct Patience {
     looks: u8,
     /// Looks in vain, in a row.
     spent: u8,
+    /// When they began.
+    since: Option<Instant>,
+    /// Sleeps since no looks are left. With all of them the looks are a trial.
     sleeps: u8,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { looks: LOOKS, spent: 0, sleeps: 0 }
+        Patience { looks: LOOKS, spent: 0, since: None, sleeps: 0 }
     }
 }
 
@@ -90,13 +102,14 @@ impl Patience {
     /// Something moved.
     fn rewarded(&mut self) {
         if self.spent > 0 {
-            (self.looks, self.spent) = (LOOKS, 0);
+            *self = Patience { looks: LOOKS.min(self.looks + GAIN), spent: 0, since: None, sleeps: 0 };
         }
     }
 
     /// Nothing moved: whether to look again.
-    fn lasts(&mut self) -> bool {
-        let lasts = self.spent < self.looks;
+    fn lasts(&mut self, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let lasts = self.spent < self.looks && now < since + LONGEST;
         if lasts {
             self.spent += 1;
         } else {
@@ -106,14 +119,16 @@ impl Patience {
     }
 
     fn sleep(&mut self) {
-        if self.looks > 0 {
+        self.since = None;
+        self.spent = 0;
+        if self.sleeps == SLEEPS {
+            (self.looks, self.sleeps) = (0, 0);
+        } else if self.looks > 0 {
             self.looks -= self.looks.div_ceil(8);
-            self.sleeps = 0;
         } else {
             self.sleeps += 1;
-            self.looks = if self.sleeps == SLEEPS { SLEEPS } else { 0 };
+            self.looks = if self.sleeps == SLEEPS { LOOKS } else { 0 };
         }
-        self.spent = 0;
     }
 }
 
@@ -123,7 +138,8 @@ mod tests {
 
     /// How often it looks before it sleeps, when nothing moves.
     fn looks(patience: &mut Patience) -> usize {
-        std::iter::repeat_with(|| patience.lasts()).take_while(|lasts| *lasts).count()
+        let now = Instant::now();
+        std::iter::repeat_with(|| patience.lasts(now)).take_while(|lasts| *lasts).count()
     }
 
     fn exhausted() -> Patience {
@@ -143,11 +159,41 @@ mod tests {
     }
 
     #[test]
-    fn one_that_helped_brings_all_back() {
+    fn a_trial_in_vain_takes_all_away() {
         let mut patience = exhausted();
-        while !patience.lasts() {}
+        let counts: Vec<_> = (0..2 * 33).map(|_| looks(&mut patience)).collect();
+        assert_eq!(counts.iter().filter(|looks| **looks > 0).collect::<Vec<_>>(), [&64, &64]);
+    }
+
+    #[test]
+    fn a_trial_that_helped_brings_all_back() {
+        let mut patience = exhausted();
+        while !patience.lasts(Instant::now()) {}
         patience.rewarded();
-        assert_eq!(looks(&mut patience), 64);
+        let counts: Vec<_> = (0..3).map(|_| looks(&mut patience)).collect();
+        assert_eq!(counts, [64, 56, 49]);
+    }
+
+    #[test]
+    fn one_that_helped_brings_some_back() {
+        let mut patience = Patience::default();
+        (0..3).for_each(|_| _ = looks(&mut patience));
+        let counts = [(); 8].map(|()| {
+            assert!(patience.lasts(Instant::now()));
+            patience.rewarded();
+            patience.looks
+        });
+        assert_eq!(counts, [46, 50, 54, 58, 62, 64, 64, 64]);
+    }
+
+    #[test]
+    fn looking_takes_so_long_at_most() {
+        let begun = Instant::now();
+        let mut patience = Patience::default();
+        assert!(patience.lasts(begun));
+        assert!(patience.lasts(begun + LONGEST - Duration::from_nanos(1)));
+        assert!(!patience.lasts(begun + LONGEST));
+        assert!(patience.lasts(begun + LONGEST), "a sleep begins anew");
     }
 
     #[test]

@@ -56,8 +56,6 @@ pub(crate) struct Driver<S> {
     pinged: bool,
     /// Its buffers are given back.
     trimmed: bool,
-    /// Requests of the peer are not answered yet.
-    owing: bool,
     alarm: Alarm,
     breather: Breather,
     /// Dropped last, after the stream.
@@ -109,15 +107,13 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             last_read: now,
             pinged: false,
             trimmed: false,
-            owing: false,
             alarm: Alarm::new(now),
             breather: Breather::default(),
         }
     }
 
     /// `Ready` when the connection is over.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let now = self.look_at_clock();
+    fn turn(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let writing = self.flush_next || self.blocked.is_some();
         if let Err(error) = if writing { self.write(now, cx) } else { Ok(()) } {
             self.read_last(cx);
@@ -233,8 +229,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         state.flushing = queued || self.flush_next || self.blocked.is_some();
         let written = !queued && self.blocked.is_none();
         let drained = written && state.session.is_drained();
-        self.owing = !state.session.owes_nothing();
-        let ended = written && state.half_closed && !self.owing;
+        let ended = written && state.half_closed && state.session.owes_nothing();
         let closed = state.closed.is_some();
         let timer = state.timer;
         let lingering = state.session.is_draining() && state.session.has_channels();
@@ -372,9 +367,10 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 impl<S: AsyncRead + AsyncWrite> Driver<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.breather.poll(cx));
-        let Poll::Ready(end) = self.turn(cx) else {
+        let now = self.look_at_clock();
+        let Poll::Ready(end) = self.turn(now, cx) else {
             if self.may_move_soon() {
-                self.breather.look_again(cx);
+                self.breather.look_again(now, cx);
             }
             return Poll::Pending;
         };
@@ -386,12 +382,11 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         Poll::Ready(())
     }
 
-    /// Whether looking at the stream again beats sleeping. Between passes the processor is left to handlers that are not
-    /// done, and in the background to the plain threads that this thread has woken.
+    /// Whether looking at the stream again beats sleeping. In the background the processor is left to the plain threads
+    /// that this thread has woken.
     fn may_move_soon(&self) -> bool {
         let within_a_message = self.blocked.is_some() || self.reader.is_within_a_message();
-        let idle = !self.owing && !self.shared.is_in_background();
-        within_a_message || idle && self.reader.is_between_passes()
+        within_a_message || self.reader.is_between_calls() && !self.shared.is_in_background()
     }
 
     /// Writes as the next turn would.

@@ -43,9 +43,6 @@ const MOST: usize = 64;
 /// Calls under way from which on a pass of their answers may be smaller: a pass costs as much as eight of them.
 const SEVERAL: usize = 24;
 
-/// Requests or answers in a pass from which on the peer is taken to be at work, and soon to send more.
-const BUSY: usize = 4;
-
 pub(crate) struct Reader {
     buffer: BytesMut,
     /// Room for the next read: `LITTLE` or `BUFFER`.
@@ -55,8 +52,8 @@ pub(crate) struct Reader {
     /// More chunks are to come: the next is read where it stays, so little is read before it.
     bulk: bool,
     overlaps: bool,
-    /// Requests and answers in the last pass.
-    calls: usize,
+    /// Requests or answers were in the last pass.
+    calls: bool,
     /// Longest frame the peer may send.
     limit: usize,
     wakers: Vec<Waker>,
@@ -139,7 +136,7 @@ impl Reader {
             chunk: None,
             bulk: false,
             overlaps: ends_overlap(),
-            calls: 0,
+            calls: false,
             limit: ours.longest_frame(),
             wakers: Vec::new(),
             notifies: NotifyLane::default(),
@@ -172,9 +169,9 @@ impl Reader {
         self.bulk || self.chunk.is_some() || self.large.is_some()
     }
 
-    /// The next calls are probably made at this moment, on another processor of this machine if the peer is there.
-    pub(crate) fn is_between_passes(&self) -> bool {
-        self.overlaps && self.calls >= BUSY
+    /// The next call or answer is probably made at this moment, on another processor of this machine if the peer is there.
+    pub(crate) fn is_between_calls(&self) -> bool {
+        self.overlaps && self.calls
     }
 
     /// Gives back what nothing lies in.
@@ -278,7 +275,7 @@ impl Reader {
         if self.chunk.as_ref().is_some_and(|chunk| chunk.missing > 0) {
             return Pass::Some;
         }
-        self.calls = 0;
+        self.calls = false;
         let mut todo = Todo::default();
         let mut guard = shared.lock();
         let state = &mut *guard;
@@ -434,13 +431,13 @@ impl Reader {
         match action {
             Action::None => {}
             Action::Wake(waker) => {
-                self.calls += 1;
+                self.calls = true;
                 self.wakers.push(waker);
             }
             Action::WakeAll(wakers) => self.wakers.extend(wakers),
             Action::Stop(running) => todo.stops.push(running),
             Action::Serve { xid, deadline, inquiry, carried } => {
-                self.calls += 1;
+                self.calls = true;
                 state.look_at(deadline);
                 serve((inquiry, carried), owner, Owed::Answer(xid), deadline, state, shared, todo);
             }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const MIB: usize = 1 << 20;
 
@@ -338,33 +338,34 @@ async fn within_a_message_the_stream_is_looked_at_again_before_it_tells() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
-/// Whether so many calls at once are answered, right after as many, when the stream does not tell of them; beside a
-/// handler that waits, or without.
-async fn a_wave_after_another(calls: u64, beside: bool) -> bool {
+/// Whether a call is answered that the stream does not tell of, after that.
+async fn is_looked_at_after(before: impl AsyncFn(&StoreClient)) -> bool {
     let (here, there) = tokio::io::duplex(64 << 10);
     let there = Halting::new(there, 0, 0);
     let halts = Arc::clone(&there.halts);
     let asking = Connection::builder().open(here);
     let _answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
     let client = asking.client::<StoreClient>();
-    let wave = || async {
-        let calls: Vec<_> = (0..calls).map(|n| client.ping(n).send()).collect();
-        let mut answered = true;
-        for call in calls {
-            answered &= call.await.is_ok();
-        }
-        answered
-    };
-    let _held = beside.then(|| client.hold(pattern(1)).send());
-    assert!(wave().await);
+    before(&client).await;
     halts.store(8, SeqCst);
-    wave().await
+    client.ping(2).await.is_ok()
 }
 
 #[tokio::test(start_paused = true)]
-async fn between_busy_passes_the_stream_is_looked_at_again_where_there_are_processors_for_both_ends() {
+async fn between_calls_the_stream_is_looked_at_again_where_there_are_processors_for_both_ends() {
     let overlap = std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
-    assert_eq!(a_wave_after_another(8, false).await, overlap);
-    assert!(!a_wave_after_another(1, false).await);
-    assert!(!a_wave_after_another(8, true).await, "the processor is left to the handler");
+    let call = async |client: &StoreClient| assert_eq!(client.ping(1).await.unwrap(), 1);
+    let beside_another = async |client: &StoreClient| {
+        let holding = client.clone();
+        tokio::spawn(async move { holding.hold(pattern(1)).await });
+        sleep(Duration::from_millis(1)).await;
+        call(client).await;
+    };
+    let note = async |client: &StoreClient| {
+        client.note(vec![1]).await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+    };
+    assert_eq!(is_looked_at_after(call).await, overlap);
+    assert_eq!(is_looked_at_after(beside_another).await, overlap);
+    assert!(!is_looked_at_after(note).await);
 }
