@@ -26,6 +26,7 @@ Options of all:
     --warm-up S              how long it runs before that
     --peers a,b              only these peers
     --unix, --tcp            only over a Unix socket, or TCP on the loopback device
+    --spread-out             keep nothing on one processor, not even few calls in flight
     --out DIR                where report, charts and samples go (target/mux-bench)
 Options of one that is named:
     --in-flight 1,64         calls, blob, hol: how many calls or blobs at once
@@ -68,6 +69,7 @@ pub struct Options {
     pub warm_up: Option<Duration>,
     pub peers: Option<Vec<String>>,
     pub transports: Option<Vec<Transport>>,
+    pub spread_out: bool,
     /// Options of levels, with their values.
     pub levels: Vec<(String, String)>,
     pub out: PathBuf,
@@ -82,6 +84,7 @@ impl Default for Options {
             warm_up: None,
             peers: None,
             transports: None,
+            spread_out: false,
             levels: Vec::new(),
             out: "target/mux-bench".into(),
         }
@@ -118,6 +121,7 @@ fn compare(named: Option<&'static Known>, mut arguments: impl Iterator<Item = St
             "--peers" => options.peers = Some(list(&text()?, &option)?),
             "--tcp" => options.transports = Some(vec![Transport::Tcp]),
             "--unix" => options.transports = Some(vec![Transport::Unix]),
+            "--spread-out" => options.spread_out = true,
             "--out" => options.out = text()?.into(),
             _ => options.levels.push((option.clone(), text()?)),
         }
@@ -155,9 +159,9 @@ mod tests {
 
     #[test]
     fn options_are_kept_for_the_plans() {
-        let Ok(Command::Run { named: Some(calls), options }) =
-            command("calls --quick --rounds 3 --peers by-hand,handmade --in-flight 1,4 --tcp --out here")
-        else {
+        let Ok(Command::Run { named: Some(calls), options }) = command(
+            "calls --quick --rounds 3 --peers by-hand,handmade --in-flight 1,4 --tcp --spread-out --out here",
+        ) else {
             panic!("no run of one")
         };
         let expected = Options {
@@ -166,6 +170,7 @@ mod tests {
             peers: Some(vec!["by-hand".to_owned(), "handmade".to_owned()]),
             levels: vec![("--in-flight".to_owned(), "1,4".to_owned())],
             transports: Some(vec![Transport::Tcp]),
+            spread_out: true,
             out: "here".into(),
             ..Options::default()
         };

@@ -31,7 +31,7 @@ impl<C: Comparison> Cell<C> {
 
     fn measure_at(self, address: &Address, plan: &Plan<C>) -> Result<C::Sample> {
         let program = if C::counts_heap(self.level) { Program::Counting } else { Program::Plain };
-        let pin = if C::is_on_one_processor(self.level) { processor::last() } else { None };
+        let pin = if plan.is_on_one_processor(self.level) { processor::last() } else { None };
         let pin = pin.map(|processor| processor.to_string());
         let words = |command: &str| {
             [C::NAME, command, self.peer, &address.to_string(), &self.level.to_string()].map(str::to_owned)

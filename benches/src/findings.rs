@@ -120,11 +120,19 @@ impl<'a, C: Comparison> Found<'a, C> {
             group,
             against: C::AGAINST.to_string(),
             rows: rows.collect(),
-            columns: levels.into_iter().map(column::<C>).collect(),
+            columns: levels.into_iter().map(|level| self.column(level)).collect(),
         };
         table.drop_empty_columns();
         table.compare(C::AGAINST);
         table
+    }
+
+    fn column(self, level: C::Level) -> Column {
+        Column {
+            heading: C::heading(level),
+            along: C::along(level),
+            one_processor: self.plan.is_on_one_processor(level),
+        }
     }
 
     fn entry(self, figure: &Figure<C>, cell: Cell<C>) -> Entry {
@@ -141,14 +149,6 @@ impl<'a, C: Comparison> Found<'a, C> {
         }
         entry.spread = Spread::of(entry.samples.iter().copied().flatten());
         entry
-    }
-}
-
-fn column<C: Comparison>(level: C::Level) -> Column {
-    Column {
-        heading: C::heading(level),
-        along: C::along(level),
-        one_processor: C::is_on_one_processor(level),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Plan<C: Comparison> {
     pub peers: Vec<&'static str>,
     pub transports: Vec<Transport>,
     pub levels: Vec<C::Level>,
+    /// Nothing is kept on one processor.
+    pub spread_out: bool,
 }
 
 impl<C: Comparison> Plan<C> {
@@ -28,6 +30,7 @@ impl<C: Comparison> Plan<C> {
             peers: C::PEERS.iter().map(|peer| peer.name).collect(),
             transports: vec![Transport::Unix],
             levels,
+            spread_out: false,
         }
     }
 
@@ -43,6 +46,7 @@ impl<C: Comparison> Plan<C> {
             }
             C::Level::set(&mut plan.levels, option, value)?;
         }
+        plan.spread_out = options.spread_out;
         plan.rounds = options.rounds.unwrap_or(plan.rounds);
         plan.measured = options.measured.unwrap_or(plan.measured);
         plan.warm_up = options.warm_up.unwrap_or(plan.warm_up);
@@ -53,6 +57,10 @@ impl<C: Comparison> Plan<C> {
             plan.transports.clone_from(transports);
         }
         Ok(plan)
+    }
+
+    pub fn is_on_one_processor(&self, level: C::Level) -> bool {
+        C::is_on_one_processor(level) && !self.spread_out
     }
 
     pub fn estimate_of_cell(&self) -> Duration {
@@ -149,6 +157,13 @@ mod tests {
     fn an_option_of_another_comparison_is_refused() {
         let options = Options { levels: vec![("--items".to_owned(), "7".to_owned())], ..Options::default() };
         assert!(plan(options).is_err());
+    }
+
+    #[test]
+    fn spread_out_nothing_is_kept_on_one_processor() {
+        let plan = Calls::plan();
+        assert!(plan.is_on_one_processor(InFlight(1)));
+        assert!(!Plan { spread_out: true, ..plan }.is_on_one_processor(InFlight(1)));
     }
 
     #[test]

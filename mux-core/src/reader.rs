@@ -174,8 +174,9 @@ impl Reader {
         self.overlaps && self.calls
     }
 
-    /// Gives back what nothing lies in.
+    /// Gives back what nothing lies in. A look at the stream would take it anew.
     pub(crate) fn trim(&mut self) {
+        self.calls = false;
         self.room = LITTLE;
         self.wakers = Vec::new();
         if self.buffer.is_empty() {

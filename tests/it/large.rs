@@ -338,14 +338,19 @@ async fn within_a_message_the_stream_is_looked_at_again_before_it_tells() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
-/// Whether a call is answered that the stream does not tell of, after that.
-async fn is_looked_at_after(before: impl AsyncFn(&StoreClient)) -> bool {
+/// A client, what halts its server, and their connections.
+fn halting_service() -> (StoreClient, Arc<AtomicUsize>, [Connection; 2]) {
     let (here, there) = tokio::io::duplex(64 << 10);
     let there = Halting::new(there, 0, 0);
     let halts = Arc::clone(&there.halts);
     let asking = Connection::builder().open(here);
-    let _answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
-    let client = asking.client::<StoreClient>();
+    let answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
+    (asking.client(), halts, [asking, answering])
+}
+
+/// Whether a call is answered that the stream does not tell of, after that.
+async fn is_looked_at_after(before: impl AsyncFn(&StoreClient)) -> bool {
+    let (client, halts, _connections) = halting_service();
     before(&client).await;
     halts.store(8, SeqCst);
     client.ping(2).await.is_ok()
@@ -368,4 +373,15 @@ async fn between_calls_the_stream_is_looked_at_again_where_there_are_processors_
     assert_eq!(is_looked_at_after(call).await, overlap);
     assert_eq!(is_looked_at_after(beside_another).await, overlap);
     assert!(!is_looked_at_after(note).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_gives_its_buffers_back_is_not_looked_at() {
+    let (client, halts, _connections) = halting_service();
+    client.ping(1).await.unwrap();
+    sleep(Duration::from_millis(500)).await;
+    halts.store(1_000, SeqCst);
+    sleep(Duration::from_secs(1)).await;
+    let looks = 1_000 - halts.load(SeqCst);
+    assert!((1..4).contains(&looks), "{looks}");
 }
