@@ -385,8 +385,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     /// Whether looking at the stream again beats sleeping. In the background the processor is left to the plain threads
     /// that this thread has woken.
     fn may_move_soon(&self) -> bool {
-        let within_a_message = self.blocked.is_some() || self.reader.is_within_a_message();
-        within_a_message || self.reader.is_between_calls() && !self.shared.is_in_background()
+        let between_calls = self.reader.is_between_calls() && !self.shared.is_in_background();
+        let reads_soon = self.reader.is_within_a_message() || between_calls;
+        self.blocked.is_some() || self.phase == Phase::Open && reads_soon
     }
 
     /// Writes as the next turn would.

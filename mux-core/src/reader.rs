@@ -51,6 +51,7 @@ pub(crate) struct Reader {
     chunk: Option<OpenChunk>,
     /// More chunks are to come: the next is read where it stays, so little is read before it.
     bulk: bool,
+    /// Two ends on this machine can be at work at the same time.
     overlaps: bool,
     /// Requests or answers were in the last pass.
     calls: bool,
@@ -174,7 +175,7 @@ impl Reader {
         self.overlaps && self.calls
     }
 
-    /// Gives back what nothing lies in. A look at the stream would take it anew.
+    /// Gives back what nothing lies in. A look at the stream would reserve the buffer anew.
     pub(crate) fn trim(&mut self) {
         self.calls = false;
         self.room = LITTLE;
@@ -431,7 +432,8 @@ impl Reader {
         };
         match action {
             Action::None => {}
-            Action::Wake(waker) => {
+            Action::Wake(waker) => self.wakers.push(waker),
+            Action::Answered(waker) => {
                 self.calls = true;
                 self.wakers.push(waker);
             }

@@ -338,22 +338,26 @@ async fn within_a_message_the_stream_is_looked_at_again_before_it_tells() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
-/// A client, what halts its server, and their connections.
-fn halting_service() -> (StoreClient, Arc<AtomicUsize>, [Connection; 2]) {
+/// A client, what halts its own reading and its server's, and their connections.
+fn halting_service() -> (StoreClient, [Arc<AtomicUsize>; 2], [Connection; 2]) {
     let (here, there) = tokio::io::duplex(64 << 10);
-    let there = Halting::new(there, 0, 0);
-    let halts = Arc::clone(&there.halts);
+    let [here, there] = [here, there].map(|stream| Halting::new(stream, 0, 0));
+    let halts = [&here, &there].map(|stream| Arc::clone(&stream.halts));
     let asking = Connection::builder().open(here);
     let answering = Connection::builder().service(StoreServer::new(Desk::new())).accept(there);
     (asking.client(), halts, [asking, answering])
 }
 
-/// Whether a call is answered that the stream does not tell of, after that.
-async fn is_looked_at_after(before: impl AsyncFn(&StoreClient)) -> bool {
-    let (client, halts, _connections) = halting_service();
-    before(&client).await;
-    halts.store(8, SeqCst);
-    client.ping(2).await.is_ok()
+/// Whether a call is answered that the stream of one end does not tell of, after that: by the client, and by the server.
+async fn is_looked_at_after(before: impl AsyncFn(&StoreClient)) -> [bool; 2] {
+    let mut answered = [false; 2];
+    for (end, answered) in answered.iter_mut().enumerate() {
+        let (client, halts, _connections) = halting_service();
+        before(&client).await;
+        halts[end].store(8, SeqCst);
+        *answered = client.ping(2).await.is_ok();
+    }
+    answered
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,18 +374,19 @@ async fn between_calls_the_stream_is_looked_at_again_where_there_are_processors_
         client.note(vec![1]).await.unwrap();
         sleep(Duration::from_millis(1)).await;
     };
-    assert_eq!(is_looked_at_after(call).await, overlap);
-    assert_eq!(is_looked_at_after(beside_another).await, overlap);
-    assert!(!is_looked_at_after(note).await);
+    assert_eq!(is_looked_at_after(call).await, [overlap; 2]);
+    assert_eq!(is_looked_at_after(beside_another).await, [overlap; 2]);
+    assert_eq!(is_looked_at_after(note).await, [false; 2]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_gives_its_buffers_back_is_not_looked_at() {
-    let (client, halts, _connections) = halting_service();
+    let (client, [_, halts], _connections) = halting_service();
     client.ping(1).await.unwrap();
     sleep(Duration::from_millis(500)).await;
     halts.store(1_000, SeqCst);
     sleep(Duration::from_secs(1)).await;
     let looks = 1_000 - halts.load(SeqCst);
+    // One when its time has come to give them back.
     assert!((1..4).contains(&looks), "{looks}");
 }

@@ -73,6 +73,9 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) enum Action<'a, W, H> {
     None,
+    /// A call has its answer.
+    Answered(W),
+    /// A half of a channel has something new.
     Wake(W),
     WakeAll(Vec<W>),
     Serve {
@@ -524,7 +527,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             }
         };
         self.pump(now, out);
-        Ok(waker.map_or(Action::None, Action::Wake))
+        Ok(waker.map_or(Action::None, Action::Answered))
     }
 
     fn on_cancel(&mut self, xid: Xid, out: &mut Outbox) -> Action<'static, W, H> {
@@ -665,6 +668,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         let head = start.len() - frame.body().len();
         let arrival = Arrival { charge: chunks::charge(0), len: total - head as u64 };
         match self.on_chunked(id, &frame, arrival, start, now, out)? {
+            Action::Answered(waker) => Ok(Action::Answered(waker)),
             Action::Wake(waker) => Ok(Action::Wake(waker)),
             _ => Ok(Action::None),
         }

@@ -696,7 +696,7 @@ impl End {
     fn perform(&mut self, frame: &Frame<'_>, action: Action<'_, CallId, Option<Xid>>) {
         match action {
             Action::None => {}
-            Action::Wake(call) => drop(self.woken.insert(call)),
+            Action::Answered(call) | Action::Wake(call) => drop(self.woken.insert(call)),
             Action::WakeAll(calls) => self.woken.extend(calls),
             Action::Stop(handler) => self.stopped.extend(handler),
             Action::Serve { xid, deadline, carried, .. } => {
