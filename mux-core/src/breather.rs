@@ -102,7 +102,7 @@ impl Patience {
     /// Something moved.
     fn rewarded(&mut self) {
         if self.spent > 0 {
-            *self = Patience { looks: LOOKS.min(self.looks + GAIN), spent: 0, since: None, sleeps: 0 };
+            *self = Patience { looks: LOOKS.min(self.looks + GAIN), ..Patience::default() };
         }
     }
 
