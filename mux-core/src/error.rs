@@ -1,5 +1,6 @@
 //! What a caller is told: its method's own error, a break on the other side, or the fate of the call.
 
+use crate::escaped::{Escaped, EscapedLines, INDENT};
 use crate::proto::fault::{Fault, FaultCode};
 use crate::trace;
 use std::backtrace::Backtrace;
@@ -87,6 +88,11 @@ impl<E> From<RemoteError> for Error<E> {
 /// (`RUST_BACKTRACE=1`).
 ///
 /// `{:?}` prints the same as `{:#}`, since that is what `unwrap` and a failing `main` show.
+///
+/// All of it is text that the other side chose. As with every error of this crate, control characters and
+/// those that change the direction of writing are printed as escapes (`\u{1b}`), so that it cannot act on a
+/// terminal or forge a line of a log: `{}` is one line, and in `{:#}` each line but the first is indented.
+/// The methods give the text as it came.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteError(Box<RemoteParts>);
 
@@ -155,21 +161,22 @@ impl RemoteError {
 impl fmt::Display for RemoteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
-            return f.write_str(self.message());
+            return Escaped(self.message()).fmt(f);
         }
+        let message = EscapedLines(self.message());
         match (self.is_panic(), self.type_name()) {
-            (true, _) => write!(f, "panicked: {}", self.message())?,
-            (false, Some(type_name)) => write!(f, "{type_name}: {}", self.message())?,
-            (false, None) => f.write_str(self.message())?,
+            (true, _) => write!(f, "panicked: {message}")?,
+            (false, Some(type_name)) => write!(f, "{}: {message}", Escaped(type_name))?,
+            (false, None) => message.fmt(f)?,
         }
         for cause in self.chain() {
-            write!(f, "\n  caused by: {cause}")?;
+            write!(f, "\n  caused by: {}", EscapedLines(cause))?;
         }
         if let Some(location) = self.location() {
-            write!(f, "\n  at {location}")?;
+            write!(f, "\n  at {}", Escaped(location))?;
         }
         match self.trace() {
-            Some(trace) => write!(f, "\n{trace}"),
+            Some(trace) => write!(f, "\n{INDENT}{}", EscapedLines(trace)),
             None => Ok(()),
         }
     }
@@ -189,7 +196,7 @@ impl StdError for RemoteError {
 
 impl fmt::Display for RemoteCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        Escaped(&self.message).fmt(f)
     }
 }
 
@@ -247,12 +254,16 @@ impl fmt::Display for CallError {
             CallError::Refused(refused) => refused.fmt(f),
             CallError::TimedOut { sent: true } => f.write_str("the call timed out"),
             CallError::TimedOut { sent: false } => f.write_str("the call timed out before it was sent"),
-            CallError::Cancelled(why) => write!(f, "cancelled by the other side: {why}"),
+            CallError::Cancelled(why) => write!(f, "cancelled by the other side: {}", Escaped(why)),
             CallError::Closed(closed) => closed.fmt(f),
-            CallError::ReplyUnencodable(why) => write!(f, "the reply could not be encoded: {why}"),
-            CallError::ReplyTooLarge(why) => f.write_str(why),
-            CallError::ReplyUndecodable(why) => write!(f, "the reply could not be decoded: {why}"),
-            CallError::Unknown { code, message } => write!(f, "fault {code}: {message}"),
+            CallError::ReplyUnencodable(why) => {
+                write!(f, "the reply could not be encoded: {}", Escaped(why))
+            }
+            CallError::ReplyTooLarge(why) => Escaped(why).fmt(f),
+            CallError::ReplyUndecodable(why) => {
+                write!(f, "the reply could not be decoded: {}", Escaped(why))
+            }
+            CallError::Unknown { code, message } => write!(f, "fault {code}: {}", Escaped(message)),
         }
     }
 }
@@ -336,7 +347,7 @@ const REFUSALS: [(Refusal, FaultCode); 7] = [
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "refused: {}", self.message)
+        write!(f, "refused: {}", Escaped(&self.message))
     }
 }
 
@@ -412,10 +423,12 @@ impl fmt::Display for CloseReason {
         match self {
             CloseReason::Local => f.write_str("closed at this end"),
             CloseReason::Drained => f.write_str("drained at this end"),
-            CloseReason::Peer(message) => write!(f, "the other end said goodbye: {message}"),
-            CloseReason::Protocol(message) => write!(f, "the other end broke the protocol: {message}"),
+            CloseReason::Peer(message) => write!(f, "the other end said goodbye: {}", Escaped(message)),
+            CloseReason::Protocol(message) => {
+                write!(f, "the other end broke the protocol: {}", Escaped(message))
+            }
             CloseReason::Eof => f.write_str("the stream ended without a goodbye"),
-            CloseReason::Io(message) => write!(f, "the stream failed: {message}"),
+            CloseReason::Io(message) => write!(f, "the stream failed: {}", Escaped(message)),
             CloseReason::HandshakeTimeout => f.write_str("the other end did not say hello in time"),
             CloseReason::Silent => f.write_str("the other end was silent for too long"),
             CloseReason::WriteStalled => f.write_str("the other end read nothing for too long"),

@@ -17,6 +17,7 @@ mod descriptor;
 mod dispatch;
 mod driver;
 mod error;
+mod escaped;
 mod handler;
 mod local;
 mod mux;

@@ -14,6 +14,7 @@ mod hostile_channels;
 mod hostile_chunks;
 mod hostile_fuzz;
 mod hostile_peer;
+mod hostile_text;
 mod large;
 mod nested;
 mod notifies;

@@ -1,6 +1,7 @@
 //! How a channel ends other than well.
 
 use crate::error::{CloseReason, RemoteError};
+use crate::escaped::Escaped;
 use serde::{Deserialize, Serialize};
 use std::error::Error as StdError;
 use std::fmt;
@@ -44,10 +45,12 @@ impl<E: fmt::Display> fmt::Display for ChannelError<E> {
         match self {
             ChannelError::App(error) => error.fmt(f),
             ChannelError::Remote(remote) => remote.fmt(f),
-            ChannelError::Dropped(why) => write!(f, "the channel ended before it was finished: {why}"),
+            ChannelError::Dropped(why) => {
+                write!(f, "the channel ended before it was finished: {}", Escaped(why))
+            }
             ChannelError::Drained => f.write_str("the channel ended as its connection drains"),
-            ChannelError::TooLarge(why) => f.write_str(why),
-            ChannelError::Undecodable(why) => write!(f, "an item could not be decoded: {why}"),
+            ChannelError::TooLarge(why) => Escaped(why).fmt(f),
+            ChannelError::Undecodable(why) => write!(f, "an item could not be decoded: {}", Escaped(why)),
             ChannelError::Closed(reason) => write!(f, "connection closed: {reason}"),
         }
     }
@@ -82,8 +85,8 @@ impl fmt::Display for SendError {
         match self {
             SendError::Dropped => f.write_str("the receiver was dropped"),
             SendError::Closed(reason) => write!(f, "connection closed: {reason}"),
-            SendError::Unencodable(why) => write!(f, "the item could not be encoded: {why}"),
-            SendError::TooLarge(why) => f.write_str(why),
+            SendError::Unencodable(why) => write!(f, "the item could not be encoded: {}", Escaped(why)),
+            SendError::TooLarge(why) => Escaped(why).fmt(f),
         }
     }
 }

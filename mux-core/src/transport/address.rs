@@ -1,5 +1,6 @@
 //! The address syntax, parsed once: `tcp://host:port`, `unix:path`, `exec:program arguments`.
 
+use crate::escaped::Escaped;
 use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::fmt;
@@ -178,7 +179,7 @@ pub struct AddressError {
 
 impl fmt::Display for AddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "address `{}`: {}", self.address, self.why)
+        write!(f, "address `{}`: {}", Escaped(&self.address), self.why)
     }
 }
 
@@ -211,7 +212,9 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConnectError::Address(error) => error.fmt(f),
-            ConnectError::Io { address, source } => write!(f, "{address}: {source}"),
+            ConnectError::Io { address, source } => {
+                write!(f, "{}: {source}", Escaped(&address.to_string()))
+            }
             ConnectError::Runtime(source) => write!(f, "no background runtime: {source}"),
         }
     }
