@@ -15,6 +15,7 @@ use crate::proto::hello::Settings;
 use crate::proto::session::Session;
 use crate::proto::xid::Side;
 use crate::shared::{Running, Shared};
+use crate::transport;
 use crate::workers::WorkerThreads;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
@@ -138,7 +139,8 @@ pub struct Builder {
     limits: Limits,
     times: Times,
     workers: Workers,
-    hide_traces: bool,
+    /// Where it was not said, it depends on who is at the other end.
+    reveal_traces: Option<bool>,
     threads: OnceLock<Arc<WorkerThreads>>,
     router: OnceLock<Arc<Router>>,
 }
@@ -201,10 +203,17 @@ impl Builder {
     }
 
     /// Whether callers are told the type, sources, place and backtrace of a failure or panic, beside
-    /// its message. On by default.
+    /// its message.
+    ///
+    /// Unless this is called, they are where the other end is this program or one of the same user's: over
+    /// [`pair`](crate::pair) and tokio's other streams in memory, pipes, `exec:`, standard input and output
+    /// ([`stdio`](crate::stdio)), and a Unix socket whose peer has this process's effective user id. They are not
+    /// over TCP, nor over a stream of any other type that is given to [`open`](Builder::open) or
+    /// [`accept`](Builder::accept). Who passes standard input and output on to another machine, as `ssh` does,
+    /// should say `reveal_traces(false)`.
     #[must_use]
     pub fn reveal_traces(mut self, reveal: bool) -> Builder {
-        self.hide_traces = !reveal;
+        self.reveal_traces = Some(reveal);
         self
     }
 
@@ -240,7 +249,9 @@ impl Builder {
         let threads = self.threads.get_or_init(|| Arc::new(WorkerThreads::new(self.workers)));
         let settings = self.limits.settings(router.fingerprints());
         let session = session(side, settings.clone());
-        let reveal = !self.hide_traces;
+        // Nothing is revealed where nothing is answered.
+        let reveal = || !self.services.is_empty() && transport::is_same_user(&stream, &peer);
+        let reveal = self.reveal_traces.unwrap_or_else(reveal);
         let shared = Shared::new(session, Arc::clone(router), Arc::clone(threads), peer, reveal);
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");

@@ -85,7 +85,8 @@ impl<E> From<RemoteError> for Error<E> {
 ///
 /// `{}` prints the message. `{:#}` prints all that the other side revealed: type, message, every
 /// source, the place it came from and the backtrace, where one was captured there
-/// (`RUST_BACKTRACE=1`).
+/// (`RUST_BACKTRACE=1`). Over TCP that is the message alone, unless the other side says otherwise: see
+/// [`Builder::reveal_traces`](crate::Builder::reveal_traces).
 ///
 /// `{:?}` prints the same as `{:#}`, since that is what `unwrap` and a failing `main` show.
 ///

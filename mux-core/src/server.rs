@@ -92,7 +92,8 @@ impl Server {
     }
 
     /// Whether callers are told the type, sources, place and backtrace of a failure or panic, beside
-    /// its message. On by default.
+    /// its message. Unless this is called, those over a Unix socket are who have this process's user id, and
+    /// those over TCP are not: see [`Builder::reveal_traces`].
     #[must_use]
     pub fn reveal_traces(mut self, reveal: bool) -> Server {
         self.builder = self.builder.reveal_traces(reveal);

@@ -194,6 +194,56 @@ async fn a_server_may_keep_its_traces() {
     }
 }
 
+/// Whether a panic of a service at the other end of a stream tells its place.
+async fn tells_its_place<S>(builder: mux::Builder, (here, there): (S, S)) -> bool
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
+{
+    let _answering = builder.service(DemoServer::new(Desk::default())).accept(there);
+    panic_tells_its_place(&Connection::builder().open(here).client()).await
+}
+
+async fn panic_tells_its_place(client: &DemoClient) -> bool {
+    let error = client.panics("luck").await.unwrap_err();
+    let Error::Remote(remote) = error else { panic!("no remote error: {error}") };
+    assert_eq!(remote.message(), "luck");
+    remote.location().is_some()
+}
+
+async fn tcp_pair() -> (tokio::net::TcpStream, tokio::net::TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (here, listener.accept().await.unwrap().0)
+}
+
+#[tokio::test]
+async fn traces_go_to_the_same_user_alone_unless_told_otherwise() {
+    let builder = Connection::builder;
+    assert!(tells_its_place(builder(), mux::pair()).await);
+    assert!(tells_its_place(builder(), mux::pipe_pair().unwrap()).await);
+    assert!(tells_its_place(builder(), tokio::net::UnixStream::pair().unwrap()).await);
+    assert!(!tells_its_place(builder(), tcp_pair().await).await);
+    let (here, there) = mux::pair();
+    let of_unknown_type = (tokio::io::BufWriter::new(here), tokio::io::BufWriter::new(there));
+    assert!(!tells_its_place(builder(), of_unknown_type).await);
+    assert!(tells_its_place(builder().reveal_traces(true), tcp_pair().await).await);
+    assert!(!tells_its_place(builder().reveal_traces(false), mux::pair()).await);
+}
+
+#[tokio::test]
+async fn a_server_tells_traces_over_a_unix_socket_of_the_same_user_and_not_over_tcp() {
+    let folder = tempfile::tempdir().unwrap();
+    let unix = format!("unix:{}", folder.path().join("socket").display());
+    for (address, tells) in [(unix.as_str(), true), ("tcp://127.0.0.1:0", false)] {
+        let server = mux::Server::new().service(DemoServer::new(Desk::default()));
+        let server = server.listen(address).await.unwrap();
+        let address = server.addresses().remove(0);
+        let serving = tokio::spawn(server.run());
+        assert_eq!(panic_tells_its_place(&DemoClient::connect(&address).await.unwrap()).await, tells);
+        serving.abort();
+    }
+}
+
 #[test]
 fn errors_pass_into_boxes() {
     fn fails() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

@@ -18,10 +18,13 @@ pub use memory::pair;
 pub use pipe::{PipeStream, pipe_pair, stdio};
 
 use crate::connection::{Builder, Connection};
-#[cfg(feature = "process")]
 use crate::peer::Peer;
 use crate::proto::xid::Side;
+use std::any::Any;
 use std::io;
+use tokio::io::DuplexStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 /// Opens a connection to `address`.
 pub(crate) async fn connect(builder: &Builder, address: &Address) -> Result<Connection, ConnectError> {
@@ -97,6 +100,65 @@ impl Listener {
                 let (stream, peer) = listener.accept().await?;
                 Ok(builder.start(Side::Accepting, stream, peer))
             }
+        }
+    }
+}
+
+/// Whether the other end of a stream is this program, or one of the same user's. What cannot be told is not.
+pub(crate) fn is_same_user(stream: &dyn Any, peer: &Peer) -> bool {
+    if let Some(credentials) = peer.credentials {
+        return is_own_user(credentials.uid);
+    }
+    stream.is::<DuplexStream>() || is_own_pipe(stream) || is_child(stream)
+}
+
+#[cfg(unix)]
+fn is_own_pipe(stream: &dyn Any) -> bool {
+    let socket = stream.downcast_ref::<UnixStream>().and_then(|socket| socket.peer_cred().ok());
+    stream.is::<PipeStream>() || socket.is_some_and(|peer| is_own_user(peer.uid()))
+}
+
+#[cfg(not(unix))]
+fn is_own_pipe(_: &dyn Any) -> bool {
+    false
+}
+
+#[cfg(feature = "process")]
+fn is_child(stream: &dyn Any) -> bool {
+    stream.is::<child::ChildStream>()
+}
+
+#[cfg(not(feature = "process"))]
+fn is_child(_: &dyn Any) -> bool {
+    false
+}
+
+/// Compares with this process's effective user id, which may change: the kernel tells it to the other end of a
+/// socket made now.
+#[cfg(unix)]
+fn is_own_user(uid: u32) -> bool {
+    let own = UnixStream::pair().and_then(|(here, _there)| here.peer_cred());
+    own.is_ok_and(|own| own.uid() == uid)
+}
+
+#[cfg(not(unix))]
+fn is_own_user(_: u32) -> bool {
+    false
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::peer::Credentials;
+
+    #[tokio::test]
+    async fn a_socket_of_another_user_is_not_of_the_same_user() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let own = here.peer_cred().unwrap().uid();
+        for (uid, same) in [(own, true), (own ^ 1, false)] {
+            let credentials = Some(Credentials { pid: None, uid, gid: 0 });
+            let peer = Peer { credentials, ..Peer::default() };
+            assert_eq!(is_same_user(&(), &peer), same);
         }
     }
 }
