@@ -27,8 +27,16 @@ pub struct Limits {
     /// Items of one channel that may wait for their receiver, in bytes; also notifies that wait for their handlers, in
     /// bytes of their arguments and 256 for each. 16 KiB or more. Default 256 KiB.
     pub window: usize,
-    /// Channels that the peer may have open at once. Default 256.
+    /// Sum of the items that take more than half a `window` each and that nobody has taken yet, of all channels, in
+    /// bytes: 64 KiB or more. Further ones wait at the other end; one of up to `max_message` may come where there is
+    /// none other. Default 32 MiB.
+    pub max_unread: usize,
+    /// Channels that the peer may have open at once: until the sender has ended, and the receiver has taken all or is
+    /// gone. Default 256.
     pub max_channels: u32,
+    /// Answers that are ready and that the peer has not read, in bytes. Beyond it no further request begins; those that
+    /// run go on, and their answers come on top. Default 16 MiB.
+    pub max_unsent: usize,
 }
 
 impl Default for Limits {
@@ -38,7 +46,9 @@ impl Default for Limits {
             max_in_flight: 1024,
             max_buffered: 64 << 20,
             window: 256 << 10,
+            max_unread: 32 << 20,
             max_channels: 256,
+            max_unsent: 16 << 20,
         }
     }
 }
@@ -55,6 +65,7 @@ impl Limits {
             max_in_flight: u64::from(self.max_in_flight).max(floor.max_in_flight),
             max_buffered: (self.max_buffered as u64).max(max_message),
             window: (self.window as u64).max(floor.window),
+            max_unread: (self.max_unread as u64).max(floor.max_unread),
             max_channels: self.max_channels.into(),
             services,
         }

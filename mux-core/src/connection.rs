@@ -252,7 +252,14 @@ impl Builder {
         // Nothing is revealed where nothing is answered.
         let reveal = || !self.services.is_empty() && transport::is_same_user(&stream, &peer);
         let reveal = self.reveal_traces.unwrap_or_else(reveal);
-        let shared = Shared::new(session, Arc::clone(router), Arc::clone(threads), peer, reveal);
+        let shared = Shared::new(
+            session,
+            Arc::clone(router),
+            Arc::clone(threads),
+            peer,
+            reveal,
+            self.limits.max_unsent,
+        );
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
         let driver = Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings);
@@ -268,7 +275,7 @@ impl Builder {
 pub(crate) fn nowhere() -> Mux {
     let session = session(Side::Connecting, Limits::default().settings(Vec::new()));
     let threads = Arc::new(WorkerThreads::new(Workers::OnDemand));
-    let shared = Shared::new(session, Arc::default(), threads, Peer::default(), true);
+    let shared = Shared::new(session, Arc::default(), threads, Peer::default(), true, 0);
     shared.abort(CloseReason::Local);
     Mux::keeping(shared)
 }

@@ -43,6 +43,13 @@ impl Dispatch {
         tokio::spawn(self);
     }
 
+    /// Runs requests that were deferred.
+    pub(crate) fn resume(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+        let (inline, others): (Vec<_>, Vec<_>) = parcels.into_iter().partition(Parcel::is_inline);
+        Dispatch::new(others, shared).spawn();
+        Dispatch::new(inline, shared).run_all();
+    }
+
     /// Runs them here and now, however long they take.
     pub(crate) fn run_all(mut self) {
         while self.run() {}
@@ -62,7 +69,10 @@ impl Dispatch {
                 break;
             }
         }
-        lap.finish(shared);
+        let full = lap.finish(shared);
+        if full && parcels.len() > 0 {
+            shared.defer(&mut *parcels);
+        }
         parcels.len() > 0
     }
 }
@@ -106,12 +116,14 @@ impl Lap {
         shared.router().service(route).serve(inbound, turn);
     }
 
-    /// Sends the answers that are ready.
-    fn finish(&mut self, shared: &Shared) {
-        if !self.finished.is_empty() {
-            shared.answer(&mut self.finished);
-            self.finished.drain(..).for_each(|(_, outcome)| outcome.recycle());
+    /// Sends the answers that are ready. Returns whether the peer has to read some before further requests begin.
+    fn finish(&mut self, shared: &Shared) -> bool {
+        if self.finished.is_empty() {
+            return false;
         }
+        let full = shared.answer(&mut self.finished);
+        self.finished.drain(..).for_each(|(_, outcome)| outcome.recycle());
+        full
     }
 }
 

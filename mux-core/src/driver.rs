@@ -6,6 +6,7 @@
 
 use crate::breather::Breather;
 use crate::config::Times;
+use crate::dispatch::Dispatch;
 use crate::error::CloseReason;
 use crate::pool;
 use crate::proto::Millis;
@@ -139,8 +140,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         if comes_back {
             // The next turn writes, and then looks at the state.
             self.breather.come_back(cx);
-        } else {
-            self.settle(now, cx)?;
+        } else if self.settle(now, cx)? {
+            Dispatch::resume(self.shared.resume_deferred(), &self.shared);
         }
         Poll::Pending
     }
@@ -217,14 +218,19 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let _ = state.session.ping(&mut state.outbox);
     }
 
-    /// Looks at the state under one lock: what is to be written, and whether this is the end.
-    fn settle(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<()> {
+    /// Looks at the state under one lock: what is to be written, and whether this is the end. Returns whether deferred
+    /// requests may begin.
+    fn settle(&mut self, now: Instant, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut state = self.shared.lock();
         if !state.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             // The runtime's own waker: no code of a user.
             state.driver = Some(cx.waker().clone());
         }
         let queued = state.has_output();
+        if self.blocked.is_none() {
+            state.outbox.batch_is_written();
+        }
+        let resumes = state.may_resume();
         // The duty to flush is given back where there is nothing to write.
         state.flushing = queued || self.flush_next || self.blocked.is_some();
         let written = !queued && self.blocked.is_none();
@@ -250,7 +256,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         if self.flush_next {
             self.breather.come_back(cx);
         }
-        Ok(())
+        Ok(resumes)
     }
 
     /// Gives channels that are open while the connection drains so much time, and no more.
@@ -394,7 +400,11 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     fn write_now(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let now = self.look_at_clock();
         self.write(now, cx)?;
-        self.settle(now, cx)
+        if self.settle(now, cx)? {
+            // The driver itself begins what is deferred, on its runtime.
+            cx.waker().wake_by_ref();
+        }
+        Ok(())
     }
 }
 

@@ -34,8 +34,19 @@ pub(crate) struct Outbox {
     answers: u64,
     /// Replies and faults in here, each of which holds its transaction's place until it leaves.
     terminals: u32,
+    unsent: Unsent,
     max_frame: usize,
     max_buffered: u64,
+}
+
+/// Bytes of replies and faults that are not written.
+#[derive(Debug, Default)]
+struct Unsent {
+    small: usize,
+    /// What is left of the large ones.
+    large: u64,
+    /// In the batch that is being written.
+    taken: usize,
 }
 
 /// A message that goes in chunks.
@@ -78,6 +89,7 @@ impl Default for Outbox {
             waiting: VecDeque::new(),
             answers: 0,
             terminals: 0,
+            unsent: Unsent::default(),
             max_frame: Settings::FLOOR.max_frame as usize,
             max_buffered: Settings::FLOOR.max_buffered,
         }
@@ -107,7 +119,10 @@ impl Outbox {
     /// Queues a small message whose body is given apart. Returns the body's buffer for reuse.
     #[inline]
     pub(crate) fn message_with(&mut self, frame: &Frame<'_>, body: Payload) -> Vec<u8> {
-        self.terminals += u32::from(is_terminal(frame));
+        if is_terminal(frame) {
+            self.terminals += 1;
+            self.unsent.small += body.len();
+        }
         let mut body = body.into_flat();
         codec::put_head(frame, body.len(), &mut self.small);
         self.small.extend_from_slice(&body);
@@ -119,6 +134,7 @@ impl Outbox {
     #[inline]
     pub(crate) fn reply(&mut self, xid: Xid, value: &[u8]) {
         self.terminals += 1;
+        self.unsent.small += value.len();
         codec::put_head(&Frame::Reply { xid, meta: None, value: &[] }, value.len(), &mut self.small);
         self.small.extend_from_slice(value);
     }
@@ -139,6 +155,9 @@ impl Outbox {
             segments: body.into_segments(head),
             introduces: introduces.iter().map(|carried| carried.id).collect(),
         };
+        if large.terminal {
+            self.unsent.large += total;
+        }
         if answers {
             self.waiting.push_back(large);
             self.admit();
@@ -160,13 +179,16 @@ impl Outbox {
     /// Gives up what is left of a large message, which was begun or not. The peer is told where it was.
     pub(crate) fn abandon(&mut self, id: Xid) -> Option<Large> {
         if let Some(at) = self.waiting.iter().position(|large| large.id == id) {
-            return self.waiting.remove(at);
+            let large = self.waiting.remove(at)?;
+            self.sent(&large, large.left);
+            return Some(large);
         }
         let at = self.large.iter().position(|large| large.id == id)?;
         let large = self.large.remove(at)?;
         if large.left < large.total {
             self.message(&Frame::Chunk { id, remaining: None, data: &[] });
         }
+        self.sent(&large, large.left);
         self.gone(&large);
         Some(large)
     }
@@ -185,8 +207,29 @@ impl Outbox {
     /// Gives up all large messages. No more of them goes, as a goodbye follows.
     pub(crate) fn clear_large(&mut self) -> impl Iterator<Item = Bytes> + use<> {
         self.answers = 0;
+        self.unsent.large = 0;
         let large = std::mem::take(&mut self.large).into_iter().chain(std::mem::take(&mut self.waiting));
         large.flat_map(|large| large.segments)
+    }
+
+    /// So much of it waits no longer.
+    fn sent(&mut self, large: &Large, len: u64) {
+        if large.terminal {
+            self.unsent.large -= len;
+        }
+    }
+
+    /// Bytes of replies and faults that are not written.
+    #[inline]
+    pub(crate) fn unsent(&self) -> u64 {
+        let Unsent { small, large, taken } = self.unsent;
+        (small + taken) as u64 + large
+    }
+
+    /// The batch that was taken last is written.
+    #[inline]
+    pub(crate) fn batch_is_written(&mut self) {
+        self.unsent.taken = 0;
     }
 
     fn gone(&mut self, large: &Large) {
@@ -215,12 +258,15 @@ impl Outbox {
         batch.reset();
         std::mem::swap(&mut self.control, &mut batch.control);
         std::mem::swap(&mut self.small, &mut batch.small);
+        self.unsent.taken = std::mem::take(&mut self.unsent.small);
         let mut departed = Departed { terminals: std::mem::take(&mut self.terminals), whole: Vec::new() };
         let mut bulk = 0;
         while bulk < BULK
             && let Some(mut large) = self.large.pop_front()
         {
-            bulk += large.cut(self.max_frame.min(BULK), &mut batch.bulk);
+            let len = large.cut(self.max_frame.min(BULK), &mut batch.bulk);
+            self.sent(&large, len as u64);
+            bulk += len;
             if large.left > 0 {
                 self.large.push_back(large);
                 continue;
@@ -238,6 +284,7 @@ impl Outbox {
         self.control.clear();
         self.small.clear();
         self.terminals = 0;
+        self.unsent = Unsent::default();
         self.clear_large()
     }
 }

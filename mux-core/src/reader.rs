@@ -80,7 +80,7 @@ impl OpenChunk {
     /// Takes what has come already.
     fn take(&mut self, data: &[u8]) {
         if let Intake::Keep(buffer) = &mut self.intake {
-            let total = (buffer.len() + self.remaining).saturating_add(pool::SLACK);
+            let total = whole(buffer.len(), self.remaining);
             pool::grow(buffer, data.len(), total);
             buffer.extend_from_slice(data);
         }
@@ -98,6 +98,11 @@ impl OpenChunk {
             Intake::Skip => None,
         }
     }
+}
+
+/// The room that a message takes of which so much has come and so much is claimed to come.
+fn whole(come: usize, remaining: usize) -> usize {
+    come.saturating_add(remaining).saturating_add(pool::SLACK)
 }
 
 /// What a pass met.
@@ -120,6 +125,8 @@ struct Todo {
     /// Run elsewhere.
     apart: Vec<Parcel>,
     stops: Vec<Running>,
+    /// The peer has to read some of its answers before further requests begin.
+    full: bool,
     over: Option<Over>,
 }
 
@@ -208,7 +215,7 @@ impl Reader {
         let Some(chunk) = &mut self.chunk else { return Poll::Pending };
         let read = match &mut chunk.intake {
             Intake::Keep(buffer) => {
-                let total = (buffer.len() + chunk.remaining).saturating_add(pool::SLACK);
+                let total = whole(buffer.len(), chunk.remaining);
                 pool::grow(buffer, chunk.missing.min(BUFFER), total);
                 let read = ready!(poll_read_buf(stream, cx, &mut buffer.limit(chunk.missing + AHEAD)))?;
                 let ahead = read.saturating_sub(chunk.missing);
@@ -293,6 +300,7 @@ impl Reader {
             self.buffer = self.frames(whole, state, shared, now, &mut todo);
         }
         self.bulk = state.session.expects_chunks();
+        todo.full = state.is_full();
         drop(guard);
         self.wakers.drain(..).for_each(Waker::wake);
         self.perform(todo, shared)
@@ -454,8 +462,12 @@ impl Reader {
         }
     }
 
-    fn perform(&mut self, todo: Todo, shared: &Arc<Shared>) -> Pass {
+    fn perform(&mut self, mut todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
+        if todo.full {
+            let deferred = todo.apart.extract_if(.., |parcel| !parcel.is_notify());
+            shared.defer(todo.parcels.drain(..).chain(deferred));
+        }
         if !todo.apart.is_empty() {
             self.dispatch_apart(todo.apart, shared);
         }

@@ -4,7 +4,7 @@ use crate::background;
 use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
-use crate::demux::{Owed, Router};
+use crate::demux::{Owed, Parcel, Router};
 use crate::dispatch::Finished;
 use crate::driver::Helped;
 use crate::error::CloseReason;
@@ -83,6 +83,10 @@ pub(crate) struct State {
     pub(crate) outbox: Outbox,
     /// Outlets with something to send, in turn.
     outlets: VecDeque<Arc<Outlet>>,
+    /// Requests that begin when the peer has read enough of its answers.
+    deferred: Vec<Parcel>,
+    /// Answers that are not written, in bytes, from which on requests are deferred.
+    max_unsent: u64,
     /// Wakes the driver.
     pub(crate) driver: Option<Waker>,
     /// The driver has taken up the duty to write what is in the outbox.
@@ -153,10 +157,11 @@ impl Shared {
         workers: Arc<WorkerThreads>,
         peer: Peer,
         reveal_traces: bool,
+        max_unsent: usize,
     ) -> Arc<Shared> {
         Arc::new_cyclic(|me| Shared {
             me: Weak::clone(me),
-            state: Mutex::new(State::new(session, outbox)),
+            state: Mutex::new(State::new(session, outbox, max_unsent as u64)),
             helped: OnceLock::new(),
             router,
             workers,
@@ -339,7 +344,7 @@ impl Shared {
 
     /// What has come for a receiver, which has taken so much since it last asked; or a promise to wake.
     pub(crate) fn poll_items(&self, id: Xid, taken: u64, cx: &mut Context<'_>) -> Poll<Taken> {
-        let take = |state: &mut State| match state.session.take_items(id) {
+        let take = |state: &mut State| match state.session.take_items(id, || self.now(), &mut state.outbox) {
             Taken::Nothing => None,
             taken => Some(taken),
         };
@@ -359,14 +364,12 @@ impl Shared {
         }
         // Cloning and dropping a waker may run anyone's code.
         let waker = cx.waker().clone();
-        let mut state = self.lock();
-        if let Some(taken) = take(&mut state) {
-            return Poll::Ready(taken);
-        }
-        let before = state.session.set_receiver_waker(id, waker);
-        drop(state);
+        let (taken, before) = self.act(|state| match take(state) {
+            Some(taken) => (Some(taken), Some(waker)),
+            None => (None, state.session.set_receiver_waker(id, waker)),
+        });
         drop(before);
-        Poll::Pending
+        taken.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// A receiver has taken so much.
@@ -376,7 +379,7 @@ impl Shared {
 
     /// A receiver is gone.
     pub(crate) fn stop_channel(&self, id: Xid) {
-        self.act(|state| state.session.stop_channel(id, &mut state.outbox));
+        self.act(|state| state.session.stop_channel(id, || self.now(), &mut state.outbox));
     }
 
     /// Halves that came with a message and were not taken out of it.
@@ -408,6 +411,7 @@ impl Shared {
     pub(crate) fn take_batch(&self, batch: &mut Batch, now: Millis) -> bool {
         let mut guard = self.lock();
         let state = &mut *guard;
+        state.outbox.batch_is_written();
         state.gather(now);
         if state.outbox.is_empty() {
             return false;
@@ -466,10 +470,11 @@ impl Shared {
         self.lock().session.is_stopped(xid)
     }
 
-    /// Sends answers, and pays credit back; one lock for all.
-    pub(crate) fn answer(&self, finished: &mut [Finished]) {
+    /// Sends answers, and pays credit back; one lock for all. Returns whether further requests are to be
+    /// [deferred](Shared::defer).
+    pub(crate) fn answer(&self, finished: &mut [Finished]) -> bool {
         finished.iter_mut().for_each(|(_, outcome)| outcome.conceal(self.reveal_traces));
-        let unread = self.act(|state| {
+        let (unread, full) = self.act(|state| {
             let mut unread = false;
             for (owed, outcome) in finished {
                 match *owed {
@@ -481,11 +486,46 @@ impl Shared {
                     Owed::Credit(cost) => unread |= !state.pay_back(cost),
                 }
             }
-            unread
+            (unread, state.is_full())
         });
         if unread {
             self.close_unread();
         }
+        full
+    }
+
+    /// Keeps requests until the peer has read more of its answers. Until then they have certainly not run.
+    #[cold]
+    pub(crate) fn defer(&self, parcels: impl Iterator<Item = Parcel>) {
+        let mut parcels: Vec<Parcel> = parcels.collect();
+        let mut state = self.lock();
+        if state.closed.is_none() {
+            parcels.iter().filter_map(|parcel| parcel.owed.xid()).for_each(|xid| state.session.park(xid));
+            state.deferred.append(&mut parcels);
+            // The peer may have read meanwhile, with nothing left that wakes the driver.
+            state.wake_driver = true;
+        }
+        let driver = state.claim_flush();
+        drop(state);
+        self.wake(driver);
+        self.drop_parcels(parcels);
+    }
+
+    /// Deferred requests whose askers still wait, where the peer has read enough.
+    #[cold]
+    pub(crate) fn resume_deferred(&self) -> Vec<Parcel> {
+        let mut state = self.lock();
+        let deferred = std::mem::take(&mut state.deferred);
+        let is_wanted = |parcel: &Parcel| parcel.owed.xid().is_none_or(|xid| state.session.start(xid));
+        let (wanted, unwanted) = deferred.into_iter().partition(is_wanted);
+        drop(state);
+        self.drop_parcels(unwanted);
+        wanted
+    }
+
+    /// Nobody will run them: who is owed is told why.
+    fn drop_parcels(&self, parcels: Vec<Parcel>) {
+        parcels.into_iter().for_each(|parcel| self.drop_owed(parcel.owed));
     }
 
     /// Nobody answers any more: who is owed is told why.
@@ -550,6 +590,7 @@ impl Shared {
         let handles = end(&mut state.session, &mut state.outbox);
         state.closed.get_or_insert(reason);
         let outlets = std::mem::take(&mut state.outlets);
+        let deferred = std::mem::take(&mut state.deferred);
         // Told below, when this end counts as closed.
         let after = std::mem::take(&mut state.session.after);
         let driver = state.claim_flush();
@@ -563,7 +604,7 @@ impl Shared {
         self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
         self.finish(after);
         handles.into_iter().for_each(Running::stop);
-        drop(outlets);
+        drop((outlets, deferred));
     }
 
     pub(crate) fn drain(&self) {
@@ -608,11 +649,13 @@ fn advance(stage: &mut Stage, to: Stage) -> bool {
 }
 
 impl State {
-    fn new(session: Session<Waker, Running, Port>, outbox: Outbox) -> State {
+    fn new(session: Session<Waker, Running, Port>, outbox: Outbox, max_unsent: u64) -> State {
         State {
             session,
             outbox,
             outlets: VecDeque::new(),
+            deferred: Vec::new(),
+            max_unsent,
             driver: None,
             // The driver's first poll writes the hello.
             flushing: true,
@@ -621,6 +664,18 @@ impl State {
             closed: None,
             half_closed: false,
         }
+    }
+
+    /// The peer has to read more of its answers before another request begins.
+    #[inline]
+    pub(crate) fn is_full(&self) -> bool {
+        self.session.unsent(&self.outbox) > self.max_unsent
+    }
+
+    /// Deferred requests may begin.
+    #[inline]
+    pub(crate) fn may_resume(&self) -> bool {
+        !self.deferred.is_empty() && !self.is_full()
     }
 
     /// There is something for the driver to write, or to look at.

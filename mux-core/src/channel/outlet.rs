@@ -331,7 +331,7 @@ impl Outlet {
             session.end_channel(id, Some(misfit), now, out);
             return Given::default();
         }
-        match session.may_send_items(id, carried) {
+        match session.may_send_items(id, len, carried) {
             Ok(()) => {}
             Err(NotSent::Wait) => {
                 // The session resumes it; until then nobody need come.

@@ -312,7 +312,7 @@ impl<W, P: Clone> Calls<W, P> {
 
     fn may_notify(&self, message: &Message<P>, purse: &Purse, exit: &Exit<'_, W, P>) -> bool {
         // Notifies keep their order: none overtakes a large one.
-        purse.may_start() && self.large_notifies.is_empty() && self.fits(message, exit)
+        purse.has_any() && self.large_notifies.is_empty() && self.fits(message, exit)
     }
 
     /// Takes an xid for a request, as now its first byte may go out.

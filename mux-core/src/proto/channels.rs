@@ -1,7 +1,7 @@
 //! Open channels: a row for the half that is here, with its credit and what waits for it.
 //!
-//! A row begins with the message that carries the other half. The sending half's leaves with its END, the
-//! receiving half's when END has come and was taken.
+//! A row begins with the message that carries the other half. It ends when both have spoken their last word: the
+//! sending half END, the receiving half STOP, which says that all was taken or that nobody receives any more.
 
 use super::after::After;
 use super::carried::{Arrived, Half, Leaving};
@@ -10,6 +10,7 @@ use super::fault::{Fault, FaultCode};
 use super::frame::{self, Frame};
 use super::hello::{SMALL, Settings};
 use super::rare::Rare;
+use super::unread::{Oversize, Unread, UnreadThere};
 use super::xid::{Counter, Side, Xid, XidMap};
 use crate::outbox::Outbox;
 use bytes::Bytes;
@@ -86,16 +87,34 @@ enum Hold {
 #[derive(Debug)]
 enum Way<W, P> {
     Sending(Sending<P>),
+    /// A sending half whose END has gone, and whose receiver has not said STOP.
+    Finished(Finished),
     Receiving(Receiving<W>),
 }
+
+#[derive(Debug)]
+struct Finished {
+    /// When END was queued.
+    said: Moment,
+    window: u64,
+    oversize: Option<Oversize>,
+}
+
+/// How often the writer had taken what was queued.
+type Moment = u64;
+
+/// In place of the moment of a last word: the peer does not know the channel, so there is none to say.
+const UNKNOWN_THERE: Moment = Moment::MAX;
 
 #[derive(Debug)]
 struct Sending<P> {
     purse: Purse,
     /// Absent until the half that came with a message has been decoded.
     port: Option<P>,
-    /// It waits to be resumed.
-    waits: bool,
+    /// What the items cost that wait for the port to be resumed.
+    waits: Option<u64>,
+    /// An item of more than half a window that the receiver may not have taken.
+    oversize: Option<Oversize>,
     /// It is listed among those that wait for the peer to take more channels.
     crowded: bool,
     /// What END will say once nothing is in front.
@@ -116,9 +135,13 @@ struct Receiving<W> {
     refused: bool,
     /// How a drain waits for its end.
     patience: Patience,
+    /// An item of more than half a window that was not taken yet.
+    oversize: Option<Oversize>,
     /// CREDIT and STOP that the next flush has to say.
     grant: Option<u64>,
     stop: bool,
+    /// When STOP was queued.
+    stop_said: Option<Moment>,
 }
 
 /// How a drain waits for the END of a channel.
@@ -142,12 +165,21 @@ impl<W> Receiving<W> {
 pub(crate) struct Channels<W, P> {
     rows: XidMap<Row<W, P>>,
     side: Side,
-    /// Those that are open, by who opened them.
+    /// Those whose END has neither gone nor come.
+    live: u64,
+    /// Those whose last words have not both been said, by who opened them.
     opened_here: u64,
     opened_there: u64,
-    /// ENDs of the peer's channels that wait in the outbox. They count as open so long, or a peer that
-    /// reads nothing could have any number wait for it.
+    /// Channels of the peer that count as open although both words were said, as this end's waits in the outbox: or a
+    /// peer that reads nothing could have any number wait for it.
     leaving: u64,
+    /// How often the writer has taken what was queued.
+    departures: Moment,
+    /// Items of more than half a window that were not taken yet, here and at the peer.
+    unread: Unread,
+    /// The peer takes a further channel since it was last asked.
+    room_made: bool,
+    unread_there: UnreadThere,
     /// The highest id that the peer has given a channel.
     highest: Xid,
     /// Rows with something for the next flush to say.
@@ -161,9 +193,14 @@ impl<W, P: Clone> Channels<W, P> {
         Channels {
             rows: XidMap::default(),
             side,
+            live: 0,
             opened_here: 0,
             opened_there: 0,
             leaving: 0,
+            departures: 0,
+            unread: Unread::default(),
+            room_made: false,
+            unread_there: UnreadThere::default(),
             highest: 0,
             due: Vec::new(),
             crowded: Vec::new(),
@@ -173,7 +210,7 @@ impl<W, P: Clone> Channels<W, P> {
     // Opening.
 
     pub(crate) fn has_room(&self, more: usize, peer: &Settings) -> bool {
-        more == 0 || self.opened_here + more as u64 <= peer.max_channels
+        more == 0 || self.opened_here.saturating_add(more as u64) <= peer.max_channels
     }
 
     /// Opens a channel for each half that leaves with a message which is about to be queued.
@@ -191,6 +228,7 @@ impl<W, P: Clone> Channels<W, P> {
                 Half::Sending => Way::receiving(ours.window),
             };
             self.rows.insert(id, Row { opened_here: true, hold: Hold::None, end });
+            self.live += 1;
             self.opened_here += 1;
             after.attached.push((port, id));
             Arrived { id, half }
@@ -205,7 +243,7 @@ impl<W, P: Clone> Channels<W, P> {
         (ours, peer): (&Settings, &Settings),
         is_taken: impl Fn(Xid) -> bool,
     ) -> Result<(), String> {
-        if self.opened_there + carried.len() as u64 > ours.max_channels {
+        if self.opened_there.saturating_add(carried.len() as u64) > ours.max_channels {
             return Err(format!("more than {} channels open", ours.max_channels));
         }
         for &Arrived { id, half } in carried {
@@ -217,6 +255,7 @@ impl<W, P: Clone> Channels<W, P> {
                 Half::Sending => Way::sending(peer.window, None),
             };
             self.rows.insert(id, Row { opened_here: false, hold: Hold::None, end });
+            self.live += 1;
             self.opened_there += 1;
             self.highest = self.highest.max(id);
         }
@@ -238,7 +277,7 @@ impl<W, P: Clone> Channels<W, P> {
         row.hold = Hold::None;
         match &mut row.end {
             Way::Receiving(receiving) if receiving.stop || receiving.grant.is_some() => self.is_due(id),
-            Way::Receiving(_) => {}
+            Way::Receiving(_) | Way::Finished(_) => {}
             Way::Sending(sending) => match sending.ending.take() {
                 Some(why) => self.end(id, why, out, after),
                 None => sending.resume(after),
@@ -246,25 +285,27 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// The message that was to carry the other half has not gone, and never will.
+    /// The message that was to carry the other half has not gone, and never will: the peer knows nothing of the channel.
     pub(crate) fn recall(&mut self, id: Xid, after: &mut After<W, P>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
+        let mut forgotten = true;
         match &mut row.end {
-            Way::Sending(sending) => {
-                after.closed.extend(sending.port.take());
-                self.rows.remove(&id);
-                self.closed(true, after);
-            }
+            Way::Sending(sending) => after.closed.extend(sending.port.take()),
             Way::Receiving(receiving) => {
                 let gone = Fault::new(FaultCode::Cancelled, "the message that carried it was not sent");
                 receiving.ended = Some(Ended::Said(Some(gone)));
+                receiving.stop_said = Some(UNKNOWN_THERE);
                 after.wakers.extend(receiving.waker.take());
-                self.closed(true, after);
-                if self.receiving(id).is_some_and(|receiving| receiving.dropped) {
-                    self.rows.remove(&id);
-                }
+                forgotten = receiving.dropped;
             }
+            Way::Finished(_) => return,
         }
+        self.live = self.live.saturating_sub(1);
+        self.opened_here = self.opened_here.saturating_sub(1);
+        if forgotten {
+            self.rows.remove(&id);
+        }
+        self.resume_crowded(after);
     }
 
     /// Halves that came with a message which nobody will decode.
@@ -274,7 +315,7 @@ impl<W, P: Clone> Channels<W, P> {
         let mut carried = VecDeque::from_iter(carried);
         while let Some(Arrived { id, half }) = carried.pop_front() {
             match half {
-                Half::Receiving => carried.extend(self.drop_receiver(id, after)),
+                Half::Receiving => carried.extend(self.drop_receiver(id, out, after)),
                 Half::Sending => self.end(id, Some(undecoded()), out, after),
             }
         }
@@ -293,27 +334,46 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// Whether items may be taken from a port now, where they carry so many channels.
-    pub(crate) fn may_send(&mut self, id: Xid, carried: usize, peer: &Settings) -> Result<(), NotSent> {
+    /// Whether items may be taken from a port now, where they have so many bytes and carry so many channels.
+    pub(crate) fn may_send(
+        &mut self,
+        id: Xid,
+        (len, carried): (usize, usize),
+        peer: &Settings,
+        after: &mut After<W, P>,
+    ) -> Result<(), NotSent> {
         let room = self.has_room(carried, peer);
         let Some(Row { hold, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) else {
             return Err(NotSent::Stopped);
         };
-        if *hold == Hold::None && sending.purse.may_start() && room {
-            return Ok(());
+        let cost = item_cost(len, carried);
+        let held = *hold != Hold::None;
+        if !held && room && sending.purse.has(cost) {
+            if !sending.purse.is_oversize(cost) || self.unread_there.may_begin(id, cost, peer.max_unread) {
+                return Ok(());
+            }
+            sending.waits = Some(cost);
+            return Err(NotSent::Wait);
         }
-        sending.waits = true;
-        if !room && *hold == Hold::None && !std::mem::replace(&mut sending.crowded, true) {
+        sending.waits = Some(cost);
+        if !room && !held && !std::mem::replace(&mut sending.crowded, true) {
             self.crowded.push(id);
         }
+        // Its turn would hold up others, who may have to end before it can begin.
+        let next = self.unread_there.leave(id);
+        self.resume_next(next, after);
         Err(NotSent::Wait)
     }
 
     /// Counts items that go now. A large one holds all that comes behind it on its channel.
-    pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool) {
-        if let Some(Row { hold, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) {
-            sending.purse.spend(cost);
-            *hold = if large { Hold::Item } else { Hold::None };
+    pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool, after: &mut After<W, P>) {
+        let Some(Row { hold, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id) else { return };
+        let end = sending.purse.spend(cost);
+        *hold = if large { Hold::Item } else { Hold::None };
+        if sending.purse.is_oversize(cost) {
+            sending.oversize = Some(Oversize { end, cost });
+            let next = self.unread_there.begin(id, cost);
+            self.resume_next(next, after);
         }
     }
 
@@ -324,10 +384,24 @@ impl<W, P: Clone> Channels<W, P> {
             sending.ending = Some(why);
             return;
         }
-        self.say_end(id, why.as_ref(), out, after);
+        self.finish(id, why.as_ref(), out, after);
     }
 
-    /// CREDIT came. For a channel that ended meanwhile it means nothing.
+    /// END goes now. The receiver has still to say that all was taken.
+    fn finish(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, after: &mut After<W, P>) {
+        say_end(id, why, out);
+        let said = self.departures;
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Way::Sending(sending) = &mut row.end else { return };
+        after.closed.extend(sending.port.take());
+        let finished = Finished { said, window: sending.purse.window(), oversize: sending.oversize };
+        row.end = Way::Finished(finished);
+        self.live = self.live.saturating_sub(1);
+        let next = self.unread_there.leave(id);
+        self.resume_next(next, after);
+    }
+
+    /// CREDIT came. For a channel that ended meanwhile it only tells what was taken.
     pub(crate) fn on_credit(
         &mut self,
         id: Xid,
@@ -335,21 +409,27 @@ impl<W, P: Clone> Channels<W, P> {
         ids: &Counter,
         after: &mut After<W, P>,
     ) -> Result<(), String> {
-        match self.rows.get_mut(&id) {
-            Some(Row { hold: Hold::Introduction, .. }) => Err(never_opened(id)),
+        let freed = match self.rows.get_mut(&id) {
+            Some(Row { hold: Hold::Introduction, .. }) => return Err(never_opened(id)),
             Some(Row { end: Way::Sending(sending), hold, .. }) => {
                 sending.purse.allow(total);
                 if *hold == Hold::None {
                     sending.resume(after);
                 }
-                Ok(())
+                take_below(&mut sending.oversize, sending.purse.taken())
             }
-            Some(_) => Err(format!("credit for channel {id} from the end that sends on it")),
-            None => self.has_been(id, ids),
-        }
+            Some(Row { end: Way::Finished(finished), .. }) => {
+                take_below(&mut finished.oversize, total.saturating_sub(finished.window))
+            }
+            Some(_) => return Err(format!("credit for channel {id} from the end that sends on it")),
+            None => return self.has_been(id, ids),
+        };
+        self.free(freed, after);
+        Ok(())
     }
 
-    /// STOP came: what was under way is given up, and END goes at once.
+    /// STOP came: all was taken, or nobody receives. What was under way is given up, and END goes at once where it has
+    /// not gone.
     pub(crate) fn on_stop(
         &mut self,
         id: Xid,
@@ -358,7 +438,7 @@ impl<W, P: Clone> Channels<W, P> {
         after: &mut After<W, P>,
     ) -> Result<(), String> {
         match self.rows.get_mut(&id) {
-            Some(Row { hold: Hold::Introduction, .. }) => Err(never_opened(id)),
+            Some(Row { hold: Hold::Introduction, .. }) => return Err(never_opened(id)),
             Some(Row { end: Way::Sending(sending), .. }) => {
                 after.closed.extend(sending.port.take());
                 if let Some(large) = out.abandon(id) {
@@ -366,26 +446,39 @@ impl<W, P: Clone> Channels<W, P> {
                     large.introduces.iter().for_each(|&carried| self.recall(carried, after));
                 }
                 let stopped = Fault::new(FaultCode::Cancelled, "its receiver was dropped");
-                self.say_end(id, Some(&stopped), out, after);
-                Ok(())
+                self.finish(id, Some(&stopped), out, after);
             }
-            Some(_) => Err(format!("stop of channel {id} from the end that sends on it")),
-            None => self.has_been(id, ids),
+            Some(Row { end: Way::Finished(_), .. }) => {}
+            Some(_) => return Err(format!("stop of channel {id} from the end that sends on it")),
+            None => return self.has_been(id, ids),
+        }
+        if let Some(Row { opened_here, end: Way::Finished(finished), .. }) = self.rows.remove(&id) {
+            self.free(finished.oversize, after);
+            self.closed(opened_here, finished.said, after);
+        }
+        Ok(())
+    }
+
+    /// The receiver has taken an item of more than half a window.
+    fn free(&mut self, oversize: Option<Oversize>, after: &mut After<W, P>) {
+        if let Some(Oversize { cost, .. }) = oversize {
+            let next = self.unread_there.taken(cost);
+            self.resume_next(next, after);
         }
     }
 
-    fn say_end(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, after: &mut After<W, P>) {
-        say_end(id, why, out);
-        if let Some(row) = self.rows.remove(&id) {
-            if let Way::Sending(Sending { port: Some(port), .. }) = row.end {
-                after.closed.push(port);
-            }
-            if row.opened_here { self.closed(true, after) } else { self.leaving += 1 }
+    /// Has the port looked at again whose item may begin now.
+    fn resume_next(&mut self, next: Option<Xid>, after: &mut After<W, P>) {
+        if let Some(id) = next
+            && let Some(Row { hold: Hold::None, end: Way::Sending(sending), .. }) = self.rows.get_mut(&id)
+        {
+            sending.resume(after);
         }
     }
 
     /// The writer took what was queued.
     pub(crate) fn left_outbox(&mut self) {
+        self.departures += 1;
         self.opened_there = self.opened_there.saturating_sub(std::mem::take(&mut self.leaving));
     }
 
@@ -412,13 +505,18 @@ impl<W, P: Clone> Channels<W, P> {
         &mut self,
         id: Xid,
         items: Items,
+        ours: &Settings,
         out: &mut Outbox,
         after: &mut After<W, P>,
     ) -> Result<Option<W>, String> {
-        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_open()) else {
+        let Some(Row { end: Way::Receiving(receiving), .. }) = self.rows.get_mut(&id) else {
             return Err(never_opened(id));
         };
-        if !receiving.granter.arrive(items.cost()) {
+        if !receiving.is_open() {
+            return Err(never_opened(id));
+        }
+        let cost = items.cost();
+        if !receiving.granter.arrive_item(cost) {
             return Err(format!("an item without credit on channel {id}"));
         }
         // After one that was refused, a further one would hide the gap.
@@ -426,6 +524,13 @@ impl<W, P: Clone> Channels<W, P> {
             after.segments.push(items.values);
             self.discard(items.carried, out, after);
             return Ok(None);
+        }
+        if receiving.granter.is_oversize(cost) {
+            if !self.unread.has_room(cost, ours.max_unread) {
+                return Err(format!("more than {} bytes of large items unread", ours.max_unread));
+            }
+            self.unread.add(cost);
+            receiving.oversize = Some(Oversize { end: receiving.granter.arrived(), cost });
         }
         receiving.queue.push_back(items);
         Ok(receiving.waker.take())
@@ -436,42 +541,55 @@ impl<W, P: Clone> Channels<W, P> {
         &mut self,
         id: Xid,
         why: Option<Fault>,
+        out: &mut Outbox,
         after: &mut After<W, P>,
     ) -> Result<Option<W>, String> {
         let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_open()) else {
             return Err(never_opened(id));
         };
-        if std::mem::replace(&mut receiving.patience, Patience::Fresh) == Patience::Gone {
-            if receiving.dropped {
-                self.rows.remove(&id);
-            }
-            return Ok(None);
+        let mut waker = None;
+        if std::mem::replace(&mut receiving.patience, Patience::Fresh) != Patience::Gone {
+            let why = why.map(|why| receiving.stopped.take().unwrap_or(why));
+            receiving.ended = Some(Ended::Said(why));
+            waker = receiving.waker.take();
+            self.live = self.live.saturating_sub(1);
         }
-        let why = why.map(|why| receiving.stopped.take().unwrap_or(why));
-        receiving.ended = Some(Ended::Said(why));
-        let (waker, dropped) = (receiving.waker.take(), receiving.dropped);
-        let opened_here = self.rows.get(&id).is_some_and(|row| row.opened_here);
-        self.closed(opened_here, after);
-        if dropped {
-            self.rows.remove(&id);
+        if self.receiving(id).is_some_and(|receiving| receiving.dropped) {
+            self.settle(id, out, after);
         }
         Ok(waker)
     }
 
+    /// END has come, and the receiver has taken all, or is gone: says so where that was not said, and forgets the channel.
+    fn settle(&mut self, id: Xid, out: &mut Outbox, after: &mut After<W, P>) {
+        let Some(Row { opened_here, end: Way::Receiving(receiving), .. }) = self.rows.remove(&id) else {
+            return;
+        };
+        if let Some(Oversize { cost, .. }) = receiving.oversize {
+            self.unread.release(cost);
+        }
+        match receiving.stop_said {
+            Some(UNKNOWN_THERE) => {}
+            Some(said) => self.closed(opened_here, said, after),
+            None => {
+                out.message(&Frame::Stop { channel: id });
+                self.closed(opened_here, self.departures, after);
+            }
+        }
+    }
+
     /// All that is there for the receiver.
-    pub(crate) fn take(&mut self, id: Xid) -> Taken {
+    pub(crate) fn take(&mut self, id: Xid, out: &mut Outbox, after: &mut After<W, P>) -> Taken {
         let Some(receiving) = self.receiving(id) else { return Taken::Ended(Ended::Closed) };
         if !receiving.queue.is_empty() {
             return Taken::Items(std::mem::take(&mut receiving.queue));
         }
-        if let Some(ended) = receiving.ended.take() {
-            receiving.dropped = true;
-            if receiving.patience != Patience::Gone {
-                self.rows.remove(&id);
-            }
-            return Taken::Ended(ended);
+        let Some(ended) = receiving.ended.clone() else { return Taken::Nothing };
+        receiving.dropped = true;
+        if receiving.patience != Patience::Gone {
+            self.settle(id, out, after);
         }
-        Taken::Nothing
+        Taken::Ended(ended)
     }
 
     /// Whom to wake when something comes. Returns the one before.
@@ -488,10 +606,16 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// The consumer took items that cost so much.
     pub(crate) fn consume(&mut self, id: Xid, cost: u64) {
-        let open = |it: &&mut Receiving<W>| it.ended.is_none() && !it.dropped;
-        let Some(receiving) = self.receiving(id).filter(open) else { return };
-        let Some(total) = receiving.granter.consume(cost) else { return };
-        if receiving.grant.replace(total).is_none() {
+        let Some(Row { end: Way::Receiving(receiving), .. }) = self.rows.get_mut(&id) else { return };
+        let grant = receiving.granter.consume(cost);
+        let freed = take_below(&mut receiving.oversize, receiving.granter.consumed());
+        if let Some(Oversize { cost, .. }) = freed {
+            self.unread.release(cost);
+        }
+        let Some(total) = grant.filter(|_| !receiving.dropped) else { return };
+        // The peer has still to know that a large item was taken, also of a channel that has ended.
+        let matters = receiving.ended.is_none() || freed.is_some() && receiving.stop_said.is_none();
+        if matters && receiving.grant.replace(total).is_none() {
             self.is_due(id);
         }
     }
@@ -502,16 +626,20 @@ impl<W, P: Clone> Channels<W, P> {
     }
 
     /// Returns the halves in items that wait for it.
-    fn drop_receiver(&mut self, id: Xid, after: &mut After<W, P>) -> Rare<Arrived> {
+    fn drop_receiver(&mut self, id: Xid, out: &mut Outbox, after: &mut After<W, P>) -> Rare<Arrived> {
         let Some(receiving) = self.receiving(id) else { return Rare::new() };
         let queue = std::mem::take(&mut receiving.queue);
         after.wakers.extend(receiving.waker.take());
         receiving.dropped = true;
+        let oversize = receiving.oversize.take();
         if !receiving.is_open() {
-            self.rows.remove(&id);
-        } else if receiving.patience != Patience::Gone {
+            self.settle(id, out, after);
+        } else if receiving.patience != Patience::Gone && receiving.stop_said.is_none() {
             receiving.stop = true;
             self.is_due(id);
+        }
+        if let Some(Oversize { cost, .. }) = oversize {
+            self.unread.release(cost);
         }
         let mut carried = Rare::new();
         for items in queue {
@@ -536,11 +664,18 @@ impl<W, P: Clone> Channels<W, P> {
         let open = |it: &&mut Receiving<W>| it.ended.is_none() && !it.dropped && it.stopped.is_none();
         let Some(receiving) = self.receiving(id).filter(open) else { return };
         receiving.stopped = Some(why);
-        receiving.stop = true;
-        self.is_due(id);
+        if receiving.stop_said.is_none() {
+            receiving.stop = true;
+            self.is_due(id);
+        }
     }
 
     // Both.
+
+    /// Whether the peer takes a further channel since this was last asked.
+    pub(crate) fn take_room_made(&mut self) -> bool {
+        std::mem::take(&mut self.room_made)
+    }
 
     pub(crate) fn contains(&self, id: Xid) -> bool {
         self.rows.contains_key(&id)
@@ -557,17 +692,18 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// Queues the CREDITs and STOPs that are due, one of each a channel at most.
     pub(crate) fn flush(&mut self, out: &mut Outbox) {
+        let now = self.departures;
         for id in std::mem::take(&mut self.due) {
             let Some(Row { hold: Hold::None, end: Way::Receiving(receiving), .. }) = self.rows.get_mut(&id)
             else {
                 continue;
             };
-            let grant = receiving.grant.take().filter(|_| !receiving.dropped && receiving.ended.is_none());
-            if let Some(total) = grant {
+            if let Some(total) = receiving.grant.take().filter(|_| !receiving.dropped) {
                 out.message(&Frame::Credit { channel: id, total });
             }
             if std::mem::take(&mut receiving.stop) && receiving.ended.is_none() {
                 out.message(&Frame::Stop { channel: id });
+                receiving.stop_said = Some(now);
             }
         }
     }
@@ -576,13 +712,16 @@ impl<W, P: Clone> Channels<W, P> {
         !self.due.is_empty()
     }
 
-    /// One channel less is open.
-    fn closed(&mut self, opened_here: bool, after: &mut After<W, P>) {
+    /// Both last words are said: one channel less is open, once this end's has left the outbox.
+    fn closed(&mut self, opened_here: bool, said: Moment, after: &mut After<W, P>) {
         if opened_here {
             self.opened_here = self.opened_here.saturating_sub(1);
+            self.room_made = true;
             self.resume_crowded(after);
-        } else {
+        } else if said < self.departures {
             self.opened_there = self.opened_there.saturating_sub(1);
+        } else {
+            self.leaving += 1;
         }
     }
 
@@ -599,11 +738,12 @@ impl<W, P: Clone> Channels<W, P> {
         self.rows.shrink_to_fit();
         self.due.shrink_to_fit();
         self.crowded.shrink_to_fit();
+        self.unread_there.trim();
     }
 
-    /// No channel is open, and nobody has to be told of the end of one.
+    /// Each channel's END has gone or come. What came before it may still be taken when the connection is over.
     pub(crate) fn is_empty(&self) -> bool {
-        self.opened_here + self.opened_there == 0
+        self.live == 0
     }
 
     /// Ends all that are open, for a drain whose grace is over: both halves are told. A sender that was
@@ -625,8 +765,7 @@ impl<W, P: Clone> Channels<W, P> {
                         let why = receiving.stopped.take().unwrap_or_else(|| drained.clone());
                         receiving.ended = Some(Ended::Said(Some(why)));
                         after.wakers.extend(receiving.waker.take());
-                        let opened_here = self.rows.get(&id).is_some_and(|row| row.opened_here);
-                        self.closed(opened_here, after);
+                        self.live = self.live.saturating_sub(1);
                     }
                     Patience::Gone => {}
                 },
@@ -638,14 +777,17 @@ impl<W, P: Clone> Channels<W, P> {
     pub(crate) fn close(&mut self, after: &mut After<W, P>) {
         self.due.clear();
         self.crowded.clear();
-        (self.opened_here, self.opened_there, self.leaving) = (0, 0, 0);
+        (self.live, self.opened_here, self.opened_there, self.leaving) = (0, 0, 0, 0);
+        self.unread_there.clear();
         self.rows.retain(|_, row| match &mut row.end {
             Way::Sending(sending) => {
                 after.closed.extend(sending.port.take());
                 false
             }
+            Way::Finished(_) => false,
             Way::Receiving(receiving) => {
                 receiving.ended.get_or_insert(Ended::Closed);
+                receiving.stop_said.get_or_insert(0);
                 after.wakers.extend(receiving.waker.take());
                 !receiving.dropped
             }
@@ -660,7 +802,8 @@ impl<W, P: Clone> Channels<W, P> {
 
 impl<W, P> Way<W, P> {
     fn sending(window: u64, port: Option<P>) -> Way<W, P> {
-        Way::Sending(Sending { purse: Purse::new(window), port, waits: false, crowded: false, ending: None })
+        let purse = Purse::new(window);
+        Way::Sending(Sending { purse, port, waits: None, oversize: None, crowded: false, ending: None })
     }
 
     fn receiving(window: u64) -> Way<W, P> {
@@ -673,8 +816,10 @@ impl<W, P> Way<W, P> {
             stopped: None,
             refused: false,
             patience: Patience::Fresh,
+            oversize: None,
             grant: None,
             stop: false,
+            stop_said: None,
         })
     }
 }
@@ -682,11 +827,15 @@ impl<W, P> Way<W, P> {
 impl<P: Clone> Sending<P> {
     /// Has the port looked at again, where it waits and there is credit.
     fn resume<W>(&mut self, after: &mut After<W, P>) {
-        if self.waits && self.purse.may_start() {
-            self.waits = false;
+        if self.waits.take_if(|cost| self.purse.has(*cost)).is_some() {
             after.resumed.extend(self.port.clone());
         }
     }
+}
+
+/// Takes an item off that ends within what was taken.
+fn take_below(oversize: &mut Option<Oversize>, taken: u64) -> Option<Oversize> {
+    oversize.take_if(|oversize| oversize.end <= taken)
 }
 
 /// Queues END. What does not fit a small frame of it is said to be too large.

@@ -94,15 +94,16 @@ impl Chunks {
             .checked_add(len as u64)
             .filter(|_| len > 0)
             .ok_or_else(|| format!("a chunk of {len} bytes begins message {id} of {remaining} more"))?;
-        let limit = ours.max_message + super::frame::ENVELOPE as u64;
+        let limit = ours.max_message.saturating_add(super::frame::ENVELOPE as u64);
         let oversize = total > limit;
         // What is over the limit is not kept, and counts as little.
         let counted = if oversize { charge(0) } else { charge(total) };
         let sum = match class {
-            Class::Question => self.questions + buffered,
+            Class::Question => self.questions.saturating_add(buffered),
             Class::Answer => self.answers,
         };
-        if sum > 0 && sum + counted > ours.max_buffered {
+        // A peer may claim any total where this end has set no limit of its own.
+        if sum > 0 && sum.checked_add(counted).is_none_or(|sum| sum > ours.max_buffered) {
             return Err(format!("more than {} bytes of large messages at once", ours.max_buffered));
         }
         *self.sum_mut(class) += counted;

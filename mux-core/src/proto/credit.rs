@@ -12,30 +12,67 @@ pub(crate) fn notify_cost(meta: Option<&[u8]>, body_len: usize) -> u64 {
     HANDLER_COST + meta.map_or(0, |meta| meta.len() as u64) + body_len as u64
 }
 
+/// Whether an item costs more than half a window. Such an item may begin with half a window left, so that nothing is
+/// too large for ever. What it costs counts for the whole connection until it is taken. A channel has one of them unread
+/// at most: what it leaves of the credit is less than the next one needs, until it is taken.
+pub(crate) fn is_oversize(cost: u64, window: u64) -> bool {
+    cost > half(window)
+}
+
+/// The credit that has to be left for an item of this cost to begin.
+fn needed(cost: u64, window: u64) -> u64 {
+    cost.min(half(window))
+}
+
+fn half(window: u64) -> u64 {
+    window.div_ceil(2)
+}
+
 /// The sending end.
 #[derive(Debug)]
 pub(crate) struct Purse {
+    window: u64,
     spent: u64,
     allowed: u64,
 }
 
 impl Purse {
-    pub(crate) fn new(allowed: u64) -> Purse {
-        Purse { spent: 0, allowed }
+    pub(crate) fn new(window: u64) -> Purse {
+        Purse { window, spent: 0, allowed: window }
     }
 
-    /// Something of any size may start while anything is left, so nothing is too large for ever.
-    pub(crate) fn may_start(&self) -> bool {
+    /// Whether an item of this cost may begin, as far as its channel is concerned.
+    pub(crate) fn has(&self, cost: u64) -> bool {
+        self.spent.saturating_add(needed(cost, self.window)) <= self.allowed
+    }
+
+    /// Whether anything is left. A notify of any size may begin then.
+    pub(crate) fn has_any(&self) -> bool {
         self.spent < self.allowed
     }
 
-    pub(crate) fn spend(&mut self, cost: u64) {
-        self.spent += cost;
+    pub(crate) fn window(&self) -> u64 {
+        self.window
+    }
+
+    pub(crate) fn is_oversize(&self, cost: u64) -> bool {
+        is_oversize(cost, self.window)
+    }
+
+    /// Returns all that was spent.
+    pub(crate) fn spend(&mut self, cost: u64) -> u64 {
+        self.spent = self.spent.saturating_add(cost);
+        self.spent
     }
 
     /// Takes a grant; one below what is allowed already says nothing new.
     pub(crate) fn allow(&mut self, total: u64) {
         self.allowed = self.allowed.max(total);
+    }
+
+    /// What the receiver has certainly taken: each grant is a window above that.
+    pub(crate) fn taken(&self) -> u64 {
+        self.allowed.saturating_sub(self.window)
     }
 }
 
@@ -53,11 +90,31 @@ impl Granter {
         Granter { window, granted: window, arrived: 0, consumed: 0 }
     }
 
-    /// Counts what arrived; `false` when it was started without credit.
+    /// Counts a notify that arrived; `false` when it was begun without credit.
     pub(crate) fn arrive(&mut self, cost: u64) -> bool {
         let within = self.arrived < self.granted;
-        self.arrived += cost;
+        self.arrived = self.arrived.saturating_add(cost);
         within
+    }
+
+    /// Counts an item that arrived; `false` when it was begun without credit.
+    pub(crate) fn arrive_item(&mut self, cost: u64) -> bool {
+        let within = self.arrived.saturating_add(needed(cost, self.window)) <= self.granted;
+        self.arrived = self.arrived.saturating_add(cost);
+        within
+    }
+
+    pub(crate) fn is_oversize(&self, cost: u64) -> bool {
+        is_oversize(cost, self.window)
+    }
+
+    /// All that arrived until now.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
+    pub(crate) fn consumed(&self) -> u64 {
+        self.consumed
     }
 
     /// All that arrived was consumed.
@@ -67,9 +124,9 @@ impl Granter {
 
     /// Counts what was consumed; the new total once half a window can be granted.
     pub(crate) fn consume(&mut self, cost: u64) -> Option<u64> {
-        self.consumed += cost;
+        self.consumed = self.consumed.saturating_add(cost);
         let total = self.consumed.saturating_add(self.window);
-        let worthwhile = total - self.granted >= self.window / 2;
+        let worthwhile = total > self.granted && total - self.granted >= self.window / 2;
         worthwhile.then(|| {
             self.granted = total;
             total
@@ -84,12 +141,45 @@ mod tests {
     #[test]
     fn an_item_larger_than_the_window_passes_and_the_next_waits() {
         let (mut purse, mut granter) = (Purse::new(100), Granter::new(100));
-        assert!(purse.may_start());
+        assert!(purse.has(1000));
         purse.spend(1000);
-        assert!(granter.arrive(1000));
-        assert!(!purse.may_start());
+        assert!(granter.arrive_item(1000));
+        assert!(!purse.has(1));
         purse.allow(granter.consume(1000).unwrap());
-        assert!(purse.may_start());
+        assert!(purse.has(1000));
+    }
+
+    #[test]
+    fn items_of_up_to_half_a_window_stay_within_it() {
+        let mut purse = Purse::new(100);
+        purse.spend(51);
+        assert!(purse.has(49));
+        assert!(!purse.has(50));
+        assert!(!purse.has(1000));
+    }
+
+    #[test]
+    fn one_item_of_more_than_half_a_window_is_unread_at_most() {
+        for window in [1, 2, 3, 99, 100, 16 << 10] {
+            for before in 0..=window.min(200) {
+                let (mut purse, mut granter) = (Purse::new(window), Granter::new(window));
+                for part in [before / 2, before - before / 2] {
+                    purse.spend(part);
+                    granter.arrive_item(part);
+                }
+                let oversize = half(window) + 1;
+                assert!(is_oversize(oversize, window));
+                if purse.has(oversize) {
+                    assert!(granter.arrive_item(oversize));
+                    purse.spend(oversize);
+                    purse.allow(granter.consume(before).unwrap_or(0));
+                    assert!(!purse.has(oversize), "{window}, after {before}");
+                    purse.allow(granter.consume(oversize).expect("its taking is always granted"));
+                    assert!(purse.has(oversize), "{window}, after {before}");
+                    assert_eq!(purse.taken(), before + oversize);
+                }
+            }
+        }
     }
 
     #[test]
@@ -97,6 +187,9 @@ mod tests {
         let mut granter = Granter::new(100);
         assert!(granter.arrive(100));
         assert!(!granter.arrive(1));
+        let mut granter = Granter::new(100);
+        assert!(granter.arrive_item(51));
+        assert!(!granter.arrive_item(50));
     }
 
     #[test]
@@ -108,11 +201,18 @@ mod tests {
     }
 
     #[test]
-    fn credit_of_u64_max_twice_overflows_nothing() {
-        let mut purse = Purse::new(10);
-        purse.allow(u64::MAX);
-        purse.allow(u64::MAX);
-        purse.spend(1 << 40);
-        assert!(purse.may_start());
+    fn no_window_and_no_grant_overflows() {
+        for window in [0, 1, u64::MAX - 1, u64::MAX] {
+            let (mut purse, mut granter) = (Purse::new(window), Granter::new(window));
+            for cost in [1, 1 << 40, u64::MAX - 1, u64::MAX] {
+                purse.allow(u64::MAX);
+                purse.spend(cost);
+                granter.arrive(cost);
+                granter.arrive_item(cost);
+                granter.consume(cost);
+                purse.has(cost);
+                purse.taken();
+            }
+        }
     }
 }

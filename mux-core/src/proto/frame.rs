@@ -403,7 +403,7 @@ impl<'a> Input<'a> {
         read::read_str_len(&mut self.rest).map(|len| len as usize).map_err(|_| bad(what, "a string"))
     }
 
-    fn bin(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
+    pub(super) fn bin(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
         let len = read::read_bin_len(&mut self.rest).map_err(|_| bad(what, "binary"))?;
         self.take(len as usize, what)
     }

@@ -8,6 +8,9 @@ use rmp::encode as write;
 /// count towards `max_buffered`.
 pub(crate) const SMALL: usize = 16 << 10;
 
+/// Services that a HELLO may name: they are kept as long as the connection.
+pub(crate) const MAX_SERVICES: usize = 1024;
+
 /// The protocol's version.
 pub(crate) const VERSION: u32 = 1;
 
@@ -35,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) max_buffered: u64,
     /// Credit a channel starts with; also that of notifies.
     pub(crate) window: u64,
+    /// Items that cost more than half a window and that nobody has taken yet, in sum.
+    pub(crate) max_unread: u64,
     /// Channels open at once.
     pub(crate) max_channels: u64,
     /// Name and fingerprint of each service the sender answers for.
@@ -50,6 +55,7 @@ impl Settings {
         max_in_flight: 16,
         max_buffered: 64 << 10,
         window: 16 << 10,
+        max_unread: 64 << 10,
         max_channels: 0,
         services: Vec::new(),
     };
@@ -60,7 +66,7 @@ impl Settings {
     }
 
     /// The numbers by their names on the wire, beside their floors.
-    fn numbers(&self) -> [(&'static str, u64); 7] {
+    fn numbers(&self) -> [(&'static str, u64); 8] {
         [
             ("max_frame", self.max_frame),
             ("max_inline", self.max_inline),
@@ -68,6 +74,7 @@ impl Settings {
             ("max_in_flight", self.max_in_flight),
             ("max_buffered", self.max_buffered),
             ("window", self.window),
+            ("max_unread", self.max_unread),
             ("max_channels", self.max_channels),
         ]
     }
@@ -80,6 +87,7 @@ impl Settings {
             "max_in_flight" => &mut self.max_in_flight,
             "max_buffered" => &mut self.max_buffered,
             "window" => &mut self.window,
+            "max_unread" => &mut self.max_unread,
             "max_channels" => &mut self.max_channels,
             _ => return None,
         })
@@ -97,7 +105,7 @@ impl Settings {
         let _ = write::write_map_len(out, self.services.len() as u32);
         for (name, fingerprint) in &self.services {
             let _ = write::write_str(out, name);
-            let _ = write::write_uint(out, *fingerprint);
+            let _ = write::write_bin(out, &fingerprint.to_be_bytes());
         }
     }
 
@@ -135,9 +143,18 @@ impl Settings {
 }
 
 fn decode_services(input: &mut Input<'_>) -> Result<Vec<(String, u64)>, BadFrame> {
-    let mut services = Vec::new();
-    for _ in 0..input.map_len("services")? {
-        services.push((input.str("service name")?.to_owned(), input.uint("fingerprint")?));
+    let count = input.map_len("services")?;
+    if count as usize > MAX_SERVICES {
+        return Err(BadFrame(format!("{count} services, where {MAX_SERVICES} may be named")));
     }
+    let mut services = Vec::new();
+    for _ in 0..count {
+        let name = input.str("service name")?.to_owned();
+        let fingerprint = input.bin("fingerprint")?.try_into().map(u64::from_be_bytes);
+        let fingerprint =
+            fingerprint.map_err(|_| BadFrame("a fingerprint that has not 8 bytes".to_owned()))?;
+        services.push((name, fingerprint));
+    }
+    services.shrink_to_fit();
     Ok(services)
 }

@@ -17,6 +17,7 @@ pub(crate) mod serving;
 pub(crate) mod session;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unread;
 pub(crate) mod xid;
 
 /// Milliseconds since the connection's start.

@@ -133,6 +133,13 @@ impl Answer {
         Answer::Fault(Box::new(fault))
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Answer::Value(value) => value.len(),
+            Answer::Fault(fault) => fault.detail.len(),
+        }
+    }
+
     fn take(&mut self) -> Answer {
         std::mem::replace(self, Answer::Value(Payload::default()))
     }
@@ -360,7 +367,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
                     message: clip(end.message).to_owned(),
                     detail: end.detail.to_vec(),
                 });
-                let woken = wake(self.channels.on_end(channel, why, &mut self.after))?;
+                let woken = wake(self.channels.on_end(channel, why, out, &mut self.after))?;
                 self.pump(now, out);
                 Ok(woken)
             }
@@ -592,7 +599,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             return Ok(Action::None);
         }
         let items = Items { values: values(), count, carried };
-        wake(self.channels.on_items(channel, items, out, &mut self.after))
+        wake(self.channels.on_items(channel, items, &self.ours, out, &mut self.after))
     }
 
     // Chunks.
@@ -810,6 +817,17 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         drop(spent);
     }
 
+    /// Bytes of answers that are ready and not written.
+    #[inline]
+    pub(crate) fn unsent(&self, out: &Outbox) -> u64 {
+        if self.crowded.is_empty() { out.unsent() } else { out.unsent() + self.crowded_len() }
+    }
+
+    #[cold]
+    fn crowded_len(&self) -> u64 {
+        self.crowded.iter().map(|(_, answer, _)| answer.len() as u64).sum()
+    }
+
     /// Sends the answers that waited until the peer would take the channels they carry.
     fn pump_answers(&mut self, out: &mut Outbox) {
         while let Some((_, _, carried)) = self.crowded.front()
@@ -856,10 +874,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// The answer itself, or the fault that says it exceeds the peer's limits.
     fn sendable(&mut self, answer: Answer, carried: Rare<Leaving<P>>) -> (Answer, Rare<Leaving<P>>) {
-        let len = match &answer {
-            Answer::Value(value) => value.len(),
-            Answer::Fault(fault) => fault.detail.len(),
-        } as u64;
+        let len = answer.len() as u64;
         let (limit, channels) = (self.peer.max_message, self.peer.max_channels);
         let fault = if len > limit {
             reply_too_large(len, limit)
@@ -936,10 +951,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.channels.bind(id, port)
     }
 
-    /// Whether items that carry so many channels may be sent now. Where they have to wait, the port is
-    /// resumed later.
-    pub(crate) fn may_send_items(&mut self, id: Xid, carried: usize) -> Result<(), NotSent> {
-        self.channels.may_send(id, carried, &self.peer)
+    /// Whether items of so many bytes, which carry so many channels, may be sent now. Where they have to wait, the port
+    /// is resumed later.
+    pub(crate) fn may_send_items(&mut self, id: Xid, len: usize, carried: usize) -> Result<(), NotSent> {
+        self.channels.may_send(id, (len, carried), &self.peer, &mut self.after)
     }
 
     /// Sends items that may be sent.
@@ -960,7 +975,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         });
         let frame = Frame::Item { channel: id, carried: list, count, values: &[] };
         exit.send(id, &frame, values, &carried);
-        self.channels.spend(id, cost, large);
+        self.channels.spend(id, cost, large, &mut self.after);
     }
 
     /// Why the peer would not take an item at all.
@@ -978,8 +993,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     }
 
     /// What has come for a receiver.
-    pub(crate) fn take_items(&mut self, id: Xid) -> Taken {
-        self.channels.take(id)
+    pub(crate) fn take_items(&mut self, id: Xid, now: impl FnOnce() -> Millis, out: &mut Outbox) -> Taken {
+        let taken = self.channels.take(id, out, &mut self.after);
+        self.use_room(now, out);
+        taken
     }
 
     pub(crate) fn receiver_waker(&self, id: Xid) -> Option<&W> {
@@ -997,8 +1014,16 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     }
 
     /// A receiver is gone.
-    pub(crate) fn stop_channel(&mut self, id: Xid, out: &mut Outbox) {
+    pub(crate) fn stop_channel(&mut self, id: Xid, now: impl FnOnce() -> Millis, out: &mut Outbox) {
         self.channels.stop(id, out, &mut self.after);
+        self.use_room(now, out);
+    }
+
+    /// Sends what waits for channels, where a receiver has closed one.
+    fn use_room(&mut self, now: impl FnOnce() -> Millis, out: &mut Outbox) {
+        if self.channels.take_room_made() && (self.calls.waits() || !self.crowded.is_empty()) {
+            self.pump_all(now(), out);
+        }
     }
 
     /// Halves that came with a message and were not taken out of it.

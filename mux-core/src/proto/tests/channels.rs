@@ -318,6 +318,9 @@ fn a_call_waits_until_the_peer_takes_its_channels_and_small_ones_pass_it_by() {
     pair.client.expect_waiting(waiting);
     pair.client.end_channel(id, None);
     pair.drive();
+    pair.client.expect_waiting(waiting);
+    assert_eq!(pair.server.expect_channel_end(id), None);
+    pair.drive();
     assert_eq!(pair.server.next_inquiry().carried.len(), 1);
     assert!(pair.client.ports[&port].id.is_some());
 }
@@ -342,6 +345,7 @@ fn a_reply_waits_until_the_asker_takes_its_channels() {
     pair.server.end_channel(id, None);
     pair.drive();
     assert_eq!(pair.client.expect_channel_end(id), None);
+    pair.drive();
     let (_, carried) = pair.client.whole_end_of(calls[1]).unwrap();
     pair.client.discard(carried);
     pair.drive();
@@ -455,6 +459,10 @@ fn an_item_waits_until_the_peer_takes_the_channels_it_carries() {
     assert_eq!(pair.client.send_with(second, &[0], vec![leaving]), Err(NotSent::Wait));
     assert_eq!(pair.client.send(second, &[1]), Ok(()), "what carries nothing goes");
     pair.client.end_channel(first, None);
+    pair.drive();
+    assert!(!pair.client.ports[&port].resumed, "nobody has taken its end");
+    pair.server.expect_channel_end(first);
+    pair.drive();
     assert!(pair.client.ports[&port].resumed);
     let (_, leaving) = pair.client.half(Half::Receiving);
     assert_eq!(pair.client.send_with(second, &[0], vec![leaving]), Ok(()));
@@ -559,12 +567,19 @@ fn an_item_or_an_end_after_the_end_is_a_breach() {
 
 #[test]
 fn starting_an_item_without_credit_is_a_breach_by_one_byte() {
-    let (mut end, id) = scripted();
     // A frame of items costs 128 beside its bytes.
-    end.hear(&item(id, &[1; WINDOW - 128 - 1]));
-    end.hear(&item(id, &[1]));
-    assert_eq!(end.breach, None);
-    end.hear(&item(id, &[1]));
+    const HALF: usize = WINDOW / 2 - 128;
+    for last in [HALF, HALF + 1, WINDOW] {
+        let (mut end, id) = scripted();
+        end.hear(&item(id, &[1; HALF]));
+        end.hear(&item(id, &vec![1; last]));
+        assert_eq!(end.breach, None, "{last}");
+        end.hear(&item(id, &[1]));
+        end.expect_breach("an item without credit on channel 3");
+    }
+    let (mut end, id) = scripted();
+    end.hear(&item(id, &[1; HALF + 1]));
+    end.hear(&item(id, &[1; HALF]));
     end.expect_breach("an item without credit on channel 3");
 }
 
@@ -585,8 +600,8 @@ fn credit_of_u64_max_twice_overflows_nothing() {
         pair.client.hear(&Frame::Credit { channel: id, total: u64::MAX });
     }
     assert_eq!(pair.client.breach, None);
-    for _ in 0..10 {
-        pair.client.send(id, &[1; WINDOW]).unwrap();
+    for _ in 0..100 {
+        pair.client.send(id, &[1; WINDOW / 4]).unwrap();
     }
 }
 
@@ -634,4 +649,112 @@ fn credit_and_stop_for_a_channel_that_has_ended_mean_nothing() {
     pair.client.hear(&Frame::Credit { channel: id, total: u64::MAX });
     pair.client.hear(&Frame::Stop { channel: id });
     assert_eq!(pair.client.breach, None);
+}
+
+/// Two channels from the client, whose server holds 64 KiB of large items.
+fn two_channels() -> (Pair, [(PortId, Xid); 2]) {
+    let mut pair = pair();
+    let channels = [opened(&mut pair, Half::Receiving), opened(&mut pair, Half::Receiving)];
+    (pair, channels)
+}
+
+#[test]
+fn large_items_that_nobody_takes_hold_back_those_of_other_channels() {
+    let (mut pair, [(_, first), (port, second)]) = two_channels();
+    pair.client.send(first, &[1; 3 * WINDOW]).unwrap();
+    assert_eq!(pair.client.send(second, &[2; 3 * WINDOW]), Err(NotSent::Wait));
+    assert_eq!(pair.client.send(second, &[3; 100]), Ok(()), "small ones count for their channel alone");
+    pair.drive();
+    assert!(!pair.client.ports[&port].resumed);
+    pair.server.expect_items(first);
+    pair.drive();
+    assert!(pair.client.ports[&port].resumed);
+    assert_eq!(pair.client.send(second, &[2; 3 * WINDOW]), Ok(()));
+    pair.drive();
+    assert_eq!(pair.server.breach, None);
+}
+
+#[test]
+fn a_large_item_counts_until_it_is_taken_also_when_its_channel_has_ended() {
+    for dropped in [false, true] {
+        let (mut pair, [(_, first), (port, second)]) = two_channels();
+        pair.client.send(first, &[1; 3 * WINDOW]).unwrap();
+        pair.drive();
+        pair.client.end_channel(first, None);
+        assert_eq!(pair.client.send(second, &[2; 3 * WINDOW]), Err(NotSent::Wait));
+        pair.drive();
+        assert!(!pair.client.ports[&port].resumed);
+        if dropped {
+            pair.server.stop(first);
+        } else {
+            pair.server.expect_items(first);
+        }
+        pair.drive();
+        assert!(pair.client.ports[&port].resumed, "dropped: {dropped}");
+        assert_eq!(pair.client.send(second, &[2; 3 * WINDOW]), Ok(()));
+    }
+}
+
+#[test]
+fn more_large_items_than_were_allowed_are_a_breach() {
+    let mut end = End::new(Side::Accepting, takes(8));
+    end.hear(&hello(Side::Connecting, takes(8)));
+    let meta = b"\x81\xa8channels\x92\x92\x03\x00\x92\x05\x00";
+    end.hear(&Frame::Request { xid: 1, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&item(3, &vec![1; 2 * WINDOW]));
+    assert_eq!(end.breach, None);
+    end.hear(&item(5, &vec![1; 2 * WINDOW]));
+    end.expect_breach("more than 65536 bytes of large items unread");
+}
+
+#[test]
+fn a_channel_counts_as_open_until_its_end_is_taken() {
+    let mut end = End::new(Side::Accepting, takes(1));
+    end.hear(&hello(Side::Connecting, takes(8)));
+    open(&mut end, 3);
+    end.hear(&item(3, &[1]));
+    end.hear(&Frame::End { channel: 3, why: None });
+    end.expect_items(3);
+    assert_eq!(end.expect_channel_end(3), None);
+    end.flush();
+    let meta = b"\x81\xa8channels\x91\x92\x05\x00";
+    end.hear(&Frame::Request { xid: 7, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    assert_eq!(end.breach, None);
+    end.hear(&Frame::End { channel: 5, why: None });
+    let meta = b"\x81\xa8channels\x91\x92\x09\x00";
+    end.hear(&Frame::Request { xid: 11, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.expect_breach("more than 1 channels open");
+}
+
+#[test]
+fn last_words_that_the_peer_does_not_read_hold_their_channels_places() {
+    let mut end = End::new(Side::Accepting, takes(1));
+    end.hear(&hello(Side::Connecting, takes(8)));
+    open(&mut end, 3);
+    end.stop(3);
+    end.hear(&Frame::End { channel: 3, why: None });
+    let meta = b"\x81\xa8channels\x91\x92\x05\x00";
+    end.hear(&Frame::Request { xid: 7, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.expect_breach("more than 1 channels open");
+}
+
+#[test]
+fn a_receiver_says_stop_once_whether_it_takes_all_or_is_dropped() {
+    for take in [true, false] {
+        let mut pair = pair();
+        let (_, id) = opened(&mut pair, Half::Receiving);
+        pair.client.send(id, &[1]).unwrap();
+        pair.client.end_channel(id, None);
+        pair.drive();
+        if take {
+            pair.server.expect_items(id);
+            pair.server.expect_channel_end(id);
+        } else {
+            pair.server.stop(id);
+        }
+        pair.drive();
+        let said = pair.server.wrote();
+        assert_eq!(said, [Spoken::Stop(id)], "take: {take}");
+        pair.expect_no_rows();
+    }
 }

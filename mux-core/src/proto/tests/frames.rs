@@ -124,7 +124,7 @@ fn meta() -> impl Strategy<Value = Meta> {
 
 fn hello() -> impl Strategy<Value = Hello> {
     let services = btree_map(text(), number(), 0..20);
-    (any::<u32>(), any::<bool>(), prop::array::uniform7(number()), services).prop_map(
+    (any::<u32>(), any::<bool>(), prop::array::uniform8(number()), services).prop_map(
         |(version, connecting, above, services)| {
             let floor = Settings::FLOOR;
             let max_message = floor.max_message.saturating_add(above[2]);
@@ -136,6 +136,7 @@ fn hello() -> impl Strategy<Value = Hello> {
                 max_buffered: max_message.saturating_add(above[4]),
                 window: floor.window.saturating_add(above[5]),
                 max_channels: above[6],
+                max_unread: floor.max_unread.saturating_add(above[7]),
                 services: services.into_iter().collect(),
             };
             let side = if connecting { Side::Connecting } else { Side::Accepting };

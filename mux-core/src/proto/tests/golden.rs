@@ -29,6 +29,7 @@ golden! {
             max_in_flight: 1024,
             max_buffered: 64 << 20,
             window: 256 << 10,
+            max_unread: 32 << 20,
             max_channels: 256,
             services: vec![("calc".into(), 0x0123_4567_89ab_cdef)],
         },

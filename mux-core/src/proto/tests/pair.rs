@@ -432,7 +432,7 @@ impl End {
         value: &[u8],
         carried: Vec<Leaving<PortId>>,
     ) -> Result<(), NotSent> {
-        self.session.may_send_items(id, carried.len())?;
+        self.session.may_send_items(id, value.len(), carried.len())?;
         self.session.send_items(id, (1, value.to_vec().into()), carried.into(), &mut self.outbox);
         self.settle();
         Ok(())
@@ -447,7 +447,7 @@ impl End {
 
     /// The receiver takes what is there, and tells that it did. `waker` is woken when more comes.
     pub(super) fn take(&mut self, id: Xid, waker: CallId) -> Taken {
-        let taken = self.session.take_items(id);
+        let taken = self.session.take_items(id, || self.now, &mut self.outbox);
         match &taken {
             Taken::Items(items) => {
                 let cost = items.iter().map(Items::cost).sum();
@@ -494,7 +494,7 @@ impl End {
 
     /// The receiver is dropped.
     pub(super) fn stop(&mut self, id: Xid) {
-        self.session.stop_channel(id, &mut self.outbox);
+        self.session.stop_channel(id, || self.now, &mut self.outbox);
         self.settle();
     }
 
@@ -793,7 +793,8 @@ impl Pair {
 
     /// Nothing is left of any transaction, channel or large message.
     #[track_caller]
-    pub(super) fn expect_no_rows(&self) {
+    pub(super) fn expect_no_rows(&mut self) {
+        self.drive();
         for end in [&self.client, &self.server] {
             assert_eq!((end.session.rows(), end.session.open_rows()), ((0, 0), (0, 0)));
         }
