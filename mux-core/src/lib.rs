@@ -5,6 +5,7 @@ mod background;
 mod blocking;
 mod body;
 mod breather;
+mod budget;
 mod buffer;
 pub mod bytes;
 mod channel;

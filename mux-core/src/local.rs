@@ -2,6 +2,7 @@
 
 use crate::background;
 use crate::blocking;
+use crate::budget;
 use crate::context::{Context, LocalContext};
 use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, Error, Refusal, Refused};
@@ -87,6 +88,8 @@ impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
 impl<T: 'static, E> LocalCall<T, E> {
     #[inline]
     pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Ending<T, E>> {
+        // Nearly all are ready at once.
+        ready!(budget::poll_spend(cx));
         self.brief();
         if self.method.notify {
             return Poll::Ready(self.notify());

@@ -3,6 +3,7 @@
 use crate::background;
 use crate::blocking;
 use crate::body::{self, ArgsEncoder, EncodeError, Returned};
+use crate::budget;
 use crate::buffer;
 use crate::channel::carry::{self, Arrivals, Departures, Port};
 use crate::connection;
@@ -133,6 +134,7 @@ impl Mux {
                     deadline: None,
                     message,
                     writes: false,
+                    waited: false,
                     progress: Progress::Unsent,
                 })
             }
@@ -187,6 +189,8 @@ struct RemoteCall<E> {
     message: Message<Port>,
     /// Waits on a plain thread, which may write it too.
     writes: bool,
+    /// It has made its task wait, which let others run.
+    waited: bool,
     progress: Progress,
 }
 
@@ -345,6 +349,7 @@ impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
             }
             Way::Local(local) => local.poll(cx),
             Way::Failed(error) => {
+                ready!(budget::poll_spend(cx));
                 Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over"))))
             }
         }
@@ -356,9 +361,14 @@ impl<E> RemoteCall<E> {
         if let Progress::Unsent = self.progress {
             self.send(Some(cx.waker().clone()));
             if let Progress::Sent(_) = self.progress {
+                self.waited = true;
                 return Poll::Pending;
             }
         }
+        if self.waited { self.poll_ended(cx) } else { budget::poll_with(cx, |cx| self.poll_ended(cx)) }
+    }
+
+    fn poll_ended(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, Rare<Arrived>)> {
         let terminal = match &mut self.progress {
             Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
             Progress::Left => (Terminal::Sent, Rare::new()),

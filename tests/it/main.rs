@@ -10,6 +10,7 @@ mod demo;
 mod dispatch;
 mod duplex;
 mod errors;
+mod fairness;
 mod hostile_channels;
 mod hostile_chunks;
 mod hostile_fuzz;

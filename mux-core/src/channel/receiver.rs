@@ -9,6 +9,7 @@ use super::relay;
 use super::sender::{Encoder, Sender};
 use crate::blocking;
 use crate::body;
+use crate::budget;
 use crate::descriptor::Encoding;
 use crate::proto::carried::Half;
 use crate::proto::channels::{Ended, Items, Taken};
@@ -135,9 +136,12 @@ impl<T, E> Receiver<T, E> {
     #[inline]
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
         if let Way::Remote(remote) = self.way()
-            && let Some(item) = remote.next_ready()
+            && remote.ready.len() > 0
         {
-            return Poll::Ready(Some(item));
+            ready!(budget::poll_item(remote.ready.len(), cx));
+            if let Some(item) = remote.next_ready() {
+                return Poll::Ready(Some(item));
+            }
         }
         self.poll_next_frame(cx)
     }
@@ -145,7 +149,7 @@ impl<T, E> Receiver<T, E> {
     fn poll_next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
         loop {
             match self.way() {
-                Way::Gone => return Poll::Ready(None),
+                Way::Gone => return budget::poll_spend(cx).map(|()| None),
                 Way::Remote(remote) => {
                     if let Some(item) = remote.next_ready() {
                         return Poll::Ready(Some(item));

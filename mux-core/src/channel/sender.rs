@@ -9,6 +9,7 @@ use super::receiver::{Decoder, Receiver};
 use super::relay;
 use crate::blocking;
 use crate::body::{self, EncodeError};
+use crate::budget;
 use crate::descriptor::Encoding;
 use crate::proto::carried::Half;
 use crate::proto::fault::{Fault, FaultCode};
@@ -162,11 +163,14 @@ impl<T, E> Sender<T, E> {
     /// answer of the call tells that carried the receiver.
     pub async fn send(&mut self, item: T) -> Result<(), SendError> {
         if let Way::Remote(remote) = self.way() {
-            remote.encode(&item)?;
+            if let Err(error) = remote.encode(&item) {
+                budget::spend().await;
+                return Err(error);
+            }
             let sending = Sending(remote);
-            return poll_fn(|cx| sending.0.poll_push(cx)).await;
+            return poll_fn(|cx| budget::poll_with(cx, |cx| sending.0.poll_push(cx))).await;
         }
-        poll_fn(|cx| self.poll_room(cx)).await?;
+        poll_fn(|cx| budget::poll_with(cx, |cx| self.poll_room(cx))).await?;
         self.put(item)
     }
 
@@ -190,12 +194,17 @@ impl<T, E> Sender<T, E> {
     /// When nobody receives. An item that cannot be encoded ends the channel.
     pub async fn send_all(&mut self, stream: impl Stream<Item = T>) -> Result<(), SendError> {
         let mut stream = pin!(stream);
+        let mut count = 0_usize;
         poll_fn(|cx| {
             loop {
                 let budget = ready!(coop::poll_proceed(cx));
                 ready!(self.poll_room(cx))?;
                 budget.made_progress();
-                let next = || stream.as_mut().poll_next(cx).map(|item| item.ok_or(()));
+                let next = || {
+                    count = count.wrapping_add(1);
+                    ready!(budget::poll_item(count, cx));
+                    stream.as_mut().poll_next(cx).map(|item| item.ok_or(()))
+                };
                 if ready!(self.poll_fill(next)).is_some() {
                     return Poll::Ready(Ok(()));
                 }
@@ -244,14 +253,14 @@ impl<T, E> Sender<T, E> {
     /// # Errors
     /// When nobody receives.
     pub async fn flush(&mut self) -> Result<(), SendError> {
-        poll_fn(|cx| self.poll_empty(cx)).await
+        poll_fn(|cx| budget::poll_with(cx, |cx| self.poll_empty(cx))).await
     }
 
     /// Resolves when nobody receives any more.
     ///
     /// Cancel safe.
     pub async fn closed(&mut self) {
-        poll_fn(|cx| self.poll_gone(cx)).await;
+        poll_fn(|cx| budget::poll_with(cx, |cx| self.poll_gone(cx))).await;
     }
 
     /// Whether nobody receives any more.
@@ -565,7 +574,7 @@ impl<T, E> Sink<T> for Sender<T, E> {
     type Error = SendError;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_room(cx)
+        budget::poll_with(cx, |cx| self.poll_room(cx))
     }
 
     fn start_send(mut self: Pin<&mut Self>, item: T) -> Result<(), SendError> {
@@ -573,7 +582,7 @@ impl<T, E> Sink<T> for Sender<T, E> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_empty(cx)
+        budget::poll_with(cx, |cx| self.poll_empty(cx))
     }
 
     /// Finishes the channel.

@@ -5,6 +5,7 @@ use super::{Never, Receiver, failing_channel};
 use crate::background;
 use crate::blocking;
 use crate::body::{self, Fallible, FaultParts};
+use crate::budget;
 use crate::context::Context;
 use crate::descriptor::{MethodDescriptor, Placement};
 use crate::error::{CallError, Error, Refusal, Refused, RemoteError};
@@ -89,7 +90,8 @@ impl<S> fmt::Debug for Failing<S> {
 /// Sends all that a stream yields, until it ends or nobody receives any more. A panic of the stream is the
 /// channel's end.
 pub(crate) async fn pump<S: Source>(mut source: S, mut sender: Sender<S::Item, S::End>, reveal: bool) {
-    let ended = poll_fn(|cx| poll_pump(&mut source, &mut sender, cx)).await;
+    let mut count = 0_usize;
+    let ended = poll_fn(|cx| poll_pump(&mut source, &mut sender, &mut count, cx)).await;
     match ended {
         Pumped::Finished => sender.finish(),
         Pumped::Gone => {}
@@ -113,6 +115,7 @@ enum Pumped<E> {
 fn poll_pump<S: Source>(
     source: &mut S,
     sender: &mut Sender<S::Item, S::End>,
+    count: &mut usize,
     cx: &mut task::Context<'_>,
 ) -> Poll<Pumped<S::End>> {
     if sender.poll_gone(cx).is_ready() {
@@ -124,7 +127,7 @@ fn poll_pump<S: Source>(
             return Poll::Ready(Pumped::Gone);
         }
         budget.made_progress();
-        let filled = panic::catch(|| sender.poll_fill(|| next(source, cx)));
+        let filled = panic::catch(|| sender.poll_fill(|| next(source, count, cx)));
         let filled = filled
             .unwrap_or_else(|panicked| Poll::Ready(Some(Pumped::Fault(body::fault_of_remote(&panicked)))));
         if let Some(ended) = ready!(filled) {
@@ -134,7 +137,13 @@ fn poll_pump<S: Source>(
 }
 
 /// The next item of a source, or how it ended.
-fn next<S: Source>(source: &mut S, cx: &mut task::Context<'_>) -> Poll<Result<S::Item, Pumped<S::End>>> {
+fn next<S: Source>(
+    source: &mut S,
+    count: &mut usize,
+    cx: &mut task::Context<'_>,
+) -> Poll<Result<S::Item, Pumped<S::End>>> {
+    *count = count.wrapping_add(1);
+    ready!(budget::poll_item(*count, cx));
     source.poll_next(cx).map(|next| match next {
         Some(Ok(item)) => Ok(item),
         Some(Err(Ok(error))) => Err(Pumped::App(error)),
