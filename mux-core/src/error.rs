@@ -2,8 +2,7 @@
 
 use crate::escaped::{Escaped, EscapedLines, INDENT};
 use crate::proto::fault::{Fault, FaultCode};
-use crate::trace;
-use std::backtrace::Backtrace;
+use crate::trace::Trace;
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;
@@ -153,7 +152,12 @@ impl RemoteError {
         self.0.location.as_deref()
     }
 
-    /// The backtrace, where the other side captured one.
+    /// The backtrace, where the other side captured one, or a line that says why it did not. Where the environment
+    /// asks for backtraces, a process captures 8 at once, and 4 a second beyond: to find the names of their frames
+    /// takes milliseconds and stalls other threads.
+    ///
+    /// `RUST_LIB_BACKTRACE=1` alone asks for these. `RUST_BACKTRACE=1` also has the standard panic hook print
+    /// one of its own for each panic, without a limit: a server whose methods panic often is better off without.
     pub fn trace(&self) -> Option<&str> {
         self.0.trace.as_deref()
     }
@@ -460,7 +464,7 @@ struct FailureParts {
     error: Box<dyn StdError + Send + Sync>,
     type_name: Option<&'static str>,
     location: &'static Location<'static>,
-    backtrace: Backtrace,
+    trace: Trace,
 }
 
 /// The result of a method that fails without a type of its own.
@@ -488,8 +492,8 @@ impl Failure {
         type_name: Option<&'static str>,
         location: &'static Location<'static>,
     ) -> Failure {
-        let backtrace = Backtrace::capture();
-        Failure(Box::new(FailureParts { error, type_name, location, backtrace }))
+        let trace = Trace::capture();
+        Failure(Box::new(FailureParts { error, type_name, location, trace }))
     }
 
     /// The error itself.
@@ -506,7 +510,7 @@ impl Failure {
             type_name: self.0.type_name.map(str::to_owned),
             source: RemoteCause::from_messages(sources.map(ToString::to_string).collect()),
             location: Some(self.0.location.to_string()),
-            trace: trace::text(&self.0.backtrace),
+            trace: self.0.trace.text(),
         })
     }
 }

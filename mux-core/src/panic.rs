@@ -1,10 +1,10 @@
 //! Catches a handler's panic with its message, place and backtrace. The program's own panic hook
-//! stays in place and is run as ever.
+//! stays in place and is run as ever; the standard one prints a backtrace of its own where `RUST_BACKTRACE` asks
+//! for it, however many there are.
 
 use crate::error::{RemoteError, RemoteParts};
-use crate::trace;
+use crate::trace::Trace;
 use std::any::Any;
-use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
@@ -40,7 +40,7 @@ pub(crate) fn install_hook() {
 
 impl Seen {
     fn of(info: &PanicHookInfo<'_>) -> Seen {
-        Seen { location: info.location().map(ToString::to_string), trace: trace::text(&Backtrace::capture()) }
+        Seen { location: info.location().map(ToString::to_string), trace: Trace::capture().text() }
     }
 }
 

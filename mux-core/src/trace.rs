@@ -1,11 +1,23 @@
-//! A backtrace as text, cut down to the frames that are the user's.
+//! A backtrace as text, cut down to the frames that are the user's; and how many of them a second are captured.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Backtraces that the process captures at once, and then one in each so many milliseconds. To find a frame's
+/// name takes milliseconds, under a lock of the process: a caller that provokes panics could stall all threads.
+const BURST: u64 = 8;
+const INTERVAL: u64 = 250;
+
+/// Told instead of a backtrace.
+const LEFT_OUT: &str = "(backtrace left out: this process captures 8 at once, and 4 a second)";
 
 /// Frames up to the last of these made the backtrace.
-const BEFORE: [&str; 6] = [
+const BEFORE: [&str; 7] = [
     "mux_core::panic::",
     "mux_core::error::",
+    "mux_core::trace::",
     "std::panicking",
     "core::panicking",
     "rust_begin_unwind",
@@ -22,9 +34,47 @@ const AFTER: [&str; 6] = [
     "mux_core::panic::catch",
 ];
 
-/// The text of a backtrace that was captured, without what every one of them begins and ends with.
-pub(crate) fn text(backtrace: &Backtrace) -> Option<String> {
-    (backtrace.status() == BacktraceStatus::Captured).then(|| cut(&backtrace.to_string()))
+/// A backtrace, where the environment asks for them.
+pub(crate) enum Trace {
+    Disabled,
+    /// There were too many of late.
+    LeftOut,
+    Captured(Backtrace),
+}
+
+impl Trace {
+    #[cold]
+    pub(crate) fn capture() -> Trace {
+        static LIMIT: Limit = Limit(AtomicU64::new(0));
+        static BEGUN: OnceLock<Instant> = OnceLock::new();
+        // The environment is read once: so does the standard library.
+        static ENABLED: OnceLock<bool> = OnceLock::new();
+        if !*ENABLED.get_or_init(|| Backtrace::capture().status() == BacktraceStatus::Captured) {
+            return Trace::Disabled;
+        }
+        let now = BEGUN.get_or_init(Instant::now).elapsed().as_millis().try_into().unwrap_or(u64::MAX);
+        if LIMIT.allows(now) { Trace::Captured(Backtrace::capture()) } else { Trace::LeftOut }
+    }
+
+    /// Its text, without what every backtrace begins and ends with.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Trace::Disabled => None,
+            Trace::LeftOut => Some(LEFT_OUT.to_owned()),
+            Trace::Captured(backtrace) => Some(cut(&backtrace.to_string())),
+        }
+    }
+}
+
+/// A leaky bucket, by the time at which it will be empty (GCRA, ITU-T I.371), in milliseconds.
+struct Limit(AtomicU64);
+
+impl Limit {
+    fn allows(&self, now: u64) -> bool {
+        let full = now.saturating_add((BURST - 1) * INTERVAL);
+        let fill = |empty: u64| (empty <= full).then(|| empty.max(now) + INTERVAL);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fill).is_ok()
+    }
 }
 
 fn cut(whole: &str) -> String {
@@ -58,6 +108,16 @@ fn holds(frame: &str, marks: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn so_many_backtraces_at_once_and_then_so_many_a_second_are_allowed() {
+        let limit = Limit(AtomicU64::new(0));
+        let allowed = |now: u64| (0..100).filter(|_| limit.allows(now)).count() as u64;
+        assert_eq!(allowed(0), BURST);
+        assert_eq!(allowed(INTERVAL - 1), 0);
+        assert_eq!((1..=100).map(|tick| allowed(tick * INTERVAL)).collect::<Vec<_>>(), [1; 100]);
+        assert_eq!(allowed(1_000_000), BURST);
+    }
 
     #[test]
     fn only_the_frames_of_the_user_are_left() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a test may
 
 mod alone;
+mod backtraces;
 mod calls;
 mod cancel;
 mod channels;
