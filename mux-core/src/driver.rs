@@ -59,6 +59,8 @@ pub(crate) struct Driver<S> {
     trimmed: bool,
     alarm: Alarm,
     breather: Breather,
+    /// Dropped after the buffers.
+    _pool: pool::Using,
     /// Dropped last, after the stream.
     _gone: Gone,
 }
@@ -110,6 +112,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             trimmed: false,
             alarm: Alarm::new(now),
             breather: Breather::default(),
+            _pool: pool::Using::begin(),
         }
     }
 
@@ -307,6 +310,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     /// Does what is due: deadlines, pings, and giving up on a peer that does not answer.
     fn keep_times(&mut self, now: Instant) {
+        // What others left there too, which may have closed since.
+        pool::trim(IDLE);
         if !self.trimmed && now >= self.last_read + IDLE {
             self.trim();
         }
@@ -337,7 +342,6 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         self.reader.trim();
         self.writer.trim();
         self.shared.trim();
-        pool::trim(IDLE);
     }
 
     fn lost_patience(&self, now: Instant) -> Option<CloseReason> {

@@ -18,9 +18,11 @@ pub(crate) const SLACK: usize = 64;
 /// What is reserved at least, and how far at once what has arrived may be outrun.
 const STEP: usize = 256 << 10;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { buffers: VecDeque::new(), bytes: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool { connections: 0, buffers: VecDeque::new(), bytes: 0 });
 
 struct Pool {
+    /// Those that are open. With the last of them goes all that is kept.
+    connections: usize,
     /// The oldest first, each with when it came back.
     buffers: VecDeque<(Instant, Vec<u8>)>,
     bytes: usize,
@@ -28,6 +30,26 @@ struct Pool {
 
 fn lock() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A connection, which wants buffers. While there is none, none are kept.
+pub(crate) struct Using(());
+
+impl Using {
+    pub(crate) fn begin() -> Using {
+        lock().connections += 1;
+        Using(())
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        let mut pool = lock();
+        pool.connections -= 1;
+        let unwanted = if pool.connections == 0 { pool.empty() } else { VecDeque::new() };
+        drop(pool);
+        drop(unwanted);
+    }
 }
 
 /// An empty buffer for `total` bytes, of which `now` come at once. It has room for all of them only where
@@ -64,6 +86,9 @@ pub(crate) fn give(mut buffer: Vec<u8>) {
     }
     buffer.clear();
     let mut pool = lock();
+    if pool.connections == 0 {
+        return;
+    }
     while pool.bytes + buffer.capacity() > KEPT {
         pool.drop_oldest();
     }
@@ -83,6 +108,11 @@ pub(crate) fn trim(age: Duration) {
 }
 
 impl Pool {
+    fn empty(&mut self) -> VecDeque<(Instant, Vec<u8>)> {
+        self.bytes = 0;
+        std::mem::take(&mut self.buffers)
+    }
+
     fn drop_oldest(&mut self) {
         self.bytes -= self.buffers.pop_front().map_or(0, |(_, buffer)| buffer.capacity());
     }
@@ -114,8 +144,31 @@ mod tests {
     /// The pool is the process's: tests that look at what it keeps take turns.
     static TURN: Mutex<()> = Mutex::new(());
 
-    fn turn() -> MutexGuard<'static, ()> {
+    /// With a connection.
+    fn turn() -> (Using, MutexGuard<'static, ()>) {
+        let turn = alone();
+        (Using::begin(), turn)
+    }
+
+    fn alone() -> MutexGuard<'static, ()> {
         TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[test]
+    fn with_the_last_connection_goes_all_that_is_kept_and_nothing_is_kept_after_it() {
+        let _turn = alone();
+        let kept = || {
+            let pool = lock();
+            (pool.buffers.len(), pool.bytes)
+        };
+        let (first, last) = (Using::begin(), Using::begin());
+        give(Vec::with_capacity(6_666_666));
+        drop(first);
+        assert_ne!(kept(), (0, 0));
+        drop(last);
+        assert_eq!(kept(), (0, 0));
+        give(Vec::with_capacity(6_666_666));
+        assert_eq!(kept(), (0, 0));
     }
 
     #[test]
