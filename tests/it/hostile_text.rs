@@ -103,6 +103,7 @@ async fn the_end_of_a_channel_is_displayed_harmlessly() {
         peer.send_frame(&fail(id, code, EVIL, &Pack::new().nil())).await;
         let mut numbers = call.await.expect("a stream");
         let error = numbers.recv().await.expect_err("it failed");
+        peer.expect_stop(id).await;
         assert_harmless(&error);
         assert!(matches!(
             error,
