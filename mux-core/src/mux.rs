@@ -408,6 +408,10 @@ impl<E> RemoteCall<E> {
             Ok(None) => Progress::Left,
             Err(terminal) => Progress::Ended(Some(Box::new(terminal))),
         };
+        if let Progress::Ended(_) = self.progress {
+            // Whoever holds the other halves need not wait for this call to be looked at.
+            drop(Departures::from(self.message.carried.take()));
+        }
     }
 
     fn result<T: DeserializeOwned + 'static>(

@@ -19,7 +19,7 @@ fn half(place: u64) -> Pack {
 }
 
 /// A request that carries halves.
-fn opens(xid: u64, method: &str, list: &[(u64, u64)], args: &Pack) -> Pack {
+pub(crate) fn opens(xid: u64, method: &str, list: &[(u64, u64)], args: &Pack) -> Pack {
     request_with(xid, method, &carrying(list), args)
 }
 

@@ -18,6 +18,7 @@ mod hostile_fuzz;
 mod hostile_peer;
 mod hostile_text;
 mod large;
+mod limits;
 mod nested;
 mod notifies;
 mod script;
