@@ -1,11 +1,12 @@
 //! What a user may set: limits, times, and where blocking methods run.
 
-use crate::proto::hello::Settings;
+use crate::proto::hello::{MAX_SERVICES, Settings};
 use std::time::Duration;
 
-/// What this end allows its peer. The peer is told, and a peer that oversteps is closed, so these
-/// bound the memory that one connection can take. What methods return is theirs to bound: a peer that
-/// reads nothing can have twice `max_in_flight` replies wait for it.
+/// What this end allows its peer. The peer is told all but `max_unsent`, and a peer that oversteps is closed, so these
+/// bound what one connection can have this end hold of what it sends. They do not bound what the methods make of it:
+/// a decoded body is larger than its bytes (see `max_message`), and the answers of handlers that have begun come on top
+/// of `max_unsent`.
 ///
 /// Values outside their range are moved to its border.
 ///
@@ -20,9 +21,9 @@ pub struct Limits {
     ///
     /// A body grows when it is decoded, by what its types take: an element of a `Vec<T>` is a byte on the wire at
     /// least, and `size_of::<T>()` bytes in memory, up to three times that while the vector grows. Empty strings grow
-    /// 24-fold, `Option<[u64; 32]>` 264-fold: 8 MiB of it took 2.1 GB. Decoding
-    /// also keeps a thread of the runtime busy, for up to a second of 15 MiB of empty strings. Towards peers that are not
-    /// trusted, where methods take vectors of large elements, choose 1 MiB or less.
+    /// 24-fold, `Option<[u64; 32]>` 264-fold: 8 MiB of it took 2.1 GB. Decoding also keeps a thread of the runtime busy:
+    /// about a second for 15 MiB of empty strings. If methods take vectors of large elements from peers that are not
+    /// trusted, choose 1 MiB or less.
     pub max_message: usize,
     /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.
     pub max_in_flight: u32,
@@ -61,7 +62,9 @@ impl Default for Limits {
 
 impl Limits {
     /// The settings that HELLO tells.
-    pub(crate) fn settings(&self, services: Vec<(String, u64)>) -> Settings {
+    pub(crate) fn settings(&self, mut services: Vec<(String, u64)>) -> Settings {
+        // Further ones are served all the same.
+        services.truncate(MAX_SERVICES);
         let floor = Settings::FLOOR;
         let max_message = (self.max_message as u64).max(floor.max_message);
         Settings {
@@ -131,4 +134,16 @@ pub enum Workers {
     /// So many threads, one at least; further calls queue. A method that waits for a call which
     /// needs a thread of the same pool can wait for ever: see [`OnDemand`](Workers::OnDemand).
     Pool(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_names_no_more_services_than_a_peer_takes() {
+        let services = |count: usize| (0..count).map(|at| (at.to_string(), 7)).collect();
+        let named = |count| Limits::default().settings(services(count)).services.len();
+        assert_eq!([named(3), named(MAX_SERVICES), named(MAX_SERVICES + 1)], [3, MAX_SERVICES, MAX_SERVICES]);
+    }
 }

@@ -101,7 +101,7 @@ impl Connection {
         self.shared().peer()
     }
 
-    /// The services that the other end said it answers for; empty until its hello has come.
+    /// The services that the other end said it answers for, the first 1,024 of them; empty until its hello has come.
     pub fn peer_services(&self) -> Vec<String> {
         let state = self.shared().lock();
         state.session.peer_services().iter().map(|(name, _)| name.clone()).collect()

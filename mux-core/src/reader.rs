@@ -464,7 +464,7 @@ impl Reader {
 
     fn perform(&mut self, mut todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
-        if todo.full {
+        if todo.full && todo.parcels.len() + todo.apart.len() > 0 {
             let deferred = todo.apart.extract_if(.., |parcel| !parcel.is_notify());
             shared.defer(todo.parcels.drain(..).chain(deferred));
         }

@@ -233,7 +233,7 @@ def stream(peer, method, args):
 
 
 def items_and_end(peer, channel, stopped=False):
-    """All that comes, and how it ends. The channel is closed once both ends have spoken their last word."""
+    """All that comes, and how it ends. The channel is closed once END and STOP have been said."""
     items = []
     while (frame := peer.receive())[0] == ITEM:
         expect(frame[1], channel)

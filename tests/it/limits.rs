@@ -9,27 +9,30 @@ use tokio::time::timeout;
 
 const MIB: usize = 1 << 20;
 
+macro_rules! post {
+    ($($options:tt)*) => {
+        use mux::{Bytes, Receiver, Stream};
+
+        #[mux::service($($options)*)]
+        pub(crate) trait Post {
+            async fn echo(&self, blob: Bytes) -> Bytes;
+            async fn total(&self, blobs: Receiver<Bytes>) -> u64;
+            async fn blobs(&self, sizes: Vec<usize>) -> impl Stream<Item = Bytes>;
+            #[mux(notify)]
+            async fn note(&self, blob: Bytes);
+        }
+    };
+}
+
+mod named {
+    post!();
+}
+
 mod compact {
-    use mux::{Bytes, Receiver, Stream};
-
-    #[mux::service(name = "compact.post", encoding = "compact")]
-    pub(crate) trait Post {
-        async fn echo(&self, blob: Bytes) -> Bytes;
-        async fn total(&self, blobs: Receiver<Bytes>) -> u64;
-        async fn blobs(&self, sizes: Vec<usize>) -> impl Stream<Item = Bytes>;
-        #[mux(notify)]
-        async fn note(&self, blob: Bytes);
-    }
+    post!(name = "compact.post", encoding = "compact");
 }
 
-#[mux::service]
-pub(crate) trait Post {
-    async fn echo(&self, blob: Bytes) -> Bytes;
-    async fn total(&self, blobs: Receiver<Bytes>) -> u64;
-    async fn blobs(&self, sizes: Vec<usize>) -> impl Stream<Item = Bytes>;
-    #[mux(notify)]
-    async fn note(&self, blob: Bytes);
-}
+use named::{PostClient, PostServer};
 
 struct Office;
 
@@ -58,7 +61,7 @@ macro_rules! office {
     )+ };
 }
 
-office!(Post, compact::Post);
+office!(named::Post, compact::Post);
 
 /// Sizes of messages and items: some in one frame, some in chunks, some of more than a default window.
 const SIZES: [usize; 5] = [0, 1, 20_000, 70_000, 300_000];

@@ -1,7 +1,7 @@
 //! Open channels: a row for the half that is here, with its credit and what waits for it.
 //!
-//! A row begins with the message that carries the other half. It ends when both have spoken their last word: the
-//! sending half END, the receiving half STOP, which says that all was taken or that nobody receives any more.
+//! A row begins with the message that carries the other half. It ends when both END and STOP have gone or come: the
+//! sending half says END, the receiving half STOP, once all was taken or nobody receives any more.
 
 use super::after::After;
 use super::carried::{Arrived, Half, Leaving};
@@ -95,16 +95,16 @@ enum Way<W, P> {
 #[derive(Debug)]
 struct Finished {
     /// When END was queued.
-    said: Moment,
+    said: Departure,
     window: u64,
     oversize: Option<Oversize>,
 }
 
-/// How often the writer had taken what was queued.
-type Moment = u64;
+/// A time in the outbox: how often the writer had taken what was queued.
+type Departure = u64;
 
-/// In place of the moment of a last word: the peer does not know the channel, so there is none to say.
-const UNKNOWN_THERE: Moment = Moment::MAX;
+/// In place of when STOP was queued: the peer does not know the channel, so there is none to say.
+const UNKNOWN_THERE: Departure = Departure::MAX;
 
 #[derive(Debug)]
 struct Sending<P> {
@@ -141,7 +141,7 @@ struct Receiving<W> {
     grant: Option<u64>,
     stop: bool,
     /// When STOP was queued.
-    stop_said: Option<Moment>,
+    stop_said: Option<Departure>,
 }
 
 /// How a drain waits for the END of a channel.
@@ -167,14 +167,14 @@ pub(crate) struct Channels<W, P> {
     side: Side,
     /// Those whose END has neither gone nor come.
     live: u64,
-    /// Those whose last words have not both been said, by who opened them.
+    /// Those whose END or STOP has neither gone nor come, by who opened them.
     opened_here: u64,
     opened_there: u64,
-    /// Channels of the peer that count as open although both words were said, as this end's waits in the outbox: or a
-    /// peer that reads nothing could have any number wait for it.
+    /// Channels of the peer that count as open until this end's END or STOP has left the outbox. Otherwise a peer that
+    /// reads nothing could have any number of them wait for it.
     leaving: u64,
     /// How often the writer has taken what was queued.
-    departures: Moment,
+    departures: Departure,
     /// Items of more than half a window that were not taken yet, here and at the peer.
     unread: Unread,
     /// The peer takes a further channel since it was last asked.
@@ -712,8 +712,8 @@ impl<W, P: Clone> Channels<W, P> {
         !self.due.is_empty()
     }
 
-    /// Both last words are said: one channel less is open, once this end's has left the outbox.
-    fn closed(&mut self, opened_here: bool, said: Moment, after: &mut After<W, P>) {
+    /// END and STOP are both said: one channel less is open, once what this end said has left the outbox.
+    fn closed(&mut self, opened_here: bool, said: Departure, after: &mut After<W, P>) {
         if opened_here {
             self.opened_here = self.opened_here.saturating_sub(1);
             self.room_made = true;

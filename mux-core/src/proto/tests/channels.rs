@@ -727,7 +727,7 @@ fn a_channel_counts_as_open_until_its_end_is_taken() {
 }
 
 #[test]
-fn last_words_that_the_peer_does_not_read_hold_their_channels_places() {
+fn a_stop_that_the_peer_does_not_read_holds_its_channels_place() {
     let mut end = End::new(Side::Accepting, takes(1));
     end.hear(&hello(Side::Connecting, takes(8)));
     open(&mut end, 3);
