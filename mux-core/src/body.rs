@@ -672,6 +672,11 @@ impl Outcome {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        matches!(&self.answer, Some(Answer::Value(value)) if value.is_large())
+    }
+
     /// Takes out of traces what may not be revealed.
     #[inline]
     pub(crate) fn conceal(&mut self, reveal_traces: bool) {

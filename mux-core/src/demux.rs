@@ -7,7 +7,6 @@ use crate::context::Context;
 use crate::descriptor::{Encoding, MethodDescriptor, Placement, ServiceDescriptor};
 use crate::dispatch::Turn;
 use crate::error::{Refusal, Refused};
-use crate::proto::hello::SMALL;
 use crate::proto::xid::Xid;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -184,7 +183,7 @@ impl Inbound {
 pub(crate) enum Body {
     /// Small ones, copied: a slice would pin the connection's whole buffer.
     Copied(Vec<u8>),
-    /// Where they were read.
+    /// Large ones, where they were read.
     Shared(Box<Bytes>),
 }
 
@@ -203,7 +202,7 @@ impl Body {
     }
 
     fn is_large(&self) -> bool {
-        matches!(self, Body::Shared(bytes) if bytes.len() > SMALL)
+        matches!(self, Body::Shared(_))
     }
 }
 

@@ -65,7 +65,9 @@ impl Dispatch {
         for parcel in parcels.by_ref() {
             lap.run(parcel, shared);
             polled += 1;
-            if polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN) {
+            let late = polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN);
+            // A large answer counts before another is made.
+            if late || std::mem::take(&mut lap.large) {
                 break;
             }
         }
@@ -104,6 +106,8 @@ impl Drop for Dispatch {
 #[derive(Default)]
 struct Lap {
     finished: Vec<Finished>,
+    /// A large one is among them, since this was looked at.
+    large: bool,
     /// The last one that has ended.
     spare: Option<Handler>,
 }
@@ -194,6 +198,7 @@ impl Turn<'_> {
         match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => {
                 self.lap.spare = Some(handler);
+                self.lap.large |= outcome.is_large();
                 self.lap.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
             }
             Poll::Pending => {

@@ -12,7 +12,7 @@ use crate::proto::Millis;
 use crate::proto::carried::Arrived;
 use crate::proto::chunks::{Chunked, Intake};
 use crate::proto::frame::{BadFrame, ChunkHead, Frame, MAX_HELLO};
-use crate::proto::hello::Settings;
+use crate::proto::hello::{SMALL, Settings};
 use crate::proto::rare::Rare;
 use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::proto::xid::Xid;
@@ -575,12 +575,12 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
     }
 }
 
-/// Small bodies are copied out, as a slice would pin the connection's whole buffer.
+/// Small bodies are copied out, as a slice would pin the connection's whole buffer, or the envelope of their message.
 fn keep(args: &[u8], owner: Option<&Bytes>) -> Body {
-    owner.map_or_else(
-        || Body::Copied(buffer::copy(args)),
-        |owner| Body::Shared(Box::new(owner.slice_ref(args))),
-    )
+    match owner.filter(|_| args.len() > SMALL) {
+        Some(owner) => Body::Shared(Box::new(owner.slice_ref(args))),
+        None => Body::Copied(buffer::copy(args)),
+    }
 }
 
 #[cfg(test)]

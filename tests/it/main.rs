@@ -21,6 +21,7 @@ mod large;
 mod limits;
 mod nested;
 mod notifies;
+mod resources;
 mod script;
 mod shutdown;
 mod skew;

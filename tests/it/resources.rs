@@ -1,0 +1,393 @@
+//! A server process under attack, with default limits: what it takes of memory, threads and descriptors, as the system
+//! counts them, stays within what it told its peers. The attackers keep every rule, where it is not said that they break one.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the server tells its address, and a test that it was skipped
+
+use crate::script::*;
+use mux::{Bytes, Limits, Receiver, Server, Stream};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// What a body of one frame may have.
+const INLINE: usize = 16 * KIB;
+
+/// What an envelope may take.
+const ENVELOPE: usize = 64 * KIB;
+
+/// Longer than anything here takes, so that what never comes fails a test instead of hanging it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[mux::service]
+trait Target {
+    /// Takes nothing, and never ends.
+    async fn keep(&self, blobs: Receiver<Bytes>);
+    async fn hang(&self, blob: Bytes);
+    async fn fetch(&self, size: usize) -> Bytes;
+    async fn weigh(&self, blob: Bytes) -> u64;
+    /// Blobs of so many bytes, without end.
+    async fn pour(&self, size: usize) -> impl Stream<Item = Bytes>;
+}
+
+struct Victim;
+
+impl Target for Victim {
+    async fn keep(&self, blobs: Receiver<Bytes>) {
+        std::future::pending::<()>().await;
+        drop(blobs);
+    }
+    async fn hang(&self, blob: Bytes) {
+        std::future::pending::<()>().await;
+        drop(blob);
+    }
+    async fn fetch(&self, size: usize) -> Bytes {
+        vec![7; size].into()
+    }
+    async fn weigh(&self, blob: Bytes) -> u64 {
+        blob.len() as u64
+    }
+    async fn pour(&self, size: usize) -> impl Stream<Item = Bytes> {
+        tokio_stream::iter(std::iter::repeat_with(move || vec![7; size].into()))
+    }
+}
+
+/// The variable that makes [`serve`] the server's process.
+const SERVES: &str = "MUX_TEST_SERVES";
+
+/// What it says before its address.
+const LISTENS: &str = "listens at ";
+
+/// No test of its own: the server's process, which ends with its standard input.
+#[test]
+fn serve() {
+    if std::env::var_os(SERVES).is_none() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let server = Server::new().service(TargetServer::new(Victim));
+    let server = runtime.block_on(server.listen("tcp://127.0.0.1:0")).unwrap();
+    println!("{LISTENS}{}", server.addresses()[0]);
+    runtime.spawn(server.run());
+    let _ = io::copy(&mut io::stdin(), &mut io::sink());
+}
+
+/// What the system counts of a process.
+#[derive(Clone, Copy, Debug)]
+struct Usage {
+    /// In bytes, and the most it ever was.
+    memory: usize,
+    most_memory: usize,
+    threads: usize,
+    descriptors: usize,
+}
+
+/// A server in a process of its own.
+struct Process {
+    child: Child,
+    address: String,
+    before: Usage,
+}
+
+impl Process {
+    /// Nothing, said aloud, where the system does not tell what a process takes.
+    fn start() -> Option<Process> {
+        if !std::path::Path::new("/proc/self/status").exists() {
+            eprintln!("SKIPPED: there is no /proc/PID/status here, which tells what a process takes");
+            return None;
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["resources::serve", "--exact", "--nocapture"])
+            .env(SERVES, "")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let listens = |line: io::Result<String>| line.unwrap().split(LISTENS).nth(1).map(str::to_owned);
+        let address = said.lines().find_map(listens).expect("it listens");
+        let address = address.trim_start_matches("tcp://").to_owned();
+        let before = usage(child.id());
+        let mut process = Process { child, address, before };
+        // What the first connection costs once is no attacker's doing.
+        process.greet().is_answered();
+        process.before = process.usage();
+        Some(process)
+    }
+
+    fn usage(&self) -> Usage {
+        usage(self.child.id())
+    }
+
+    fn connect(&self) -> Attacker {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Attacker(stream)
+    }
+
+    fn greet(&self) -> Attacker {
+        let mut attacker = self.connect();
+        attacker.send(&hello(1, CONNECTING, &GENEROUS));
+        attacker
+    }
+
+    /// Of memory it took no more than it told, as it never had to, by a quarter and 32 MiB.
+    #[track_caller]
+    fn took_no_more_than(&self, told: usize) {
+        let taken = self.usage().most_memory - self.before.memory;
+        println!("{} MiB taken, {} told", taken / MIB, told / MIB);
+        assert!(taken <= told * 5 / 4 + 32 * MIB, "{taken} bytes taken, where {told} were told");
+        self.is_well();
+    }
+
+    /// It gives back all but so much, some time after what took it is gone.
+    #[track_caller]
+    fn gives_back(&self, what: &str, all_but: usize, of: impl Fn(Usage) -> usize) {
+        let until = Instant::now() + PATIENCE;
+        while of(self.usage()) > of(self.before) + all_but {
+            assert!(Instant::now() < until, "{what}: {:?}, before {:?}", self.usage(), self.before);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Its own threads are all it has, and peers in good faith are answered.
+    #[track_caller]
+    fn is_well(&self) {
+        assert_eq!(self.usage().threads, self.before.threads);
+        let mut peer = self.greet();
+        peer.send(&request(1, "target.weigh", &Pack::new().array(1).bin(&[7; 300])));
+        loop {
+            match peer.hear() {
+                Some(Seen::Reply { value, .. }) => break assert_eq!(value, Pack::new().uint(300).bytes()),
+                Some(_) => {}
+                None => panic!("a peer in good faith is not answered"),
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// See `proc_pid_status(5)`.
+fn usage(pid: u32) -> Usage {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let number = |name: &str| -> usize {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    Usage {
+        memory: number("VmRSS") * KIB,
+        most_memory: number("VmHWM") * KIB,
+        threads: number("Threads"),
+        descriptors: std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count(),
+    }
+}
+
+/// A connection that says what it is told to say.
+struct Attacker(TcpStream);
+
+impl Attacker {
+    /// Whether the server still listens.
+    fn send(&mut self, frame: &Pack) -> bool {
+        self.0.write_all(&frame.framed()).is_ok()
+    }
+
+    fn send_chunked(&mut self, id: u64, message: &Pack) -> bool {
+        chunks(id, message, 100_000).iter().all(|chunk| self.send(chunk))
+    }
+
+    /// The next frame; `None` where the server has hung up.
+    fn hear(&mut self) -> Option<Seen> {
+        let mut prefix = [0; 4];
+        self.0.read_exact(&mut prefix).ok()?;
+        let mut frame = vec![0; u32::from_be_bytes(prefix) as usize];
+        self.0.read_exact(&mut frame).ok()?;
+        Some(Seen::read(&frame))
+    }
+
+    /// All that it sent before has been taken.
+    #[track_caller]
+    fn is_answered(&mut self) {
+        assert!(self.send(&ping(42)));
+        while self.hear().expect("the connection lives") != (Seen::Pong { nonce: 42 }) {}
+    }
+
+    #[track_caller]
+    fn is_thrown_out(&mut self, why: &str) {
+        while let Some(seen) = self.hear() {
+            if let Seen::Goaway { message, .. } = seen {
+                return assert!(message.contains(why), "{message}");
+            }
+        }
+        panic!("no goodbye");
+    }
+}
+
+/// A blob that takes so much as an argument with all that is around it, or as an item.
+fn blob(len: usize) -> Pack {
+    Pack::new().bin(&vec![7; len])
+}
+
+/// Opens a channel to a handler that takes nothing from it.
+fn keep(attacker: &mut Attacker, xid: u64, channel: u64) -> bool {
+    let args = Pack::new().array(1).uint(0);
+    attacker.send(&request_with(xid, "target.keep", &carrying(&[(channel, RECEIVING)]), &args))
+}
+
+/// The ids of a request and its channel.
+fn ids(at: u64) -> (u64, u64) {
+    (4 * at + 1, 4 * at + 3)
+}
+
+#[test]
+fn a_large_item_on_each_channel() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let limits = Limits::default();
+    for at in 0..u64::from(limits.max_channels) {
+        let (xid, channel) = ids(at);
+        let large = item(channel, &[blob(limits.max_message - 5)]);
+        if !keep(&mut attacker, xid, channel) || !attacker.send_chunked(channel, &large) {
+            break;
+        }
+    }
+    attacker.is_thrown_out("bytes of large items unread");
+    server.took_no_more_than(limits.max_unread);
+}
+
+#[test]
+fn as_many_items_as_a_peer_may_send() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let limits = Limits::default();
+    let large = (limits.max_unread / limits.max_message) as u64;
+    for at in 0..u64::from(limits.max_channels) {
+        let (xid, channel) = ids(at);
+        keep(&mut attacker, xid, channel);
+        if at < large {
+            attacker.send_chunked(channel, &item(channel, &[blob(limits.max_message - 200)]));
+            continue;
+        }
+        for _ in 0..limits.window / INLINE - 1 {
+            attacker.send(&item(channel, &[blob(INLINE - 3)]));
+        }
+    }
+    attacker.is_answered();
+    server.took_no_more_than(limits.max_unread + limits.max_channels as usize * limits.window);
+}
+
+#[test]
+fn small_items_by_the_million() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let limits = Limits::default();
+    for at in 0..u64::from(limits.max_channels) {
+        let (xid, channel) = ids(at);
+        keep(&mut attacker, xid, channel);
+        let (few, cost) = (item(channel, &[blob(0)]).framed(), 128 + 2);
+        attacker.0.write_all(&few.repeat(limits.window / cost)).unwrap();
+    }
+    attacker.is_answered();
+    server.took_no_more_than(limits.max_channels as usize * limits.window);
+}
+
+/// Requests that stay unanswered, as many as may be under way in chunks.
+fn send_large_requests(attacker: &mut Attacker) {
+    let limits = Limits::default();
+    for at in 0..(limits.max_buffered / limits.max_message) as u64 {
+        let args = Pack::new().array(1).raw(blob(limits.max_message - 200).bytes());
+        attacker.send_chunked(2 * at + 1, &request(2 * at + 1, "target.hang", &args));
+    }
+    attacker.is_answered();
+}
+
+#[test]
+fn as_many_large_requests_as_a_peer_may_make() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    send_large_requests(&mut attacker);
+    server.took_no_more_than(Limits::default().max_buffered);
+}
+
+#[test]
+fn as_many_small_requests_as_a_peer_may_make_in_the_largest_envelopes() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let requests = Limits::default().max_in_flight as usize;
+    let meta = meta("note", &Pack::new().str(&"x".repeat(ENVELOPE - 100)));
+    for at in 0..requests as u64 {
+        let args = Pack::new().array(1).raw(blob(INLINE - 10).bytes());
+        attacker.send(&request_with(2 * at + 1, "target.hang", &meta, &args));
+    }
+    attacker.is_answered();
+    server.took_no_more_than(requests * (INLINE + ENVELOPE));
+}
+
+#[test]
+fn replies_that_are_not_read() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let limits = Limits::default();
+    let args = Pack::new().array(1).uint(limits.max_message as u64 / 4);
+    let fetch = |at| request(2 * at + 1, "target.fetch", &args).framed();
+    attacker.0.write_all(&(0..u64::from(limits.max_in_flight)).flat_map(fetch).collect::<Vec<_>>()).unwrap();
+    attacker.is_answered();
+    server.took_no_more_than(limits.max_unsent);
+}
+
+#[test]
+fn streams_that_are_not_read() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.connect();
+    attacker.send(&hello(1, CONNECTING, &GENEROUS.map(|(name, _)| (name, u64::MAX))));
+    let limits = Limits::default();
+    for at in 0..u64::from(limits.max_in_flight) {
+        attacker.send(&request(2 * at + 1, "target.pour", &Pack::new().array(1).uint(1000)));
+    }
+    attacker.is_answered();
+    // 64 KiB wait before each, and those that nobody reads are bounded with the replies.
+    server.took_no_more_than(limits.max_in_flight as usize * 64 * KIB);
+}
+
+#[test]
+fn hellos_that_name_services() {
+    let Some(server) = Process::start() else { return };
+    let connections = 100;
+    let head = Pack::new().array(5).uint(0).str("mux").uint(1).uint(CONNECTING).map(1).str("services");
+    let name = |at: u32| format!("{at:04}{}", "x".repeat(45));
+    let services = (0..1024).fold(head.map(1024), |pack, at| pack.str(&name(at)).bin(&[7; 8]));
+    let attackers: Vec<_> = (0..connections)
+        .map(|_| {
+            let mut attacker = server.connect();
+            attacker.send(&services);
+            attacker.is_answered();
+            attacker
+        })
+        .collect();
+    server.took_no_more_than(connections * 64 * KIB);
+    assert!(server.usage().descriptors <= server.before.descriptors + connections + 1);
+    drop(attackers);
+    server.gives_back("descriptors", 0, |usage| usage.descriptors);
+}
+
+#[test]
+fn memory_is_given_back_after_a_burst() {
+    let Some(server) = Process::start() else { return };
+    let mut attackers: Vec<_> = (0..4).map(|_| server.greet()).collect();
+    attackers.iter_mut().for_each(send_large_requests);
+    let burst = attackers.len() * Limits::default().max_buffered;
+    assert!(server.usage().memory > burst, "the burst has come");
+    server.took_no_more_than(burst);
+    drop(attackers);
+    server.gives_back("memory", 32 * MIB, |usage| usage.memory);
+    server.gives_back("descriptors", 0, |usage| usage.descriptors);
+}
