@@ -2,6 +2,7 @@
 
 use crate::background;
 use crate::panic;
+use crate::workers;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::pin;
@@ -61,6 +62,10 @@ impl Unpark {
         if WAITING.load(Ordering::Relaxed) >= CROWD && !self.woken.load(Ordering::Relaxed) {
             thread::yield_now();
         }
+        if self.woken.swap(false, Ordering::Acquire) {
+            return true;
+        }
+        let _waiting = workers::Waiting::begin();
         while !self.woken.swap(false, Ordering::Acquire) {
             match until.map(|until| until.saturating_duration_since(Instant::now())) {
                 Some(Duration::ZERO) => return false,

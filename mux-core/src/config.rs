@@ -128,10 +128,13 @@ impl Times {
 /// pool is bounded and shared, and calls nested in it deadlock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Workers {
-    /// A thread for each call that finds none idle. Bounded by the requests in flight.
+    /// A thread for each call that finds none idle, within one bound for the whole process: 256 that run, and 256 more
+    /// whose methods wait for a call or a channel of mux. Beyond it up to 4,096 calls queue, and further ones are
+    /// refused as [`Overloaded`](crate::Refusal::Overloaded); so are those in the queue when every thread waits, as
+    /// they may be what the threads wait for. A call leaves the queue when it is cancelled or its time is over.
     #[default]
     OnDemand,
-    /// So many threads, one at least; further calls queue. A method that waits for a call which
+    /// So many threads, one at least; up to 4,096 further calls queue. A method that waits for a call which
     /// needs a thread of the same pool can wait for ever: see [`OnDemand`](Workers::OnDemand).
     Pool(usize),
 }

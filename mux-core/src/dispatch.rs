@@ -8,6 +8,7 @@ use crate::error::{Refusal, Refused};
 use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
+use crate::workers::{Fate, Ticket};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -228,19 +229,41 @@ fn run_on_worker(mut alone: Alone, ended: Option<Ended>, shared: &Shared) {
     if let Some(xid) = xid {
         shared.park(xid);
     }
-    let job = move || {
+    let job = move |fate| {
         // Dropped in turn: the handler, and then what tells that it is gone.
         let (_ended, mut alone) = (ended, alone);
-        if alone.responder().is_some_and(Responder::start) {
+        // What is refused is dropped, and told as a call that has not run.
+        if fate == Fate::Run && alone.responder().is_some_and(Responder::start) {
             let _entered = runtime.enter();
             blocking::while_blocking(|| blocking::block_on(alone));
         }
     };
-    if let (Err(no_thread), Some(xid)) = (shared.workers().submit(Box::new(job)), xid) {
-        let message = format!("no worker thread could be started: {}", no_thread.error);
-        // Before the job is dropped, whose own responder would tell less.
-        shared.answer(&mut [(Owed::Answer(xid), Refused::new(Refusal::Overloaded, message).into())]);
+    // Of the notifies of a connection no two are here at once.
+    let submitted = shared.workers().submit(Box::new(job), xid.is_none());
+    match (submitted, xid) {
+        (Ok(Some(ticket)), Some(xid)) => leave_when_unwanted(ticket, xid, shared),
+        (Err(no_thread), Some(xid)) => {
+            let message = format!("no thread for the call: {}", no_thread.error);
+            // Before the job is dropped, whose own responder would tell less.
+            shared.answer(&mut [(Owed::Answer(xid), Refused::new(Refusal::Overloaded, message).into())]);
+        }
+        (Ok(_) | Err(_), _) => {}
     }
+}
+
+/// Has a call leave the queue for threads as soon as it is cancelled, its time is over or its connection is closed.
+#[cold]
+fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
+    let left = shared.workers().left(ticket);
+    let leave = shared.workers().leave_on_drop(ticket);
+    let waits = tokio::spawn(async move {
+        let _leave = leave;
+        // Nothing is ever sent: it ends when the call has left.
+        let _ = left.await;
+    });
+    let abort = Some(waits.abort_handle());
+    let unwanted = shared.attach(xid, |known| Running { abort, ..known });
+    unwanted.into_iter().for_each(Running::stop);
 }
 
 /// Gives a handler that has to wait a task of its own, which a cancel aborts.

@@ -8,7 +8,7 @@ use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, Error, Refusal, Refused};
 use crate::panic;
 use crate::proto::meta::MetaPairs;
-use crate::workers::WorkerThreads;
+use crate::workers::{Fate, WorkerThreads};
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
@@ -234,7 +234,14 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDe
             Err(error) => return overloaded(&error),
         },
         Job::Blocking(job) => {
-            let job = move || {
+            let job = move |fate| {
+                if fate == Fate::Refused {
+                    let refused =
+                        Refused::new(Refusal::Overloaded, "every thread for blocking methods waits");
+                    // Fails where the caller has gone.
+                    let _ = sender.send(Err(CallError::Refused(refused).into()));
+                    return;
+                }
                 // Whoever gave up before a thread was free had it never begin.
                 if sender.is_closed() && !notify {
                     return;
@@ -243,7 +250,7 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDe
                 // Fails where the caller has gone.
                 let _ = sender.send(outcome.unwrap_or_else(|panicked| Err(panicked.into())));
             };
-            if let Err(no_thread) = WorkerThreads::shared().submit(Box::new(job)) {
+            if let Err(no_thread) = WorkerThreads::shared().submit(Box::new(job), false) {
                 return overloaded(&no_thread.error);
             }
             None

@@ -1,118 +1,285 @@
 //! Threads that run blocking methods. Knows nothing of transactions: a job is a closure.
 
 use crate::config::Workers;
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// An idle thread ends after this.
 const IDLE: Duration = Duration::from_secs(5);
 
-pub(crate) type Job = Box<dyn FnOnce() + Send>;
+/// Threads of the process that run blocking methods at once: as many as wait for files and locks on a large machine, and
+/// with a stack each of 2 MiB of address space no burden for a small one.
+const RUNNING: usize = 256;
 
-/// The threads of one server or connection. They end when it is dropped and its jobs are done.
+/// Further threads whose methods wait for a call or a channel of mux. They have given up their place among
+/// [`RUNNING`], so that what they wait for can run.
+const WAITING: usize = 256;
+
+/// Jobs that wait for a thread.
+const QUEUED: usize = 4096;
+
+/// What becomes of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Run,
+    /// Every thread waits for something that may wait for this job.
+    Refused,
+}
+
+pub(crate) type Job = Box<dyn FnOnce(Fate) + Send>;
+
+/// Threads for blocking methods: those of the whole process, or a pool of its own.
 pub(crate) struct WorkerThreads {
     pool: Arc<Pool>,
-    most: usize,
+    /// Its threads end when it is dropped and its jobs are done.
+    own: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    running: usize,
+    /// Nothing where threads that wait keep their place.
+    waiting: Option<usize>,
+    queued: usize,
+}
+
+struct Pool {
+    bounds: Bounds,
+    queue: Mutex<Queue>,
+    wake: Condvar,
     /// A stack that no system gives, so that threads fail to start.
     #[cfg(test)]
     stack: Option<usize>,
 }
 
-struct Pool {
-    queue: Mutex<Queue>,
-    wake: Condvar,
-}
-
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    /// In the order of their tickets.
+    jobs: VecDeque<Entry>,
+    next_ticket: Ticket,
     threads: usize,
     idle: usize,
+    /// Threads that wait, and have given up their place.
+    waiting: usize,
+    /// Threads that wait, and keep their place as too many have given theirs up.
+    stuck: usize,
     stopped: bool,
 }
 
-/// No thread could be started, and none is there to take the job.
+/// A job's place in the queue.
+pub(crate) type Ticket = u64;
+
+struct Entry {
+    ticket: Ticket,
+    job: Job,
+    /// Dropped with its entry: who waits for that learns that the job has left the queue.
+    left: Option<oneshot::Sender<Infallible>>,
+}
+
+/// No thread takes the job.
 pub(crate) struct NoThread {
-    pub(crate) error: std::io::Error,
+    pub(crate) error: io::Error,
     /// Kept for its drop: the caller says when.
     _job: Option<Job>,
 }
 
 impl WorkerThreads {
     pub(crate) fn new(policy: Workers) -> WorkerThreads {
-        let most = match policy {
-            Workers::OnDemand => usize::MAX,
-            Workers::Pool(threads) => threads.max(1),
-        };
-        let pool = Pool { queue: Mutex::default(), wake: Condvar::new() };
-        WorkerThreads {
-            pool: Arc::new(pool),
-            most,
-            #[cfg(test)]
-            stack: None,
+        match policy {
+            Workers::OnDemand => WorkerThreads { pool: Arc::clone(Pool::of_the_process()), own: false },
+            Workers::Pool(threads) => {
+                WorkerThreads::with(Bounds { running: threads.max(1), waiting: None, queued: QUEUED })
+            }
         }
     }
 
-    /// Those of local clients, for the whole program.
+    fn with(bounds: Bounds) -> WorkerThreads {
+        WorkerThreads { pool: Arc::new(Pool::new(bounds)), own: true }
+    }
+
+    /// Those of local clients.
     pub(crate) fn shared() -> &'static WorkerThreads {
         static SHARED: OnceLock<WorkerThreads> = OnceLock::new();
         SHARED.get_or_init(|| WorkerThreads::new(Workers::OnDemand))
     }
 
-    /// Runs the job on a thread that is idle, or new, or, where there are enough, on the next one
-    /// free.
-    pub(crate) fn submit(&self, job: Job) -> Result<(), NoThread> {
-        let mut queue = self.pool.lock();
-        queue.jobs.push_back(job);
-        if queue.idle >= queue.jobs.len() {
-            self.pool.wake.notify_one();
-            return Ok(());
-        }
-        if queue.threads >= self.most {
-            return Ok(());
-        }
-        self.start_thread(&mut queue)
+    /// Runs the job on a thread that is idle, or new, or, where there are enough, on the next one free: then the job has
+    /// a place in the queue. One that is `exempt` queues however many do: its owner bounds such jobs itself.
+    pub(crate) fn submit(&self, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
+        self.pool.submit(job, exempt)
     }
 
-    /// The queue stays locked, so that its last job is the one that wanted the thread.
-    fn start_thread(&self, queue: &mut Queue) -> Result<(), NoThread> {
+    /// Resolves when the job has left the queue.
+    pub(crate) fn left(&self, ticket: Ticket) -> oneshot::Receiver<Infallible> {
+        let (sender, receiver) = oneshot::channel();
+        let mut queue = self.pool.lock();
+        if let Ok(at) = queue.position(ticket) {
+            queue.jobs[at].left = Some(sender);
+        }
+        receiver
+    }
+
+    /// Takes the job out of the queue when it is dropped.
+    pub(crate) fn leave_on_drop(&self, ticket: Ticket) -> LeaveOnDrop {
+        LeaveOnDrop { pool: Arc::clone(&self.pool), ticket }
+    }
+}
+
+/// See [`WorkerThreads::leave_on_drop`].
+pub(crate) struct LeaveOnDrop {
+    pool: Arc<Pool>,
+    ticket: Ticket,
+}
+
+impl Drop for LeaveOnDrop {
+    fn drop(&mut self) {
+        let mut queue = self.pool.lock();
+        let entry = queue.position(self.ticket).ok().and_then(|at| queue.jobs.remove(at));
+        drop(queue);
+        // Its drop tells its asker.
+        drop(entry);
+    }
+}
+
+thread_local! {
+    /// The pool of this thread.
+    static HERE: RefCell<Option<Arc<Pool>>> = const { RefCell::new(None) };
+}
+
+/// A worker thread waits for a call or a channel: until the drop another may run in its place.
+pub(crate) struct Waiting {
+    pool: Arc<Pool>,
+    gave_place: bool,
+}
+
+impl Waiting {
+    /// Nothing on threads that are no workers, or that keep their place.
+    pub(crate) fn begin() -> Option<Waiting> {
+        let pool = HERE.with_borrow(Option::clone)?;
+        let waiting = pool.bounds.waiting?;
+        let gave_place = pool.begin_wait(waiting);
+        Some(Waiting { pool, gave_place })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut queue = self.pool.lock();
+        // It takes its place back without waiting for it. As threads start only where fewer run than may, there are
+        // never more than may run and may wait together.
+        let count = if self.gave_place { &mut queue.waiting } else { &mut queue.stuck };
+        *count -= 1;
+    }
+}
+
+impl Queue {
+    fn position(&self, ticket: Ticket) -> Result<usize, usize> {
+        self.jobs.binary_search_by_key(&ticket, |entry| entry.ticket)
+    }
+
+    fn running(&self) -> usize {
+        self.threads - self.waiting
+    }
+
+    /// No thread will come to the queue unless something ends that may wait for the queue.
+    fn is_stuck(&self) -> bool {
+        self.stuck > 0 && self.stuck >= self.running()
+    }
+
+    fn push(&mut self, job: Job) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.jobs.push_back(Entry { ticket, job, left: None });
+        ticket
+    }
+
+    fn pop_last(&mut self) -> Option<Job> {
+        self.jobs.pop_back().map(|entry| entry.job)
+    }
+}
+
+impl Pool {
+    fn new(bounds: Bounds) -> Pool {
+        Pool {
+            bounds,
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+            #[cfg(test)]
+            stack: None,
+        }
+    }
+
+    fn of_the_process() -> &'static Arc<Pool> {
+        static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
+        POOL.get_or_init(|| {
+            Arc::new(Pool::new(Bounds { running: RUNNING, waiting: Some(WAITING), queued: QUEUED }))
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(self: &Arc<Pool>, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
+        let mut queue = self.lock();
+        if queue.idle > queue.jobs.len() {
+            queue.push(job);
+            self.wake.notify_one();
+            return Ok(None);
+        }
+        if queue.running() < self.bounds.running {
+            queue.push(job);
+            return match self.start_thread(&mut queue) {
+                Ok(()) => Ok(None),
+                // Other threads come to it.
+                Err(_) if queue.running() > 0 => Ok(Some(queue.next_ticket - 1)),
+                Err(error) => Err(NoThread { error, _job: queue.pop_last() }),
+            };
+        }
+        if queue.is_stuck() {
+            return Err(NoThread::because(
+                "every thread for blocking methods waits for a call of its own",
+                job,
+            ));
+        }
+        if !exempt && queue.jobs.len() >= self.bounds.queued {
+            return Err(NoThread::because("too many calls wait for a thread", job));
+        }
+        Ok(Some(queue.push(job)))
+    }
+
+    fn start_thread(self: &Arc<Pool>, queue: &mut Queue) -> io::Result<()> {
         let builder = thread::Builder::new().name("mux-worker".into());
         #[cfg(test)]
         let builder = match self.stack {
             Some(stack) => builder.stack_size(stack),
             None => builder,
         };
-        let pool = Arc::clone(&self.pool);
-        match builder.spawn(move || pool.work()) {
-            Ok(_) => queue.threads += 1,
-            // A pool's other threads come to it.
-            Err(_) if self.most != usize::MAX && queue.threads > 0 => {}
-            Err(error) => return Err(NoThread { error, _job: queue.jobs.pop_back() }),
-        }
+        let pool = Arc::clone(self);
+        builder.spawn(move || pool.work())?;
+        queue.threads += 1;
         Ok(())
     }
-}
 
-impl Pool {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self) {
-        // Jobs catch the panics of what they run; one of their own must not cost the pool a thread.
+    fn work(self: Arc<Pool>) {
+        HERE.set(Some(Arc::clone(&self)));
         while let Some(job) = self.next_job() {
-            let _ = panic::catch_unwind(AssertUnwindSafe(job));
+            run(job, Fate::Run);
         }
     }
 
     fn next_job(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                return Some(job);
+            if let Some(entry) = queue.jobs.pop_front() {
+                return Some(entry.job);
             }
             if queue.stopped {
                 queue.threads -= 1;
@@ -128,18 +295,51 @@ impl Pool {
             }
         }
     }
+
+    /// A thread of the pool waits. Returns whether it has given up its place.
+    fn begin_wait(self: &Arc<Pool>, most: usize) -> bool {
+        let mut queue = self.lock();
+        if queue.waiting < most {
+            queue.waiting += 1;
+            if queue.jobs.len() > queue.idle && queue.running() < self.bounds.running {
+                // Where none can be started, those that run come to the queue.
+                let _ = self.start_thread(&mut queue);
+            }
+            return true;
+        }
+        queue.stuck += 1;
+        if queue.is_stuck() {
+            let refused = std::mem::take(&mut queue.jobs);
+            drop(queue);
+            refused.into_iter().for_each(|entry| run(entry.job, Fate::Refused));
+        }
+        false
+    }
+}
+
+/// Jobs catch the panics of what they run; one of their own must not cost the pool a thread.
+fn run(job: Job, fate: Fate) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| job(fate)));
+}
+
+impl NoThread {
+    fn because(why: &str, job: Job) -> NoThread {
+        NoThread { error: io::Error::other(why), _job: Some(job) }
+    }
 }
 
 impl Drop for WorkerThreads {
     fn drop(&mut self) {
-        self.pool.lock().stopped = true;
-        self.pool.wake.notify_all();
+        if self.own {
+            self.pool.lock().stopped = true;
+            self.pool.wake.notify_all();
+        }
     }
 }
 
 impl std::fmt::Debug for WorkerThreads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkerThreads").field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("WorkerThreads").field("bounds", &self.pool.bounds).finish_non_exhaustive()
     }
 }
 
@@ -152,7 +352,7 @@ mod tests {
         let (at_once, done) = (Arc::new((Mutex::new((0, 0)), Condvar::new())), mpsc::channel());
         for _ in 0..jobs {
             let (at_once, done) = (Arc::clone(&at_once), done.0.clone());
-            let job = move || {
+            let job = move |_| {
                 let (counts, changed) = &*at_once;
                 let mut now = counts.lock().unwrap();
                 now.0 += 1;
@@ -163,7 +363,7 @@ mod tests {
                 now.0 -= 1;
                 done.send(()).unwrap();
             };
-            assert!(workers.submit(Box::new(job)).is_ok());
+            assert!(workers.submit(Box::new(job), false).is_ok());
         }
         for _ in 0..jobs {
             done.1.recv().unwrap();
@@ -181,13 +381,99 @@ mod tests {
         assert!(run(&WorkerThreads::new(Workers::OnDemand), 3) == 3);
     }
 
+    fn bounds(running: usize, waiting: usize, queued: usize) -> Bounds {
+        Bounds { running, waiting: Some(waiting), queued }
+    }
+
     #[test]
     fn a_job_that_gets_no_thread_is_given_back() {
-        for policy in [Workers::OnDemand, Workers::Pool(2)] {
-            let mut workers = WorkerThreads::new(policy);
-            workers.stack = Some(usize::MAX / 2);
-            assert!(workers.submit(Box::new(|| unreachable!("it was given back"))).is_err());
-            assert_eq!(workers.pool.lock().jobs.len(), 0);
+        let mut pool = Pool::new(bounds(2, 2, 2));
+        pool.stack = Some(usize::MAX / 2);
+        let workers = WorkerThreads { pool: Arc::new(pool), own: true };
+        assert!(workers.submit(Box::new(|_| unreachable!("it was given back")), false).is_err());
+        assert_eq!(workers.pool.lock().jobs.len(), 0);
+    }
+
+    /// A job that runs until it is let go. Tells that it has begun.
+    fn held(workers: &WorkerThreads, waits: bool) -> (mpsc::Sender<()>, mpsc::Receiver<Fate>) {
+        let ((release, held), (told, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+        let job = move |fate| {
+            let waiting = waits.then(Waiting::begin).flatten();
+            let _ = told.send(fate);
+            if fate == Fate::Run {
+                // Until its sender is dropped.
+                let _ = held.recv();
+            }
+            drop(waiting);
+        };
+        assert!(workers.submit(Box::new(job), false).is_ok());
+        (release, begun)
+    }
+
+    #[test]
+    fn beyond_its_threads_jobs_queue_and_beyond_its_queue_they_are_refused() {
+        let workers = WorkerThreads::with(bounds(2, 2, 3));
+        let running = [held(&workers, false), held(&workers, false)];
+        running.iter().for_each(|(_, begun)| assert_eq!(begun.recv(), Ok(Fate::Run)));
+        let queued = [held(&workers, false), held(&workers, false), held(&workers, false)];
+        assert!(workers.submit(Box::new(|_| {}), false).is_err());
+        assert!(workers.submit(Box::new(|_| {}), true).is_ok());
+        assert_eq!(workers.pool.lock().threads, 2);
+        drop(running);
+        for (release, begun) in queued {
+            assert_eq!(begun.recv(), Ok(Fate::Run));
+            drop(release);
         }
+    }
+
+    #[test]
+    fn a_thread_that_waits_lets_another_run_and_of_those_there_are_so_many() {
+        let workers = WorkerThreads::with(bounds(1, 2, 9));
+        let waiting = [held(&workers, true), held(&workers, true)];
+        waiting.iter().for_each(|(_, begun)| assert_eq!(begun.recv(), Ok(Fate::Run)));
+        let (last, begun) = held(&workers, false);
+        assert_eq!(begun.recv(), Ok(Fate::Run));
+        let (release, queued) = held(&workers, false);
+        assert_eq!(workers.pool.lock().threads, 3);
+        drop((last, release));
+        assert_eq!(queued.recv(), Ok(Fate::Run));
+    }
+
+    #[test]
+    fn where_all_threads_wait_what_is_queued_is_refused_and_so_is_what_comes() {
+        let workers = WorkerThreads::with(bounds(1, 1, 9));
+        let first = held(&workers, true);
+        assert_eq!(first.1.recv(), Ok(Fate::Run));
+        let ((go, gone), (told, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+        let job = move |_| {
+            told.send(()).unwrap();
+            let _ = gone.recv();
+            let _waiting = Waiting::begin();
+            told.send(()).unwrap();
+            let _ = gone.recv();
+        };
+        assert!(workers.submit(Box::new(job), false).is_ok());
+        begun.recv().unwrap();
+        let (_release, queued) = held(&workers, false);
+        go.send(()).unwrap();
+        begun.recv().unwrap();
+        assert_eq!(queued.recv(), Ok(Fate::Refused));
+        assert!(workers.submit(Box::new(|_| {}), true).is_err());
+        drop((go, first));
+    }
+
+    #[test]
+    fn a_job_leaves_the_queue_at_once() {
+        let workers = WorkerThreads::with(bounds(1, 1, 9));
+        let running = held(&workers, false);
+        assert_eq!(running.1.recv(), Ok(Fate::Run));
+        let (dropped, tells) = mpsc::channel::<()>();
+        let job = move |_| drop(dropped);
+        let ticket = workers.submit(Box::new(job), false).ok().flatten().expect("it waits");
+        let mut left = workers.left(ticket);
+        assert!(left.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        drop(workers.leave_on_drop(ticket));
+        assert!(tells.recv().is_err());
+        assert!(left.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Closed));
     }
 }

@@ -1,28 +1,15 @@
 //! A plain thread that waits alone drives the connection. Each test has a process of its own, as there is one
 //! background runtime in each.
 
+use crate::by_itself::is_by_itself;
 use crate::demo::{DemoClient, DemoServer, Desk};
 use mux::{Address, CallError, Connection, Context, Error, Server};
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// More than it takes until a thread drives.
 const CALLS: u64 = 100;
-
-/// Runs the test again in a process of its own, where this returns `true`.
-fn is_by_itself(test: &str) -> bool {
-    const BY_ITSELF: &str = "MUX_TEST_BY_ITSELF";
-    if std::env::var_os(BY_ITSELF).is_some() {
-        return true;
-    }
-    let mut again = Command::new(std::env::current_exe().unwrap());
-    let done = again.args(["--exact", &format!("alone::{test}")]).env(BY_ITSELF, "").output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
-    assert!(String::from_utf8_lossy(&done.stdout).contains("1 passed"));
-    false
-}
 
 fn serving(server: Server, address: &str) -> (Runtime, Address) {
     let runtime = Runtime::new().unwrap();
@@ -66,7 +53,7 @@ fn sleeps() -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn it_reads_its_answers_itself() {
-    if !is_by_itself("it_reads_its_answers_itself") {
+    if !is_by_itself("alone::it_reads_its_answers_itself") {
         return;
     }
     let (_runtime, _connection, client) = alone();
@@ -85,7 +72,7 @@ fn it_reads_its_answers_itself() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_other_thread_sleeps_through_a_long_call() {
-    if !is_by_itself("the_other_thread_sleeps_through_a_long_call") {
+    if !is_by_itself("alone::the_other_thread_sleeps_through_a_long_call") {
         return;
     }
     let (_runtime, _connection, client) = alone();
@@ -97,7 +84,7 @@ fn the_other_thread_sleeps_through_a_long_call() {
 
 #[test]
 fn the_connection_is_looked_after_when_it_waits_no_more() {
-    if !is_by_itself("the_connection_is_looked_after_when_it_waits_no_more") {
+    if !is_by_itself("alone::the_connection_is_looked_after_when_it_waits_no_more") {
         return;
     }
     let (runtime, connection, client) = alone();
@@ -112,7 +99,7 @@ fn the_connection_is_looked_after_when_it_waits_no_more() {
 
 #[test]
 fn others_that_come_meanwhile_are_served() {
-    if !is_by_itself("others_that_come_meanwhile_are_served") {
+    if !is_by_itself("alone::others_that_come_meanwhile_are_served") {
         return;
     }
     let (_runtime, _connection, client) = alone();
@@ -126,7 +113,7 @@ fn others_that_come_meanwhile_are_served() {
 
 #[test]
 fn its_deadline_is_kept() {
-    if !is_by_itself("its_deadline_is_kept") {
+    if !is_by_itself("alone::its_deadline_is_kept") {
         return;
     }
     let (_runtime, _connection, client) = alone();
@@ -162,7 +149,7 @@ impl Asks for Back {
 
 #[test]
 fn handlers_of_its_program_run_on_no_thread_of_it() {
-    if !is_by_itself("handlers_of_its_program_run_on_no_thread_of_it") {
+    if !is_by_itself("alone::handlers_of_its_program_run_on_no_thread_of_it") {
         return;
     }
     let (_runtime, address) = serving(Server::new().service(AsksServer::new(Back)), "tcp://127.0.0.1:0");
@@ -175,7 +162,7 @@ fn handlers_of_its_program_run_on_no_thread_of_it() {
 
 #[test]
 fn handlers_that_come_while_it_drives_run_on_no_thread_of_it_either() {
-    if !is_by_itself("handlers_that_come_while_it_drives_run_on_no_thread_of_it_either") {
+    if !is_by_itself("alone::handlers_that_come_while_it_drives_run_on_no_thread_of_it_either") {
         return;
     }
     let (_runtime, _connection, client) = alone();
@@ -191,7 +178,7 @@ fn handlers_that_come_while_it_drives_run_on_no_thread_of_it_either() {
 
 #[test]
 fn large_notifies_leave_though_it_waits_for_no_answer() {
-    if !is_by_itself("large_notifies_leave_though_it_waits_for_no_answer") {
+    if !is_by_itself("alone::large_notifies_leave_though_it_waits_for_no_answer") {
         return;
     }
     let (_runtime, _connection, client) = alone();
@@ -205,7 +192,7 @@ fn large_notifies_leave_though_it_waits_for_no_answer() {
 #[cfg(unix)]
 #[test]
 fn a_large_argument_goes_from_a_plain_thread_whoever_drives() {
-    if !is_by_itself("a_large_argument_goes_from_a_plain_thread_whoever_drives") {
+    if !is_by_itself("alone::a_large_argument_goes_from_a_plain_thread_whoever_drives") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 
 mod alone;
 mod backtraces;
+mod by_itself;
 mod calls;
 mod cancel;
 mod channels;
@@ -29,3 +30,4 @@ mod threads;
 mod times;
 mod transports;
 mod victim;
+mod workers;

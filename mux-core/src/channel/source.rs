@@ -12,7 +12,7 @@ use crate::error::{CallError, Error, Refusal, Refused, RemoteError};
 use crate::mux::Call;
 use crate::panic;
 use crate::proto::fault::Fault;
-use crate::workers::WorkerThreads;
+use crate::workers::{Fate, WorkerThreads};
 use futures_core::Stream;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -195,9 +195,13 @@ fn run(
         CallError::Refused(Refused::new(Refusal::Overloaded, format!("no thread could be started: {error}")))
     };
     if method.placement == Placement::Worker {
-        let job = move || blocking::while_blocking(|| blocking::block_on(job));
-        let submitted = WorkerThreads::shared().submit(Box::new(job));
-        return submitted.map(|()| None).map_err(|none| overloaded(none.error));
+        let job = move |fate| match fate {
+            Fate::Run => blocking::while_blocking(|| blocking::block_on(job)),
+            // Its drop tells the caller.
+            Fate::Refused => drop(job),
+        };
+        let submitted = WorkerThreads::shared().submit(Box::new(job), false);
+        return submitted.map(|_| None).map_err(|none| overloaded(none.error));
     }
     let runtime =
         Handle::try_current().or_else(|_| background::runtime_for_users().cloned()).map_err(overloaded)?;

@@ -119,6 +119,11 @@ impl<H: Default> Serving<H> {
         self.rows.get(&xid)?.stopped
     }
 
+    /// It has certainly not begun.
+    pub(crate) fn is_parked(&self, xid: Xid) -> bool {
+        self.rows.get(&xid).is_some_and(|row| row.parked)
+    }
+
     pub(crate) fn is_live(&self, xid: Xid) -> bool {
         self.rows.contains_key(&xid)
     }

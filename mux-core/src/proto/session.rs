@@ -867,6 +867,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         let fault = match self.serving.stopped(xid) {
             Some(Stopped::Cancelled) => Fault::new(FaultCode::Cancelled, "the call was cancelled"),
             Some(Stopped::TimedOut) => Fault::new(FaultCode::TimedOut, "the call ran out of time"),
+            None if self.serving.is_parked(xid) => Fault::new(
+                FaultCode::Overloaded,
+                "the call left its queue before it ran, as no thread would come to it",
+            ),
             None => Fault::new(FaultCode::Cancelled, "the handler was dropped before it had an answer"),
         };
         self.finish(xid, Answer::fault(fault), Rare::new(), out);
