@@ -64,7 +64,7 @@
 //! | call it | [`Call`]: await, `timeout`, `meta`, `send`, `wait` |
 //! | send or take many values, as they come | [`Receiver`], [`Sender`], [`channel`] |
 //! | send long bytes inside of values | [`mod@bytes`] |
-//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`], [`OrFail`] |
+//! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`] |
 //! | know who asks, and whether they still wait | [`Context`] |
 //! | bound what a peer may do | [`Limits`], [`Times`], [`Workers`] |
 //!
@@ -75,9 +75,9 @@
 
 pub use mux_core::{
     Address, AddressError, Builder, Bytes, Call, CallError, ChannelError, Client, CloseReason, Closed,
-    ConnectError, Connection, Context, Credentials, Error, Failure, Iter, Limits, Never, OrFail, Outcome,
-    Peer, Receiver, Refusal, Refused, RemoteError, Result, SendError, Sender, Server, Service, Sink, Stream,
-    Times, TrySendError, Workers, bytes, channel, failing_channel, pair,
+    ConnectError, Connection, Context, Credentials, Error, Failure, Iter, Limits, Never, Outcome, Peer,
+    Receiver, Refusal, Refused, RemoteError, Result, SendError, Sender, Server, Service, Sink, Stream, Times,
+    TrySendError, Workers, bytes, channel, failing_channel, pair,
 };
 #[cfg(unix)]
 pub use mux_core::{PipeStream, pipe_pair, stdio};

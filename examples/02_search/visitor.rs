@@ -7,7 +7,7 @@ use crate::library::{Library, has_word, words};
 use crate::probes::{Finding, Probes};
 use crate::report::Report;
 use crate::search::{Hit, LEAST_LETTERS, MOST_HITS, SearchClient, TooShort};
-use mux::{Connection, Error, OrFail};
+use mux::{Connection, Error};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::thread;
@@ -60,7 +60,7 @@ struct Guest;
 
 impl Visitor for Guest {
     async fn visit(&self, errand: Errand) -> mux::Result<Visit> {
-        visit(errand).await.or_fail()
+        Ok(visit(errand).await?)
     }
 }
 

@@ -448,15 +448,28 @@ impl StdError for CloseReason {}
 /// of the `?`, and a backtrace where `RUST_BACKTRACE` asks for one. The caller gets it as
 /// [`Error::Remote`].
 ///
-/// It does not implement `std::error::Error` itself, so that every other error converts into it.
+/// Whatever converts into a `Box<dyn Error + Send + Sync>` converts into it: every error, that box itself, `&str`
+/// and `String`, and the errors of `anyhow` and `eyre`. It does not implement `std::error::Error` itself: Rust
+/// allows no such conversion into a type that is an error.
 ///
 /// ```
 /// # use mux_core as mux;
-/// fn import(path: &str) -> mux::Result<u64> {
+/// type Boxed = Box<dyn std::error::Error + Send + Sync>;
+///
+/// fn measure(path: &str) -> Result<u64, Boxed> {
 ///     Ok(std::fs::metadata(path)?.len())
+/// }
+///
+/// fn import(path: &str) -> mux::Result<u64> {
+///     if path.is_empty() {
+///         return Err("a path is missing".into());
+///     }
+///     let line = path.lines().next().ok_or("the path has no line")?;
+///     Ok(measure(line)?)
 /// }
 /// let failure = import("/no/such/file").unwrap_err();
 /// assert!(failure.to_string().contains("No such file"));
+/// assert_eq!(import("").unwrap_err().to_string(), "a path is missing");
 /// ```
 pub struct Failure(Box<FailureParts>);
 
@@ -515,48 +528,20 @@ impl Failure {
     }
 }
 
-impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Failure {
     #[track_caller]
     fn from(error: E) -> Failure {
-        Failure::capture(Box::new(error), Some(std::any::type_name::<E>()), Location::caller())
+        Failure::capture(error.into(), telling_name::<E>(), Location::caller())
     }
 }
 
-/// Makes a failure of what is no `std::error::Error` itself, and so does not pass by a bare `?`:
-/// `Box<dyn Error + Send + Sync>`, the errors of `anyhow` and the like, or a text.
-///
-/// ```
-/// # use mux_core as mux;
-/// use mux::OrFail;
-///
-/// fn boxed() -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-///     Err("no luck")?
-/// }
-///
-/// fn method() -> mux::Result<u32> {
-///     let n = boxed().or_fail()?;
-///     u32::checked_sub(n, 1).ok_or("none left").or_fail()
-/// }
-/// # assert_eq!(method().unwrap_err().to_string(), "no luck");
-/// ```
-pub trait OrFail<T> {
-    /// The value, or a failure whose place is that of this call.
-    ///
-    /// # Errors
-    /// When `self` is an error.
-    #[track_caller]
-    fn or_fail(self) -> Result<T>;
-}
-
-impl<T, E: Into<Box<dyn StdError + Send + Sync>>> OrFail<T> for std::result::Result<T, E> {
-    #[track_caller]
-    fn or_fail(self) -> Result<T> {
-        // No closure: it would be the caller that is told.
-        match self {
-            Ok(value) => Ok(value),
-            Err(error) => Err(Failure::capture(error.into(), None, Location::caller())),
-        }
-    }
+/// The name of a type that says more than that some error is in it.
+fn telling_name<E>() -> Option<&'static str> {
+    const WRAPPERS: [&str; 6] =
+        ["&", "alloc::string::String", "alloc::borrow::Cow<", "alloc::boxed::Box<dyn ", "anyhow::", "eyre::"];
+    let name = std::any::type_name::<E>();
+    let wraps = WRAPPERS.iter().any(|wrapper| name.starts_with(wrapper));
+    (!wraps).then_some(name)
 }
 
 impl fmt::Display for Failure {

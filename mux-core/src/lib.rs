@@ -48,9 +48,7 @@ pub use connection::{Builder, Connection};
 pub use context::Context;
 pub use demux::Service;
 pub use descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
-pub use error::{
-    CallError, CloseReason, Closed, Error, Failure, OrFail, Refusal, Refused, RemoteError, Result,
-};
+pub use error::{CallError, CloseReason, Closed, Error, Failure, Refusal, Refused, RemoteError, Result};
 pub use futures_core::Stream;
 pub use futures_sink::Sink;
 pub use mux::{Call, Client, Mux};

@@ -12,6 +12,7 @@ mod demo;
 mod dispatch;
 mod duplex;
 mod errors;
+mod failures;
 mod fairness;
 mod hostile_channels;
 mod hostile_chunks;
