@@ -226,6 +226,8 @@ pub enum CallError {
     Cancelled(String),
     /// The connection closed first.
     Closed(Closed),
+    /// There was no connection to call by: made from a [`ConnectError`](crate::ConnectError), whose text it has.
+    NotConnected(String),
     /// It ran, and its value could not be encoded over there. The text says why.
     ReplyUnencodable(String),
     /// It ran, and its value exceeds what this end takes. The text tells both sizes.
@@ -245,7 +247,7 @@ impl CallError {
     /// True where the method certainly did not run, so that trying again cannot run it twice.
     pub fn did_not_run(&self) -> bool {
         match self {
-            CallError::Refused(_) => true,
+            CallError::Refused(_) | CallError::NotConnected(_) => true,
             CallError::TimedOut { sent } => !sent,
             CallError::Closed(closed) => !closed.sent,
             _ => false,
@@ -261,6 +263,7 @@ impl fmt::Display for CallError {
             CallError::TimedOut { sent: false } => f.write_str("the call timed out before it was sent"),
             CallError::Cancelled(why) => write!(f, "cancelled by the other side: {}", Escaped(why)),
             CallError::Closed(closed) => closed.fmt(f),
+            CallError::NotConnected(why) => write!(f, "not connected: {}", Escaped(why)),
             CallError::ReplyUnencodable(why) => {
                 write!(f, "the reply could not be encoded: {}", Escaped(why))
             }

@@ -14,6 +14,7 @@ fn kind<E>(error: &Error<E>) -> (String, bool) {
         Error::Call(CallError::Refused(refused)) => format!("refused {:?}", refused.reason()),
         Error::Call(CallError::TimedOut { sent }) => format!("timed out, sent {sent}"),
         Error::Call(CallError::Closed(_)) => "closed".to_owned(),
+        Error::Call(CallError::NotConnected(_)) => "not connected".to_owned(),
         Error::Call(CallError::Cancelled(_)) => "cancelled".to_owned(),
         Error::Call(CallError::ReplyUnencodable(_)) => "reply unencodable".to_owned(),
         Error::Call(CallError::ReplyTooLarge(_)) => "reply too large".to_owned(),
@@ -56,6 +57,21 @@ async fn what_never_runs() {
     let wide = reached.client.echo("x").meta("k", &"v".repeat(60 << 10));
     expect(wide.await, "refused TooLarge", true);
     assert_eq!(reached.client.echo("x").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn an_address_where_nobody_answers_fails_the_call_and_it_did_not_run() {
+    async fn take(address: &str) -> Result<u32, Error<crate::demo::Shortage>> {
+        DemoClient::connect(address).await?.take(1).await
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = format!("unix:{}", folder.path().join("nobody").display());
+    for address in [&nobody, "no address"] {
+        let error = take(address).await.unwrap_err();
+        let why = DemoClient::connect(address).await.unwrap_err().to_string();
+        assert_eq!(error.to_string(), format!("not connected: {why}"));
+        expect(Err::<u32, _>(error), "not connected", true);
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The address syntax, parsed once: `tcp://host:port`, `unix:path`, `exec:program arguments`.
 
+use crate::error::{CallError, Error};
 use crate::escaped::Escaped;
 use std::error::Error as StdError;
 use std::ffi::OsString;
@@ -186,6 +187,25 @@ impl fmt::Display for AddressError {
 impl StdError for AddressError {}
 
 /// No connection, or no listener, could be had at an address.
+///
+/// It converts into the error of any call, as one that did not run:
+///
+/// ```
+/// # use mux_core as mux;
+/// # #[derive(Debug)] struct Shortage;
+/// # struct Shop;
+/// # impl Shop {
+/// #     async fn connect(_: &str) -> Result<Shop, mux::ConnectError> {
+/// #         Err("nowhere".parse::<mux::Address>().unwrap_err().into())
+/// #     }
+/// #     async fn take(&self, _: u32) -> Result<u32, mux::Error<Shortage>> { Ok(0) }
+/// # }
+/// async fn take(units: u32) -> Result<u32, mux::Error<Shortage>> {
+///     Shop::connect("unix:/run/shop.sock").await?.take(units).await
+/// }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// assert!(runtime.block_on(take(3)).unwrap_err().did_not_run());
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -238,6 +258,19 @@ impl From<AddressError> for ConnectError {
 impl From<std::convert::Infallible> for ConnectError {
     fn from(never: std::convert::Infallible) -> ConnectError {
         match never {}
+    }
+}
+
+/// A call that did not run, so that connecting and calling fail by one type.
+impl From<ConnectError> for CallError {
+    fn from(error: ConnectError) -> CallError {
+        CallError::NotConnected(error.to_string())
+    }
+}
+
+impl<E> From<ConnectError> for Error<E> {
+    fn from(error: ConnectError) -> Error<E> {
+        Error::Call(error.into())
     }
 }
 
