@@ -5,6 +5,7 @@ use crate::blocking;
 use crate::channel::carry::Port;
 use crate::config::{Limits, Times, Workers};
 use crate::demux::{Router, Service};
+use crate::detached::DetachedHandlers;
 use crate::driver::{Driver, Driving};
 use crate::error::CloseReason;
 use crate::mux::{Client, Mux};
@@ -142,6 +143,7 @@ pub struct Builder {
     /// Where it was not said, it depends on who is at the other end.
     reveal_traces: Option<bool>,
     threads: OnceLock<Arc<WorkerThreads>>,
+    detached: Arc<DetachedHandlers>,
     router: OnceLock<Arc<Router>>,
 }
 
@@ -202,6 +204,18 @@ impl Builder {
         self
     }
 
+    /// Handlers that may be at work at once, over all connections of this builder, of those that a closed connection
+    /// does not stop: of notifies, and of `detached` methods. One counts once, and once more for each 16 KiB of its
+    /// message; 1 is the least. Default 8,192.
+    ///
+    /// Beyond it a notify waits, and those of its connection behind it; what waits when the connection closes is
+    /// dropped. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
+    #[must_use]
+    pub fn max_detached(mut self, handlers: usize) -> Builder {
+        self.detached = Arc::new(DetachedHandlers::new(handlers));
+        self
+    }
+
     /// Whether callers are told the type, sources, place and backtrace of a failure or panic, beside
     /// its message.
     ///
@@ -255,7 +269,7 @@ impl Builder {
         let shared = Shared::new(
             session,
             Arc::clone(router),
-            Arc::clone(threads),
+            (Arc::clone(threads), Arc::clone(&self.detached)),
             peer,
             reveal,
             self.limits.max_unsent,
@@ -275,7 +289,7 @@ impl Builder {
 pub(crate) fn nowhere() -> Mux {
     let session = session(Side::Connecting, Limits::default().settings(Vec::new()));
     let threads = Arc::new(WorkerThreads::new(Workers::OnDemand));
-    let shared = Shared::new(session, Arc::default(), threads, Peer::default(), true, 0);
+    let shared = Shared::new(session, Arc::default(), (threads, Arc::default()), Peer::default(), true, 0);
     shared.abort(CloseReason::Local);
     Mux::keeping(shared)
 }

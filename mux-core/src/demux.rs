@@ -201,6 +201,13 @@ impl Body {
         }
     }
 
+    fn len(&self) -> usize {
+        match self {
+            Body::Copied(bytes) => bytes.len(),
+            Body::Shared(bytes) => bytes.len(),
+        }
+    }
+
     fn is_large(&self) -> bool {
         matches!(self, Body::Shared(_))
     }
@@ -265,6 +272,14 @@ impl Parcel {
             self.ended = Some(sender);
             receiver
         })
+    }
+
+    /// What its handler may hold of its message, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match self.owed {
+            Owed::Credit(cost) => cost.try_into().unwrap_or(usize::MAX),
+            Owed::Answer(_) => self.inbound.body.len(),
+        }
     }
 
     /// Not with the others of its pass.

@@ -4,6 +4,7 @@ use crate::blocking;
 use crate::body::Outcome;
 use crate::demux::{Ended, Owed, Parcel};
 use crate::descriptor::{MethodDescriptor, Placement};
+use crate::detached::Place;
 use crate::error::{Refusal, Refused};
 use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
@@ -116,8 +117,25 @@ struct Lap {
 impl Lap {
     #[inline]
     fn run(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        if parcel.route.method.detached {
+            return self.run_detached(parcel, shared);
+        }
+        self.run_in(None, parcel, shared);
+    }
+
+    /// Refuses the request where as many handlers as may outlive their connections are at work.
+    #[cold]
+    fn run_detached(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        match shared.detached().try_admit(parcel.size()) {
+            Some(place) => self.run_in(Some(place), parcel, shared),
+            None => self.finished.push((parcel.owed, too_many_detached(parcel.route.method).into())),
+        }
+    }
+
+    #[inline]
+    fn run_in(&mut self, place: Option<Place>, parcel: Parcel, shared: &Arc<Shared>) {
         let Parcel { route, inbound, owed, ended } = parcel;
-        let turn = Turn { method: route.method, shared, owed: Some(owed), ended, lap: self };
+        let turn = Turn { method: route.method, shared, owed: Some(owed), ended, place, lap: self };
         shared.router().service(route).serve(inbound, turn);
     }
 
@@ -132,8 +150,15 @@ impl Lap {
     }
 }
 
+fn too_many_detached(method: &MethodDescriptor) -> Refused {
+    let path = method.path;
+    let message = format!("no room for the handler of `{path}`: too many run that outlive their connections");
+    Refused::new(Refusal::Overloaded, message)
+}
+
 /// The notifies of one connection, on one task: their handlers begin in the order they were sent. One
-/// that waits goes on beside the next; a plain `fn` ends before the next begins.
+/// that waits goes on beside the next; a plain `fn` ends before the next begins. Each has a place among those that
+/// outlive their connections. Those that wait for theirs when the connection closes are dropped.
 #[derive(Default)]
 pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
 
@@ -153,8 +178,16 @@ impl NotifyLane {
 async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut lap = Lap::default();
     while let Some(mut parcel) = parcels.recv().await {
+        let mut place = shared.detached().try_admit(parcel.size());
+        if place.is_none() {
+            lap.finish(&shared);
+            place = until_admitted(&parcel, &shared).await;
+        }
+        if place.is_none() {
+            return;
+        }
         let ended = parcel.ends_on_worker();
-        lap.run(parcel, &shared);
+        lap.run_in(place, parcel, &shared);
         if parcels.is_empty() || ended.is_some() {
             lap.finish(&shared);
         }
@@ -162,6 +195,15 @@ async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<
             // Nothing is ever sent: it ends with its handler.
             let _ = ended.await;
         }
+    }
+}
+
+/// `None` when the connection closes.
+async fn until_admitted(parcel: &Parcel, shared: &Shared) -> Option<Place> {
+    tokio::select! {
+        biased;
+        place = shared.detached().admit(parcel.size()) => Some(place),
+        () = shared.until_closed() => None,
     }
 }
 
@@ -173,6 +215,8 @@ pub struct Turn<'a> {
     /// Nothing, once somebody else owes it.
     owed: Option<Owed>,
     ended: Option<Ended>,
+    /// Of a handler that outlives its connection.
+    place: Option<Place>,
     lap: &'a mut Lap,
 }
 
@@ -193,8 +237,8 @@ impl Turn<'_> {
 
     fn run_boxed(mut self, mut handler: Handler) {
         if self.method.placement == Placement::Worker {
-            let ended = self.ended.take();
-            return run_on_worker(handler.alone(self.responder()), ended, self.shared);
+            let held = (self.ended.take(), self.place.take());
+            return run_on_worker(handler.alone(self.responder()), held, self.shared);
         }
         match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => {
@@ -204,7 +248,7 @@ impl Turn<'_> {
             }
             Poll::Pending => {
                 let responder = self.responder();
-                spawn(handler.alone(responder), self.shared, self.method.detached);
+                spawn(handler.alone(responder), self.place.take(), self.shared);
             }
         }
     }
@@ -223,7 +267,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn run_on_worker(mut alone: Alone, ended: Option<Ended>, shared: &Shared) {
+fn run_on_worker(mut alone: Alone, held: (Option<Ended>, Option<Place>), shared: &Shared) {
     let xid = alone.responder().and_then(Responder::xid);
     let runtime = tokio::runtime::Handle::current();
     if let Some(xid) = xid {
@@ -231,7 +275,7 @@ fn run_on_worker(mut alone: Alone, ended: Option<Ended>, shared: &Shared) {
     }
     let job = move |fate| {
         // Dropped in turn: the handler, and then what tells that it is gone.
-        let (_ended, mut alone) = (ended, alone);
+        let (_held, mut alone) = (held, alone);
         // What is refused is dropped, and told as a call that has not run.
         if fate == Fate::Run && alone.responder().is_some_and(Responder::start) {
             let _entered = runtime.enter();
@@ -266,12 +310,19 @@ fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
     unwanted.into_iter().for_each(Running::stop);
 }
 
-/// Gives a handler that has to wait a task of its own, which a cancel aborts.
-fn spawn(mut alone: Alone, shared: &Shared, detached: bool) {
+/// Gives a handler that has to wait a task of its own, which a cancel aborts unless it is detached.
+fn spawn(mut alone: Alone, place: Option<Place>, shared: &Shared) {
     let xid = alone.responder().and_then(Responder::xid);
+    if let Some(place) = place {
+        tokio::spawn(async move {
+            let _place = place;
+            alone.await;
+        });
+        return;
+    }
     let task = tokio::spawn(alone);
     if let Some(xid) = xid {
-        let abort = (!detached).then(|| task.abort_handle());
+        let abort = Some(task.abort_handle());
         let unwanted = shared.attach(xid, |known| Running { abort, ..known });
         unwanted.into_iter().for_each(Running::stop);
     }

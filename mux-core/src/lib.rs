@@ -15,6 +15,7 @@ mod connection;
 mod context;
 mod demux;
 mod descriptor;
+mod detached;
 mod dispatch;
 mod driver;
 mod error;

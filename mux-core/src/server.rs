@@ -108,6 +108,14 @@ impl Server {
         self
     }
 
+    /// Handlers that may be at work at once, over all connections, of those that a closed connection does not stop.
+    /// Default 8,192: see [`Builder::max_detached`].
+    #[must_use]
+    pub fn max_detached(mut self, handlers: usize) -> Server {
+        self.builder = self.builder.max_detached(handlers);
+        self
+    }
+
     /// How long running calls may take to finish when the server stops. Default 30 s.
     #[must_use]
     pub fn drain_timeout(mut self, timeout: Duration) -> Server {

@@ -5,6 +5,7 @@ use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
 use crate::demux::{Owed, Parcel, Router};
+use crate::detached::DetachedHandlers;
 use crate::dispatch::Finished;
 use crate::driver::Helped;
 use crate::error::CloseReason;
@@ -70,6 +71,7 @@ pub(crate) struct Shared {
     helped: OnceLock<Weak<dyn Helped>>,
     router: Arc<Router>,
     workers: Arc<WorkerThreads>,
+    detached: Arc<DetachedHandlers>,
     peer: Peer,
     reveal_traces: bool,
     in_background: bool,
@@ -154,7 +156,7 @@ impl Shared {
     pub(crate) fn new(
         (session, outbox): (Session<Waker, Running, Port>, Outbox),
         router: Arc<Router>,
-        workers: Arc<WorkerThreads>,
+        (workers, detached): (Arc<WorkerThreads>, Arc<DetachedHandlers>),
         peer: Peer,
         reveal_traces: bool,
         max_unsent: usize,
@@ -165,6 +167,7 @@ impl Shared {
             helped: OnceLock::new(),
             router,
             workers,
+            detached,
             peer,
             reveal_traces,
             in_background: background::is_here(),
@@ -224,6 +227,10 @@ impl Shared {
 
     pub(crate) fn workers(&self) -> &WorkerThreads {
         &self.workers
+    }
+
+    pub(crate) fn detached(&self) -> &DetachedHandlers {
+        &self.detached
     }
 
     pub(crate) fn peer(&self) -> &Peer {

@@ -9,6 +9,7 @@ mod calls;
 mod cancel;
 mod channels;
 mod demo;
+mod detached;
 mod dispatch;
 mod duplex;
 mod errors;

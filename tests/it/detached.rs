@@ -1,0 +1,194 @@
+//! Handlers that outlive their connection: no more at once than the server was told, however many connections come and go.
+
+use crate::demo::until;
+use mux::{Bytes, CallError, Connection, Error, Refusal};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// What the builder is told.
+const MOST: usize = 8;
+
+#[mux::service]
+trait Tower {
+    /// Stays until it is let go.
+    #[mux(notify)]
+    async fn enter(&self, n: u32);
+    #[mux(notify)]
+    async fn carry(&self, n: u32, load: Bytes);
+    #[mux(detached)]
+    async fn stay(&self, n: u32) -> u32;
+    async fn ready(&self) -> ();
+}
+
+struct Doors {
+    begun: Mutex<Vec<u32>>,
+    inside: AtomicUsize,
+    most_inside: AtomicUsize,
+    /// One permit lets one handler go.
+    exits: Semaphore,
+}
+
+impl Doors {
+    fn begun(&self) -> Vec<u32> {
+        self.begun.lock().unwrap().clone()
+    }
+
+    fn inside(&self) -> usize {
+        self.inside.load(SeqCst)
+    }
+
+    fn open(&self) {
+        self.exits.add_permits(10_000);
+    }
+}
+
+#[derive(Clone)]
+struct Keeper(Arc<Doors>);
+
+impl Keeper {
+    async fn hold(&self, n: u32) {
+        let doors = &*self.0;
+        doors.begun.lock().unwrap().push(n);
+        doors.most_inside.fetch_max(doors.inside.fetch_add(1, SeqCst) + 1, SeqCst);
+        doors.exits.acquire().await.unwrap().forget();
+        doors.inside.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Tower for Keeper {
+    async fn enter(&self, n: u32) {
+        self.hold(n).await;
+    }
+    async fn carry(&self, n: u32, load: Bytes) {
+        self.hold(n).await;
+        drop(load);
+    }
+    async fn stay(&self, n: u32) -> u32 {
+        self.hold(n).await;
+        n
+    }
+    async fn ready(&self) {}
+}
+
+/// A server's connections, of which one after the other is made.
+fn tower() -> (Arc<Doors>, impl Fn() -> (TowerClient, Connection)) {
+    let doors = Arc::new(Doors {
+        begun: Mutex::default(),
+        inside: AtomicUsize::new(0),
+        most_inside: AtomicUsize::new(0),
+        exits: Semaphore::new(0),
+    });
+    let builder =
+        Connection::builder().max_detached(MOST).service(TowerServer::new(Keeper(Arc::clone(&doors))));
+    let connect = move || {
+        let (here, there) = mux::pair();
+        let answering = builder.accept(there);
+        (Connection::builder().open(here).client(), answering)
+    };
+    (doors, connect)
+}
+
+/// What was sent has arrived, and what can begin has begun.
+async fn settle(client: &TowerClient) {
+    for _ in 0..3 {
+        client.ready().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn reconnects_leave_no_more_handlers_than_the_server_was_told() {
+    let (doors, connect) = tower();
+    for _ in 0..20 {
+        let (client, answering) = connect();
+        for n in 0..5 {
+            client.enter(n).await.unwrap();
+        }
+        settle(&client).await;
+        drop(client);
+        answering.closed().await;
+    }
+    assert_eq!((doors.inside(), doors.most_inside.load(SeqCst)), (MOST, MOST));
+    doors.open();
+    until(|| doors.inside() == 0).await;
+    let (client, _answering) = connect();
+    client.enter(77).await.unwrap();
+    until(|| doors.begun().last() == Some(&77)).await;
+}
+
+#[tokio::test]
+async fn notifies_beyond_the_bound_wait_and_begin_in_order() {
+    let (doors, connect) = tower();
+    let (client, _answering) = connect();
+    for n in 0..100 {
+        client.enter(n).await.unwrap();
+    }
+    settle(&client).await;
+    assert_eq!(doors.begun(), Vec::from_iter(0..8));
+    doors.exits.add_permits(1);
+    until(|| doors.begun().len() == 9).await;
+    doors.open();
+    until(|| doors.begun().len() == 100).await;
+    assert!(doors.begun().is_sorted());
+    assert_eq!(doors.most_inside.load(SeqCst), MOST);
+}
+
+#[tokio::test]
+async fn what_waits_when_its_connection_closes_is_dropped() {
+    let (doors, connect) = tower();
+    let (first, _answering) = connect();
+    for n in 0..8 {
+        first.enter(n).await.unwrap();
+    }
+    until(|| doors.inside() == MOST).await;
+    let (second, answering) = connect();
+    second.enter(100).await.unwrap();
+    second.enter(101).await.unwrap();
+    settle(&second).await;
+    drop(second);
+    answering.closed().await;
+    first.enter(8).await.unwrap();
+    settle(&first).await;
+    doors.open();
+    until(|| doors.begun().len() == 9).await;
+    settle(&first).await;
+    assert_eq!(doors.begun(), Vec::from_iter(0..9));
+}
+
+#[tokio::test]
+async fn a_detached_call_beyond_the_bound_is_refused_and_has_not_run() {
+    let (doors, connect) = tower();
+    let (client, answering) = connect();
+    for n in 0..8 {
+        drop(client.stay(n).send());
+    }
+    until(|| doors.inside() == MOST).await;
+    drop(client);
+    answering.closed().await;
+
+    let (client, _answering) = connect();
+    let error = client.stay(8).timeout(Duration::from_secs(20)).await.unwrap_err();
+    let Error::Call(CallError::Refused(refused)) = &error else { panic!("{error:?}") };
+    assert_eq!(refused.reason(), Refusal::Overloaded);
+    assert!(refused.message().contains("`tower.stay`"), "{}", refused.message());
+    assert!(error.did_not_run());
+    doors.open();
+    until(|| doors.inside() == 0).await;
+    assert_eq!(client.stay(9).await.unwrap(), 9);
+    assert!(!doors.begun().contains(&8));
+}
+
+#[tokio::test]
+async fn a_large_message_takes_the_place_of_several() {
+    let (doors, connect) = tower();
+    let (client, _answering) = connect();
+    client.carry(0, vec![7; 100 << 10].into()).await.unwrap();
+    for n in 1..8 {
+        client.enter(n).await.unwrap();
+    }
+    settle(&client).await;
+    assert_eq!(doors.begun(), [0, 1]);
+    doors.open();
+    until(|| doors.begun().len() == 8).await;
+}
