@@ -275,11 +275,7 @@ impl Builder {
     ) -> Result<Connection, ConnectError> {
         blocking::here();
         let address = address.try_into().map_err(Into::into)?;
-        let connecting = transport::connect(self, &address);
-        match tokio::time::timeout(self.time_to_connect(), connecting).await {
-            Ok(connected) => connected,
-            Err(_) => Err(ConnectError::failed(&address, io::ErrorKind::TimedOut.into())),
-        }
+        transport::connect(self, &address).await
     }
 
     /// As [`connect`](Builder::connect), on a plain thread of a program without a runtime: one

@@ -1,11 +1,13 @@
 //! Every way to another program.
 
 use crate::demo::{DemoClient, DemoServer, Desk};
-use mux::{Address, ConnectError, Connection, Server};
+use mux::{Address, ConnectError, Connection, Server, Times};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 
 /// A path for a socket, and the folder that holds it alone.
 struct Place(PathBuf);
@@ -69,13 +71,66 @@ async fn a_unix_socket_is_for_its_owner_and_tells_who_asks() {
 #[tokio::test]
 async fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
     let place = Place::new();
-    drop(std::os::unix::net::UnixListener::bind(place.socket()).unwrap());
+    drop(net::UnixListener::bind(place.socket()).unwrap());
     let first = server().listen(&place.address()).await.unwrap();
     let refused = server().listen(&place.address()).await.unwrap_err();
     let ConnectError::Io { source, .. } = refused else { panic!("{refused}") };
     assert_eq!(source.kind(), ErrorKind::AddrInUse);
     drop(first);
     assert!(server().listen(&place.address()).await.is_ok());
+}
+
+/// A listener whose queue is full, and who fills it.
+async fn full_listener(place: &Place) -> (net::UnixListener, Vec<tokio::net::UnixStream>) {
+    let listener = net::UnixListener::bind(place.socket()).unwrap();
+    rustix::net::listen(&listener, 1).unwrap();
+    let mut queued = Vec::new();
+    loop {
+        match tokio::net::UnixStream::connect(place.socket()).await {
+            Ok(stream) => queued.push(stream),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return (listener, queued),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_finds_a_full_unix_queue_waits_for_room() {
+    let place = Place::new();
+    let (listener, _queued) = full_listener(&place).await;
+    let address = place.address();
+    let connecting = tokio::spawn(async move { Connection::connect(&address).await });
+    let blocking = Connection::builder();
+    let address = place.address();
+    let blocking = std::thread::spawn(move || blocking.connect_blocking(&address));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!connecting.is_finished() && !blocking.is_finished());
+    let accepting =
+        std::thread::spawn(move || (0..4).map(|_| listener.accept().unwrap()).collect::<Vec<_>>());
+    let _asking = connecting.await.unwrap().unwrap();
+    let _asking = blocking.join().unwrap().unwrap();
+    accepting.join().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unix_queue_that_stays_full_is_given_up_when_the_time_to_connect_is_over() {
+    let place = Place::new();
+    let _full = full_listener(&place).await;
+    let times = Times { handshake: Duration::from_secs(7), ..Times::default() };
+    let begun = tokio::time::Instant::now();
+    let error = Connection::builder().times(times).connect(&place.address()).await.unwrap_err();
+    assert_eq!(begun.elapsed().as_secs(), 7);
+    assert!(error.to_string().ends_with("timed out: the listener's queue is full"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_whose_queue_is_full_is_alive() {
+    let place = Place::new();
+    let _full = full_listener(&place).await;
+    let ConnectError::Io { source, .. } = server().listen(&place.address()).await.unwrap_err() else {
+        panic!()
+    };
+    assert_eq!(source.kind(), ErrorKind::AddrInUse);
 }
 
 #[tokio::test]

@@ -25,18 +25,20 @@ use std::io;
 use tokio::io::DuplexStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
-/// Opens a connection to `address`.
+/// Opens a connection to `address`, within the builder's time to connect.
 pub(crate) async fn connect(builder: &Builder, address: &Address) -> Result<Connection, ConnectError> {
     let failed = |error| ConnectError::failed(address, error);
+    let until = Instant::now() + builder.time_to_connect();
     match address {
         Address::Tcp { host, port } => {
-            let (stream, peer) = tcp::connect(host, *port).await.map_err(failed)?;
+            let (stream, peer) = tcp::connect(host, *port, until).await.map_err(failed)?;
             Ok(builder.start(Side::Connecting, stream, peer))
         }
         #[cfg(unix)]
         Address::Unix(path) => {
-            let (stream, peer) = unix::connect(path).await.map_err(failed)?;
+            let (stream, peer) = unix::connect(path, until).await.map_err(failed)?;
             Ok(builder.start(Side::Connecting, stream, peer))
         }
         #[cfg(not(unix))]

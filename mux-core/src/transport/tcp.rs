@@ -5,9 +5,10 @@ use crate::peer::Peer;
 use std::io;
 pub(super) use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
-pub(super) async fn connect(host: &str, port: u16) -> io::Result<(TcpStream, Peer)> {
-    prepare(TcpStream::connect((host, port)).await?)
+pub(super) async fn connect(host: &str, port: u16, until: Instant) -> io::Result<(TcpStream, Peer)> {
+    prepare(timeout_at(until, TcpStream::connect((host, port))).await??)
 }
 
 pub(super) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {

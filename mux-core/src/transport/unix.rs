@@ -6,15 +6,38 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep_until};
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use crate::transport::quiet::QuietStream as Stream;
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 use UnixStream as Stream;
 
-pub(super) async fn connect(path: &Path) -> io::Result<(Stream, Peer)> {
-    prepare(UnixStream::connect(path).await?, path)
+/// Pauses before a full queue is tried again: the first, and the longest. Each is twice the one before.
+const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
+
+pub(super) async fn connect(path: &Path, until: Instant) -> io::Result<(Stream, Peer)> {
+    prepare(connect_when_there_is_room(path, until).await?, path)
+}
+
+/// Over a Unix socket, `connect(2)` does not wait for room in the listener's queue: it fails with `EAGAIN` at once, and
+/// nothing tells when there is room.
+async fn connect_when_there_is_room(path: &Path, until: Instant) -> io::Result<UnixStream> {
+    let [mut pause, longest] = RETRY;
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            connected => return connected,
+        }
+        let now = Instant::now();
+        if now >= until {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "timed out: the listener's queue is full"));
+        }
+        sleep_until((now + pause).min(until)).await;
+        pause = longest.min(pause * 2);
+    }
 }
 
 fn prepare(stream: UnixStream, path: &Path) -> io::Result<(Stream, Peer)> {
@@ -88,8 +111,9 @@ async fn refuse_live(path: &Path) -> io::Result<()> {
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) => Err(error),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
+        // A full queue is a live server's.
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
     }
 }
 
