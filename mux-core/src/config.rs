@@ -21,8 +21,9 @@ pub struct Limits {
     ///
     /// A body grows when it is decoded, by what its types take: an element of a `Vec<T>` is a byte on the wire at
     /// least, and `size_of::<T>()` bytes in memory, up to three times that while the vector grows. Empty strings grow
-    /// 24-fold, `Option<[u64; 32]>` 264-fold: 8 MiB of it took 2.1 GB. Decoding also keeps a thread of the runtime busy:
-    /// about a second for 15 MiB of empty strings. If methods take vectors of large elements from peers that are not
+    /// 24-fold, `Option<[u64; 32]>` 264-fold: 8 MiB of it took 2.1 GB. What has more than 16,384 values is decoded on
+    /// threads of the process that do nothing else, one for each processor, and no thread of a runtime is held up by it;
+    /// 64 bytes of text count as a value, and binary of any length is one. If methods take vectors of large elements from peers that are not
     /// trusted, choose 1 MiB or less.
     pub max_message: usize,
     /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.

@@ -4,6 +4,7 @@ use crate::body::Args;
 use crate::buffer;
 use crate::channel::carry::{self, Arrivals};
 use crate::context::Context;
+use crate::decoders;
 use crate::descriptor::{Encoding, MethodDescriptor, Placement, ServiceDescriptor};
 use crate::dispatch::Turn;
 use crate::error::{Refusal, Refused};
@@ -172,6 +173,12 @@ impl Inbound {
         Ok((request, &self.context))
     }
 
+    /// Decoding it would hold up a thread of the runtime.
+    #[inline]
+    pub(crate) fn takes_long(&self) -> bool {
+        self.body.is_large() && decoders::takes_long(self.body.bytes())
+    }
+
     /// The method asked for.
     pub fn method(&self) -> &'static MethodDescriptor {
         self.context.descriptor()
@@ -194,6 +201,13 @@ impl Default for Body {
 }
 
 impl Body {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Copied(bytes) => bytes,
+            Body::Shared(bytes) => bytes,
+        }
+    }
+
     fn args(&self) -> Args<'_> {
         match self {
             Body::Copied(bytes) => Args::from(&bytes[..]),
@@ -243,11 +257,11 @@ pub(crate) struct Parcel {
     pub(crate) route: Route,
     pub(crate) inbound: Inbound,
     pub(crate) owed: Owed,
-    pub(crate) ended: Option<Ended>,
+    pub(crate) holding: Option<Holding>,
 }
 
-/// Never sent on: who waits for a handler's end learns of it as this is dropped.
-pub(crate) type Ended = oneshot::Sender<Infallible>;
+/// Never sent on: who waits for a handler learns that it need not as this is dropped.
+pub(crate) type Holding = oneshot::Sender<Infallible>;
 
 impl Parcel {
     pub(crate) fn new(
@@ -260,16 +274,16 @@ impl Parcel {
     ) -> Parcel {
         let context = Context::remote(route.method, Arc::clone(shared), owed.xid(), meta, deadline);
         let inbound = Inbound { context, body, arrivals };
-        Parcel { route, inbound, owed, ended: None }
+        Parcel { route, inbound, owed, holding: None }
     }
 
-    /// The end of a handler that runs on a worker thread, of which no two may be about at once if
-    /// they are to begin in order.
-    pub(crate) fn ends_on_worker(&mut self) -> Option<oneshot::Receiver<Infallible>> {
+    /// Until when no further one may begin, if they are to begin in order: the end of a handler that runs on a worker
+    /// thread, or the begin of one whose request is decoded elsewhere.
+    pub(crate) fn holds_up(&mut self) -> Option<oneshot::Receiver<Infallible>> {
         let on_worker = self.route.method.placement == Placement::Worker;
-        on_worker.then(|| {
+        (on_worker || self.inbound.takes_long()).then(|| {
             let (sender, receiver) = oneshot::channel();
-            self.ended = Some(sender);
+            self.holding = Some(sender);
             receiver
         })
     }

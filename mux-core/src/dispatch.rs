@@ -2,7 +2,8 @@
 
 use crate::blocking;
 use crate::body::Outcome;
-use crate::demux::{Ended, Owed, Parcel};
+use crate::decoders;
+use crate::demux::{Holding, Owed, Parcel};
 use crate::descriptor::{MethodDescriptor, Placement};
 use crate::detached::Place;
 use crate::error::{Refusal, Refused};
@@ -10,7 +11,7 @@ use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
 use crate::workers::{Fate, Ticket};
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -134,8 +135,10 @@ impl Lap {
 
     #[inline]
     fn run_in(&mut self, place: Option<Place>, parcel: Parcel, shared: &Arc<Shared>) {
-        let Parcel { route, inbound, owed, ended } = parcel;
-        let turn = Turn { method: route.method, shared, owed: Some(owed), ended, place, lap: self };
+        let Parcel { route, inbound, owed, holding } = parcel;
+        let takes_long = inbound.takes_long();
+        let owed = Some(owed);
+        let turn = Turn { method: route.method, shared, owed, holding, place, takes_long, lap: self };
         shared.router().service(route).serve(inbound, turn);
     }
 
@@ -186,14 +189,14 @@ async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<
         if place.is_none() {
             return;
         }
-        let ended = parcel.ends_on_worker();
+        let held_up = parcel.holds_up();
         lap.run_in(place, parcel, &shared);
-        if parcels.is_empty() || ended.is_some() {
+        if parcels.is_empty() || held_up.is_some() {
             lap.finish(&shared);
         }
-        if let Some(ended) = ended {
-            // Nothing is ever sent: it ends with its handler.
-            let _ = ended.await;
+        if let Some(held_up) = held_up {
+            // Nothing is ever sent: it is dropped.
+            let _ = held_up.await;
         }
     }
 }
@@ -207,6 +210,9 @@ async fn until_admitted(parcel: &Parcel, shared: &Shared) -> Option<Place> {
     }
 }
 
+/// What a handler holds until it has begun, and until it is gone.
+type Held = (Option<Holding>, Option<Place>);
+
 /// The one chance of a request to run: its handler is polled here and now, or goes to a worker. Dropped, it
 /// is answered all the same.
 pub struct Turn<'a> {
@@ -214,9 +220,11 @@ pub struct Turn<'a> {
     shared: &'a Arc<Shared>,
     /// Nothing, once somebody else owes it.
     owed: Option<Owed>,
-    ended: Option<Ended>,
+    holding: Option<Holding>,
     /// Of a handler that outlives its connection.
     place: Option<Place>,
+    /// To be decoded where nobody waits for it.
+    takes_long: bool,
     lap: &'a mut Lap,
 }
 
@@ -237,8 +245,12 @@ impl Turn<'_> {
 
     fn run_boxed(mut self, mut handler: Handler) {
         if self.method.placement == Placement::Worker {
-            let held = (self.ended.take(), self.place.take());
+            let held = (self.holding.take(), self.place.take());
             return run_on_worker(handler.alone(self.responder()), held, self.shared);
+        }
+        if self.takes_long {
+            let held = (self.holding.take(), self.place.take());
+            return decode_and_run(handler.alone(self.responder()), held, self.shared);
         }
         match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => {
@@ -267,7 +279,7 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn run_on_worker(mut alone: Alone, held: (Option<Ended>, Option<Place>), shared: &Shared) {
+fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
     let xid = alone.responder().and_then(Responder::xid);
     let runtime = tokio::runtime::Handle::current();
     if let Some(xid) = xid {
@@ -308,6 +320,43 @@ fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
     let abort = Some(waits.abort_handle());
     let unwanted = shared.attach(xid, |known| Running { abort, ..known });
     unwanted.into_iter().for_each(Running::stop);
+}
+
+/// Has a request decoded elsewhere, and then runs its handler. Until then it is parked: a cancel, the end of its time or
+/// of its connection has it never begin.
+#[cold]
+fn decode_and_run(mut alone: Alone, held: Held, shared: &Arc<Shared>) {
+    let unwanted = match alone.responder().and_then(Responder::xid) {
+        Some(xid) => {
+            shared.park(xid);
+            // Nothing where it is unwanted already.
+            let Some(unwanted) = shared.cancellation(xid) else { return };
+            Some(unwanted)
+        }
+        None => None,
+    };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let decoded = decoders::decode(|| decoders::poll_made(alone));
+        let decoded = match unwanted {
+            Some(unwanted) => unwanted.run_until_cancelled(decoded).await.flatten(),
+            None => decoded.await,
+        };
+        if let Some(alone) = decoded {
+            run_decoded(alone, held, &shared).await;
+        }
+    });
+}
+
+async fn run_decoded(mut alone: Alone, (holding, place): Held, shared: &Shared) {
+    if !alone.responder().is_some_and(Responder::start) {
+        return;
+    }
+    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut alone).poll(cx))).await;
+    drop(holding);
+    if polled.is_pending() {
+        spawn(alone, place, shared);
+    }
 }
 
 /// Gives a handler that has to wait a task of its own, which a cancel aborts unless it is detached.

@@ -13,6 +13,7 @@ mod codec;
 mod config;
 mod connection;
 mod context;
+mod decoders;
 mod demux;
 mod descriptor;
 mod detached;

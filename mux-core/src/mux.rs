@@ -8,6 +8,7 @@ use crate::buffer;
 use crate::channel::carry::{self, Arrivals, Departures, Port};
 use crate::connection;
 use crate::context::Context;
+use crate::decoders::{self, Decoding};
 use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, CloseReason, Closed, Error, Refused};
 use crate::local::LocalCall;
@@ -176,6 +177,8 @@ pub struct Call<T, E = Infallible> {
 enum Way<T, E> {
     Remote(RemoteCall<E>),
     Local(LocalCall<T, E>),
+    /// Its answer has come, and is decoded elsewhere.
+    Decoding(Decoding<Result<T, Error<E>>>),
     /// It failed while it was made.
     Failed(Option<CallError>),
 }
@@ -208,6 +211,7 @@ impl<T, E> fmt::Debug for Call<T, E> {
         let method = match &self.way {
             Way::Remote(remote) => remote.method.path,
             Way::Local(local) => local.method().path,
+            Way::Decoding(_) => "answered",
             Way::Failed(_) => "failed",
         };
         f.debug_struct("Call").field("method", &method).finish_non_exhaustive()
@@ -255,7 +259,7 @@ impl<T, E> Call<T, E> {
         match &self.way {
             Way::Remote(remote) => remote.deadline,
             Way::Local(local) => local.deadline(),
-            Way::Failed(_) => None,
+            Way::Decoding(_) | Way::Failed(_) => None,
         }
     }
 
@@ -271,7 +275,7 @@ impl<T, E> Call<T, E> {
         let deadline = match &mut self.way {
             Way::Remote(remote) => &mut remote.deadline,
             Way::Local(local) => local.deadline_mut(),
-            Way::Failed(_) => return self,
+            Way::Decoding(_) | Way::Failed(_) => return self,
         };
         *deadline = Some(deadline.map_or(at, |known| known.min(at)));
         self
@@ -288,13 +292,13 @@ impl<T, E> Call<T, E> {
         match &mut self.way {
             Way::Remote(remote) => remote.message.meta.push(key, value),
             Way::Local(local) => local.meta_mut().push(key, value),
-            Way::Failed(_) => {}
+            Way::Decoding(_) | Way::Failed(_) => {}
         }
         self
     }
 }
 
-impl<T: DeserializeOwned + 'static, E> Call<T, E> {
+impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
     /// Sends the call now, or as soon as the other side has room, without being polled. Await it or
     /// wait for it later. Dropped, it cancels the transaction. A notify that was sent goes its way,
     /// whoever drops it; await it to be held back where the other side takes no more now.
@@ -304,7 +308,7 @@ impl<T: DeserializeOwned + 'static, E> Call<T, E> {
         match &mut self.way {
             Way::Remote(remote) => remote.send(None),
             Way::Local(local) => local.send(),
-            Way::Failed(_) => {}
+            Way::Decoding(_) | Way::Failed(_) => {}
         }
         self
     }
@@ -339,20 +343,45 @@ impl<T: DeserializeOwned + 'static, E> Call<T, E> {
 
 impl<T, E> Unpin for Call<T, E> {}
 
-impl<T: DeserializeOwned + 'static, E> Future for Call<T, E> {
+impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Future for Call<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         match &mut self.way {
             Way::Remote(remote) => {
-                remote.poll(cx).map(|(terminal, carried)| remote.result(terminal, carried))
+                let (terminal, carried) = ready!(remote.poll(cx));
+                if terminal.takes_long() {
+                    return self.poll_elsewhere(terminal, carried, cx);
+                }
+                Poll::Ready(remote.result(terminal, carried))
             }
             Way::Local(local) => local.poll(cx),
+            Way::Decoding(decoding) => {
+                let result = ready!(Pin::new(decoding).poll(cx));
+                self.way = Way::Failed(None);
+                Poll::Ready(result)
+            }
             Way::Failed(error) => {
                 ready!(budget::poll_spend(cx));
                 Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over"))))
             }
         }
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
+    /// Has an answer decoded elsewhere.
+    #[cold]
+    fn poll_elsewhere(
+        &mut self,
+        terminal: Terminal,
+        carried: Rare<Arrived>,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Result<T, Error<E>>> {
+        if let Way::Remote(remote) = mem::replace(&mut self.way, Way::Failed(None)) {
+            self.way = Way::Decoding(decoders::decode(move || remote.result(terminal, carried)));
+        }
+        Pin::new(self).poll(cx)
     }
 }
 

@@ -5,6 +5,7 @@ pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local
 pub use crate::channel::{Never, Receiver, Sender};
 pub use crate::connection::Connection;
 pub use crate::context::Context;
+pub use crate::decoders::{made, once};
 pub use crate::demux::{Inbound, Service};
 pub use crate::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
 pub use crate::dispatch::Turn;

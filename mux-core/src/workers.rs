@@ -25,6 +25,9 @@ const WAITING: usize = 256;
 /// Jobs that wait for a thread.
 const QUEUED: usize = 4096;
 
+/// Of threads for blocking methods.
+const NAME: &str = "mux-worker";
+
 /// What becomes of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -44,6 +47,8 @@ pub(crate) struct WorkerThreads {
 
 #[derive(Clone, Copy, Debug)]
 struct Bounds {
+    /// Of its threads.
+    name: &'static str,
     running: usize,
     /// Nothing where threads that wait keep their place.
     waiting: Option<usize>,
@@ -86,18 +91,26 @@ struct Entry {
 /// No thread takes the job.
 pub(crate) struct NoThread {
     pub(crate) error: io::Error,
-    /// Kept for its drop: the caller says when.
-    _job: Option<Job>,
+    /// The caller says when it is dropped, or runs it.
+    pub(crate) job: Option<Job>,
 }
 
 impl WorkerThreads {
     pub(crate) fn new(policy: Workers) -> WorkerThreads {
         match policy {
             Workers::OnDemand => WorkerThreads { pool: Arc::clone(Pool::of_the_process()), own: false },
-            Workers::Pool(threads) => {
-                WorkerThreads::with(Bounds { running: threads.max(1), waiting: None, queued: QUEUED })
-            }
+            Workers::Pool(threads) => WorkerThreads::with(Bounds {
+                name: NAME,
+                running: threads.max(1),
+                waiting: None,
+                queued: QUEUED,
+            }),
         }
+    }
+
+    /// So many that do not wait for calls, with a queue that its users bound.
+    pub(crate) fn apart(name: &'static str, threads: usize) -> WorkerThreads {
+        WorkerThreads::with(Bounds { name, running: threads, waiting: None, queued: usize::MAX })
     }
 
     fn with(bounds: Bounds) -> WorkerThreads {
@@ -219,7 +232,12 @@ impl Pool {
     fn of_the_process() -> &'static Arc<Pool> {
         static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
         POOL.get_or_init(|| {
-            Arc::new(Pool::new(Bounds { running: RUNNING, waiting: Some(WAITING), queued: QUEUED }))
+            Arc::new(Pool::new(Bounds {
+                name: NAME,
+                running: RUNNING,
+                waiting: Some(WAITING),
+                queued: QUEUED,
+            }))
         })
     }
 
@@ -240,7 +258,7 @@ impl Pool {
                 Ok(()) => Ok(None),
                 // Other threads come to it.
                 Err(_) if queue.running() > 0 => Ok(Some(queue.next_ticket - 1)),
-                Err(error) => Err(NoThread { error, _job: queue.pop_last() }),
+                Err(error) => Err(NoThread { error, job: queue.pop_last() }),
             };
         }
         if queue.is_stuck() {
@@ -256,7 +274,7 @@ impl Pool {
     }
 
     fn start_thread(self: &Arc<Pool>, queue: &mut Queue) -> io::Result<()> {
-        let builder = thread::Builder::new().name("mux-worker".into());
+        let builder = thread::Builder::new().name(self.bounds.name.into());
         #[cfg(test)]
         let builder = match self.stack {
             Some(stack) => builder.stack_size(stack),
@@ -324,7 +342,7 @@ fn run(job: Job, fate: Fate) {
 
 impl NoThread {
     fn because(why: &str, job: Job) -> NoThread {
-        NoThread { error: io::Error::other(why), _job: Some(job) }
+        NoThread { error: io::Error::other(why), job: Some(job) }
     }
 }
 
@@ -382,7 +400,7 @@ mod tests {
     }
 
     fn bounds(running: usize, waiting: usize, queued: usize) -> Bounds {
-        Bounds { running, waiting: Some(waiting), queued }
+        Bounds { name: NAME, running, waiting: Some(waiting), queued }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod by_itself;
 mod calls;
 mod cancel;
 mod channels;
+mod decoding;
 mod demo;
 mod detached;
 mod dispatch;

@@ -10,17 +10,18 @@ use super::sender::{Encoder, Sender};
 use crate::blocking;
 use crate::body;
 use crate::budget;
+use crate::decoders::{self, Decoding};
 use crate::descriptor::Encoding;
+use crate::mux::Mux;
 use crate::proto::carried::Half;
 use crate::proto::channels::{Ended, Items, Taken};
 use crate::proto::fault::{Fault, FaultCode};
-use bytes::Bytes;
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -71,6 +72,8 @@ struct Remote<T, E> {
     ready: vec::IntoIter<Decoded<T>>,
     /// What those of one frame cost that are being taken.
     cost: u64,
+    /// Those of a frame that take long, decoded elsewhere.
+    decoding: Option<Decoding<Vec<Decoded<T>>>>,
     /// Come, and not decoded.
     frames: VecDeque<Items>,
     /// What was taken, and the connection does not know of yet.
@@ -83,7 +86,9 @@ pub(crate) type Decoded<T> = Result<T, Box<str>>;
 /// How bytes become items; known where one of the halves left or came.
 pub(super) struct Decoder<T, E> {
     encoding: Encoding,
-    items: fn(&Bytes, u32) -> Vec<Decoded<T>>,
+    items: fn(Items, &Mux, Encoding) -> Vec<Decoded<T>>,
+    /// The same, on another thread.
+    elsewhere: fn(Items, Mux, Encoding) -> Decoding<Vec<Decoded<T>>>,
     error: fn(&[u8]) -> Result<E, String>,
 }
 
@@ -95,10 +100,29 @@ impl<T, E> Clone for Decoder<T, E> {
 
 impl<T, E> Copy for Decoder<T, E> {}
 
-impl<T: DeserializeOwned + 'static, E: DeserializeOwned + 'static> Decoder<T, E> {
+impl<T: DeserializeOwned + Send + 'static, E: DeserializeOwned + 'static> Decoder<T, E> {
     pub(super) fn new(encoding: Encoding) -> Decoder<T, E> {
-        Decoder { encoding, items: body::decode_items::<T>, error: body::decode_end::<E> }
+        Decoder {
+            encoding,
+            items: decode::<T>,
+            elsewhere: decode_elsewhere::<T>,
+            error: body::decode_end::<E>,
+        }
     }
+}
+
+fn decode<T: DeserializeOwned + 'static>(items: Items, mux: &Mux, encoding: Encoding) -> Vec<Decoded<T>> {
+    let Items { values, count, carried } = items;
+    let mut arrivals = Arrivals::new(carried, encoding, || mux.clone());
+    carry::decode(&mut arrivals, || body::decode_items(&values, count))
+}
+
+fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
+    items: Items,
+    mux: Mux,
+    encoding: Encoding,
+) -> Decoding<Vec<Decoded<T>>> {
+    decoders::decode(move || decode(items, &mux, encoding))
 }
 
 impl<T, E> Receiver<T, E> {
@@ -213,7 +237,7 @@ impl<T, E> Receiver<T, E> {
 
 impl<T, E> Receiver<T, E>
 where
-    T: DeserializeOwned + 'static,
+    T: DeserializeOwned + Send + 'static,
     E: DeserializeOwned + 'static,
 {
     /// Of a sender that leaves.
@@ -224,7 +248,15 @@ where
 
 impl<T, E> Remote<T, E> {
     fn new(place: Place, decoder: Decoder<T, E>) -> Remote<T, E> {
-        Remote { place, decoder, ready: Vec::new().into_iter(), cost: 0, frames: VecDeque::new(), taken: 0 }
+        Remote {
+            place,
+            decoder,
+            ready: Vec::new().into_iter(),
+            cost: 0,
+            decoding: None,
+            frames: VecDeque::new(),
+            taken: 0,
+        }
     }
 
     #[inline]
@@ -239,6 +271,12 @@ impl<T, E> Remote<T, E> {
     /// Decodes the next frame; waits for one where there is none. Resolves to the channel's end, if that came.
     fn poll_refill(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
         let coop = ready!(coop::poll_proceed(cx));
+        if let Some(decoding) = &mut self.decoding {
+            self.ready = ready!(Pin::new(decoding).poll(cx)).into_iter();
+            self.decoding = None;
+            coop.made_progress();
+            return Poll::Ready(None);
+        }
         if self.frames.is_empty() {
             let (mux, id) = &self.place;
             match ready!(mux.shared().poll_items(*id, std::mem::take(&mut self.taken), cx)) {
@@ -260,10 +298,12 @@ impl<T, E> Remote<T, E> {
 
     fn decode(&mut self, frame: Items) {
         self.cost += frame.cost();
-        let Items { values, count, carried } = frame;
-        let mut arrivals = Arrivals::new(carried, self.decoder.encoding, || self.place.0.clone());
-        let decoded = carry::decode(&mut arrivals, || (self.decoder.items)(&values, count));
-        self.ready = decoded.into_iter();
+        let Decoder { encoding, items, elsewhere, .. } = self.decoder;
+        if decoders::takes_long(&frame.values) {
+            self.decoding = Some(elsewhere(frame, self.place.0.clone(), encoding));
+        } else {
+            self.ready = items(frame, &self.place.0, encoding).into_iter();
+        }
     }
 
     fn ended(&self, ended: Ended) -> Option<ChannelError<E>> {
@@ -445,7 +485,7 @@ where
 
 impl<'de, T, E> Deserialize<'de> for Receiver<T, E>
 where
-    T: DeserializeOwned + 'static,
+    T: DeserializeOwned + Send + 'static,
     E: DeserializeOwned + 'static,
 {
     /// Takes this half out of the message that carries it.

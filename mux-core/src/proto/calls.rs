@@ -8,7 +8,7 @@ use super::channels::Channels;
 use super::chunks::charge;
 use super::credit::{self, Purse};
 use super::fault::{Fault, FaultCode};
-use super::frame::Frame;
+use super::frame::{Frame, takes_long};
 use super::hello::Settings;
 use super::meta::MetaPairs;
 use super::payload::Payload;
@@ -76,6 +76,16 @@ pub(crate) enum Terminal {
 impl Terminal {
     pub(crate) fn fault(fault: Fault) -> Terminal {
         Terminal::Fault(Box::new(fault))
+    }
+
+    /// Decoding it would hold up a thread of the runtime.
+    #[inline]
+    pub(crate) fn takes_long(&self) -> bool {
+        match self {
+            Terminal::Reply(Value::Shared(value)) => takes_long(value),
+            Terminal::Fault(fault) => takes_long(&fault.detail),
+            _ => false,
+        }
     }
 }
 

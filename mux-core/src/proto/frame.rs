@@ -1,7 +1,7 @@
 //! Frame <-> MessagePack, by hand. Borrows from the bytes it is given; allocates nothing while reading.
 
 use super::fault::{FaultCode, GoawayCode};
-use super::hello::{Hello, Settings};
+use super::hello::{Hello, SMALL, Settings};
 use super::xid::Xid;
 use rmp::Marker;
 use rmp::decode as read;
@@ -560,6 +560,38 @@ fn follows_acceptably(body: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// Whether decoding a body takes longer than that of any body of one frame can: it has more than [`MANY`] values.
+#[inline]
+pub(crate) fn takes_long(body: &[u8]) -> bool {
+    // A value takes a byte at least.
+    body.len() > MANY && has_many_values(body)
+}
+
+/// As many values as fit into a body of one frame. A value takes some 50 ns to decode, so these take about a millisecond.
+const MANY: usize = SMALL;
+
+/// Bytes of text that take as long as a value: they are copied, and looked through for what is not UTF-8.
+const TEXT: usize = 64;
+
+#[cold]
+fn has_many_values(body: &[u8]) -> bool {
+    let mut input = Input { rest: body };
+    let mut values = 0;
+    while let Some(&marker) = input.rest.first() {
+        let before = input.rest.len();
+        if input.skip_one("body").is_err() {
+            // Its decoder gets no further than this.
+            return false;
+        }
+        let is_long_text = matches!(marker, 0xd9..=0xdb);
+        values += if is_long_text { 1 + (before - input.rest.len()) / TEXT } else { 1 };
+        if values > MANY {
+            return true;
+        }
+    }
+    false
 }
 
 /// By its marker, the bytes that a value of known length takes; zero for all others.

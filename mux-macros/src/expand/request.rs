@@ -129,7 +129,7 @@ fn decode_arm(method: &Method) -> TokenStream {
 }
 
 // Output:
-//     let (request, service, context) = make()?;
+//     let (request, service, context) = made(&mut make).await?;
 //     match request {
 //         Self::Stock { .. } => {
 //             let Self::Stock { sku } = identity(request) else { unreachable!("it is of this variant") };
@@ -152,18 +152,18 @@ fn run(scope: &Scope<'_>) -> TokenStream {
             service: &'__run #implementation,
             context: &'__run #private::Context,
         ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation> {
-            Self::__run_from(move || #private::Ok((self, service, context)))
+            Self::__run_from(#private::once(move || #private::Ok((self, service, context))))
         }
 
         #[allow(irrefutable_let_patterns, unreachable_code)]
         fn __run_from<'__run, #implementation: #path, #made>(
-            make: #made,
+            mut make: #private::Option<#made>,
         ) -> impl #private::Future<Output = #private::Outcome> + use<'__run, #(#captured,)* #implementation, #made>
         where
             #made: #private::FnOnce() -> #private::Result<(Self, &'__run #implementation, &'__run #private::Context), #private::Refused>,
         {
             async move {
-                let (request, service, context) = match make() {
+                let (request, service, context) = match #private::made(&mut make).await {
                     #private::Ok(made) => made,
                     #private::Err(refused) => return #private::Into::into(refused),
                 };

@@ -110,14 +110,14 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 let mut kept = (inbound, self);
                 turn.run(&mut #private::Some(async move {
                     let kept = &mut kept;
-                    #request::__run_from(move || {
+                    #request::__run_from(#private::once(move || {
                         let (inbound, server) = kept;
                         let (request, context) = inbound.#decode(|name, args| #request::decode(name, args))?;
                         if let #private::Some(inspect) = &server.inspect {
                             inspect(&request);
                         }
                         #private::Ok((request, &*server.service, context))
-                    })
+                    }))
                     .await
                 }));
             }

@@ -195,18 +195,20 @@ impl<S: Counter> ::mux::__private::Service for CounterServer<S> {
         turn.run(
             &mut ::mux::__private::Some(async move {
                 let kept = &mut kept;
-                CounterRequest::__run_from(move || {
-                        let (inbound, server) = kept;
-                        let (request, context) = inbound
-                            .decode_owned(|name, args| CounterRequest::decode(
-                                name,
-                                args,
-                            ))?;
-                        if let ::mux::__private::Some(inspect) = &server.inspect {
-                            inspect(&request);
-                        }
-                        ::mux::__private::Ok((request, &*server.service, context))
-                    })
+                CounterRequest::__run_from(
+                        ::mux::__private::once(move || {
+                            let (inbound, server) = kept;
+                            let (request, context) = inbound
+                                .decode_owned(|name, args| CounterRequest::decode(
+                                    name,
+                                    args,
+                                ))?;
+                            if let ::mux::__private::Some(inspect) = &server.inspect {
+                                inspect(&request);
+                            }
+                            ::mux::__private::Ok((request, &*server.service, context))
+                        }),
+                    )
                     .await
             }),
         );
@@ -259,11 +261,17 @@ impl<'a> CounterRequest<'a> {
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S> {
-        Self::__run_from(move || ::mux::__private::Ok((self, service, context)))
+        Self::__run_from(
+            ::mux::__private::once(move || ::mux::__private::Ok((
+                self,
+                service,
+                context,
+            ))),
+        )
     }
     #[allow(irrefutable_let_patterns, unreachable_code)]
     fn __run_from<'__run, S: Counter, M>(
-        make: M,
+        mut make: ::mux::__private::Option<M>,
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S, M>
@@ -275,7 +283,9 @@ impl<'a> CounterRequest<'a> {
             >,
     {
         async move {
-            let (request, service, context) = match make() {
+            let (request, service, context) = match ::mux::__private::made(&mut make)
+                .await
+            {
                 ::mux::__private::Ok(made) => made,
                 ::mux::__private::Err(refused) => {
                     return ::mux::__private::Into::into(refused);

@@ -552,15 +552,17 @@ impl<S: Inventory> ::mux::__private::Service for InventoryServer<S> {
         turn.run(
             &mut ::mux::__private::Some(async move {
                 let kept = &mut kept;
-                InventoryRequest::__run_from(move || {
-                        let (inbound, server) = kept;
-                        let (request, context) = inbound
-                            .decode(|name, args| InventoryRequest::decode(name, args))?;
-                        if let ::mux::__private::Some(inspect) = &server.inspect {
-                            inspect(&request);
-                        }
-                        ::mux::__private::Ok((request, &*server.service, context))
-                    })
+                InventoryRequest::__run_from(
+                        ::mux::__private::once(move || {
+                            let (inbound, server) = kept;
+                            let (request, context) = inbound
+                                .decode(|name, args| InventoryRequest::decode(name, args))?;
+                            if let ::mux::__private::Some(inspect) = &server.inspect {
+                                inspect(&request);
+                            }
+                            ::mux::__private::Ok((request, &*server.service, context))
+                        }),
+                    )
                     .await
             }),
         );
@@ -677,11 +679,17 @@ impl<'a> InventoryRequest<'a> {
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S> {
-        Self::__run_from(move || ::mux::__private::Ok((self, service, context)))
+        Self::__run_from(
+            ::mux::__private::once(move || ::mux::__private::Ok((
+                self,
+                service,
+                context,
+            ))),
+        )
     }
     #[allow(irrefutable_let_patterns, unreachable_code)]
     fn __run_from<'__run, S: Inventory, M>(
-        make: M,
+        mut make: ::mux::__private::Option<M>,
     ) -> impl ::mux::__private::Future<
         Output = ::mux::__private::Outcome,
     > + use<'__run, 'a, S, M>
@@ -693,7 +701,9 @@ impl<'a> InventoryRequest<'a> {
             >,
     {
         async move {
-            let (request, service, context) = match make() {
+            let (request, service, context) = match ::mux::__private::made(&mut make)
+                .await
+            {
                 ::mux::__private::Ok(made) => made,
                 ::mux::__private::Err(refused) => {
                     return ::mux::__private::Into::into(refused);

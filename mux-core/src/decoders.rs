@@ -1,0 +1,121 @@
+//! Threads that decode what takes long, so that no thread of a runtime is held up by it.
+
+use crate::workers::{Fate, Job, LeaveOnDrop, WorkerThreads};
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context, Poll, Waker, ready};
+use std::thread;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+pub(crate) use crate::proto::frame::takes_long;
+
+const NAME: &str = "mux-decoder";
+
+thread_local! {
+    /// A future that is polled here is to decode, and to go on elsewhere.
+    static PAUSES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The threads of the process, which is what bounds how much is decoded at once. What waits for them is counted by its
+/// connection: a request until it is answered, an item until it is taken.
+fn threads() -> &'static WorkerThreads {
+    static THREADS: OnceLock<WorkerThreads> = OnceLock::new();
+    THREADS.get_or_init(|| {
+        // More would share the processors. With one alone, a `Deserialize` that blocks would hold up all others.
+        let processors = thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
+        WorkerThreads::apart(NAME, processors)
+    })
+}
+
+/// Decodes on a thread of these. Where the system has none left to start the first one, decodes here.
+pub(crate) fn decode<R: Send + 'static>(decode: impl FnOnce() -> R + Send + 'static) -> Decoding<R> {
+    let (sender, decoded) = oneshot::channel();
+    // `Deserialize` finds the runtime that it would find here.
+    let runtime = Handle::try_current().ok();
+    let job: Job = Box::new(move |_: Fate| {
+        let _entered = runtime.as_ref().map(Handle::enter);
+        // Fails where nobody waits for it any more.
+        let _ = sender.send(catch_unwind(AssertUnwindSafe(decode)));
+    });
+    let ticket = threads().submit(job, true).unwrap_or_else(|no_thread| {
+        no_thread.job.into_iter().for_each(|job| job(Fate::Run));
+        None
+    });
+    let leave = ticket.map(|ticket| threads().leave_on_drop(ticket));
+    Decoding { decoded, _leave: leave }
+}
+
+/// What is decoded elsewhere. A panic of a user's `Deserialize` goes on where this is polled. Dropped, it is not decoded,
+/// if that has not begun.
+pub(crate) struct Decoding<R> {
+    decoded: oneshot::Receiver<thread::Result<R>>,
+    _leave: Option<LeaveOnDrop>,
+}
+
+impl<R> Future for Decoding<R> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        match ready!(Pin::new(&mut self.decoded).poll(cx)).expect("a job runs, or leaves with this") {
+            Ok(decoded) => Poll::Ready(decoded),
+            Err(panicked) => resume_unwind(panicked),
+        }
+    }
+}
+
+/// Polls a future until its [`made`] has made what it makes, and no further. Nothing, where the future is over.
+pub(crate) fn poll_made<F: Future + Unpin>(mut future: F) -> Option<F> {
+    let outer = PAUSES.replace(true);
+    let polled = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
+    PAUSES.set(outer);
+    polled.is_pending().then_some(future)
+}
+
+/// What makes a value, for [`made`]. Its bound lets a closure that moves what it captured be one.
+#[inline]
+pub fn once<M: FnOnce() -> R, R>(make: M) -> Option<M> {
+    Some(make)
+}
+
+/// Makes a value, once, by decoding it. On a decoder's thread, the future that awaits it goes on elsewhere. What makes it
+/// stays where it is, as it may be large.
+#[inline]
+pub fn made<M: FnOnce() -> R, R>(make: &mut Option<M>) -> Made<'_, M, R> {
+    Made { make, made: None }
+}
+
+/// See [`made`].
+pub struct Made<'m, M, R> {
+    make: &'m mut Option<M>,
+    made: Option<Box<R>>,
+}
+
+impl<M, R> fmt::Debug for Made<'_, M, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Made").finish_non_exhaustive()
+    }
+}
+
+impl<M, R> Unpin for Made<'_, M, R> {}
+
+impl<M: FnOnce() -> R, R> Future for Made<'_, M, R> {
+    type Output = R;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        if let Some(make) = self.make.take() {
+            let made = make();
+            if !PAUSES.get() {
+                return Poll::Ready(made);
+            }
+            self.made = Some(Box::new(made));
+            return Poll::Pending;
+        }
+        Poll::Ready(*self.made.take().expect("`Made` polled after it was over"))
+    }
+}
