@@ -5,11 +5,12 @@
 //! for it.
 
 use crate::blocking::{self, Waiting};
+use crate::per_process::PerProcess;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::SeqCst};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::mpsc;
 use std::task::Poll;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ const ALONE: u32 = 16;
 /// something to do. It may call again at once, and to wake the keeper costs more than the call.
 const GAP: Duration = Duration::from_millis(1);
 
-static BACKGROUND: OnceLock<Background> = OnceLock::new();
+static BACKGROUND: PerProcess<Background> = PerProcess::new();
 
 /// The runtime, for connections.
 ///
@@ -46,7 +47,7 @@ pub(crate) fn runtime_for_users() -> io::Result<&'static Handle> {
 /// Code of the user's runs on the keeper from now on, which may take its time, and know what is kept by thread.
 /// No other thread is to run that while it waits for something else.
 pub(crate) fn keeper_stays() {
-    if let Some(background) = BACKGROUND.get() {
+    if let Some(background) = BACKGROUND.latest() {
         background.stays.store(true, SeqCst);
         background.evicted.notify_waiters();
         background.recall();
@@ -55,30 +56,47 @@ pub(crate) fn keeper_stays() {
 
 /// There is something to do for the runtime: somebody drives now.
 pub(crate) fn recall() {
-    if let Some(background) = BACKGROUND.get() {
+    if let Some(background) = BACKGROUND.latest() {
         background.recall();
     }
 }
 
 /// Whether this is a task of that runtime.
 pub(crate) fn is_here() -> bool {
-    BACKGROUND.get().is_some_and(|background| {
+    BACKGROUND.latest().is_some_and(|background| {
         Handle::try_current().is_ok_and(|here| here.id() == background.runtime.handle().id())
     })
 }
 
 fn started() -> io::Result<&'static Background> {
-    static STARTING: Mutex<()> = Mutex::new(());
-    if let Some(background) = BACKGROUND.get() {
-        return Ok(background);
+    match BACKGROUND.get() {
+        Some(background) => Ok(background),
+        None => start(),
     }
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(background) = BACKGROUND.get() {
-        return Ok(background);
-    }
+}
+
+#[cold]
+fn start() -> io::Result<&'static Background> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let keeper = thread::Builder::new().name("mux-io".to_owned()).spawn(|| BACKGROUND.wait().keep())?;
-    Ok(BACKGROUND.get_or_init(|| Background::new(runtime, keeper.thread().clone())))
+    let (tell, told) = mpsc::channel::<&'static Background>();
+    let keep = move || {
+        if let Ok(background) = told.recv() {
+            background.keep();
+        }
+    };
+    let keeper = thread::Builder::new().name("mux-io".to_owned()).spawn(keep)?;
+    match BACKGROUND.put(Background::new(runtime, keeper.thread().clone())) {
+        Ok(background) => {
+            // Its keeper waits for it.
+            let _ = tell.send(background);
+            Ok(background)
+        }
+        Err((first, spare)) => {
+            // Without waiting for anything, as this thread may be within another runtime.
+            spare.runtime.shutdown_background();
+            Ok(first)
+        }
+    }
 }
 
 struct Background {
@@ -199,7 +217,7 @@ impl Background {
 /// Waits for the end of a call on a connection of this runtime, and drives meanwhile where that is better.
 /// `None`, where the time is over and the runtime has not said so.
 pub(crate) fn wait<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
-    let Some(background) = BACKGROUND.get().filter(|_| blocking::is_plain()) else {
+    let Some(background) = BACKGROUND.latest().filter(|_| blocking::is_plain()) else {
         return blocking::block_on_until(future, until);
     };
     let (_waiting, alone) = Waiting::begin();

@@ -1,12 +1,12 @@
 //! Threads that decode what takes long, so that no thread of a runtime is held up by it.
 
+use crate::per_process::PerProcess;
 use crate::workers::{Fate, Job, LeaveOnDrop, WorkerThreads};
 use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker, ready};
 use std::thread;
 use tokio::runtime::Handle;
@@ -24,8 +24,8 @@ thread_local! {
 /// The threads of the process, which is what bounds how much is decoded at once. What waits for them is counted by its
 /// connection: a request until it is answered, an item until it is taken.
 fn threads() -> &'static WorkerThreads {
-    static THREADS: OnceLock<WorkerThreads> = OnceLock::new();
-    THREADS.get_or_init(|| {
+    static THREADS: PerProcess<WorkerThreads> = PerProcess::new();
+    THREADS.get_or_make(|| {
         // More would share the processors. With one alone, a `Deserialize` that blocks would hold up all others.
         let processors = thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
         WorkerThreads::apart(NAME, processors)

@@ -407,6 +407,8 @@ pub enum CloseReason {
     WriteStalled,
     /// The runtime that drove the connection was shut down.
     RuntimeGone,
+    /// The connection is that of the process which this one was forked from, and stays open there. Connect anew.
+    Forked,
 }
 
 impl CloseReason {
@@ -419,9 +421,11 @@ impl CloseReason {
             CloseReason::HandshakeTimeout => "no hello in time".into(),
             CloseReason::Silent => "no sign of life for too long".into(),
             CloseReason::WriteStalled => "nothing read for too long".into(),
-            CloseReason::Peer(_) | CloseReason::Eof | CloseReason::Io(_) | CloseReason::RuntimeGone => {
-                "closed".into()
-            }
+            CloseReason::Peer(_)
+            | CloseReason::Eof
+            | CloseReason::Io(_)
+            | CloseReason::RuntimeGone
+            | CloseReason::Forked => "closed".into(),
         }
     }
 }
@@ -441,6 +445,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Silent => f.write_str("the other end was silent for too long"),
             CloseReason::WriteStalled => f.write_str("the other end read nothing for too long"),
             CloseReason::RuntimeGone => f.write_str("the runtime was shut down"),
+            CloseReason::Forked => f.write_str("it belongs to the process that this one was forked from"),
         }
     }
 }

@@ -27,6 +27,7 @@ mod mux;
 mod outbox;
 mod panic;
 mod peer;
+mod per_process;
 mod pool;
 #[doc(hidden)]
 pub mod private;

@@ -50,7 +50,9 @@ struct Keeper(Arc<Shared>);
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.0.close(CloseReason::Local, GoawayCode::Closed);
+        if !self.0.is_inherited() {
+            self.0.close(CloseReason::Local, GoawayCode::Closed);
+        }
     }
 }
 
@@ -333,6 +335,9 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
         let waited = match &mut self.way {
             // Decoded afterwards: that is the user's code.
             Way::Remote(remote) => {
+                if remote.is_inherited() {
+                    return Err(remote.forked().into());
+                }
                 remote.wait(until).map(|(terminal, carried)| remote.result(terminal, carried))
             }
             _ => blocking::block_on_until(&mut self, until),
@@ -410,6 +415,18 @@ impl<E> RemoteCall<E> {
         Poll::Ready(terminal)
     }
 
+    /// Of a client that a process with a runtime of mux's own had before it forked.
+    fn is_inherited(&self) -> bool {
+        let shared = self.mux.shared();
+        shared.is_in_background() && shared.is_inherited()
+    }
+
+    #[cold]
+    fn forked(&self) -> CallError {
+        let sent = !matches!(self.progress, Progress::Unsent);
+        CallError::Closed(Closed { reason: CloseReason::Forked, sent })
+    }
+
     /// On a plain thread.
     fn wait(&mut self, until: Option<std::time::Instant>) -> Option<(Terminal, Rare<Arrived>)> {
         self.writes = true;
@@ -482,7 +499,9 @@ fn decode<T: DeserializeOwned + 'static, E>(value: Value) -> Result<T, Error<E>>
 
 impl<E> Drop for RemoteCall<E> {
     fn drop(&mut self) {
-        if let Progress::Sent(ticket) = self.progress {
+        if let Progress::Sent(ticket) = self.progress
+            && !self.mux.shared().is_inherited()
+        {
             self.mux.shared().abandon(ticket);
         }
         // What was refused, or never sent.

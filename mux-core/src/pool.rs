@@ -1,6 +1,7 @@
 //! Buffers of large messages, used again. An allocator gives megabytes back to the system as soon as
 //! they are free, and has them faulted in again for the next message.
 
+use crate::per_process::PerProcess;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,8 +19,10 @@ pub(crate) const SLACK: usize = 64;
 /// What is reserved at least, and how far at once what has arrived may be outrun.
 const STEP: usize = 256 << 10;
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { connections: 0, buffers: VecDeque::new(), bytes: 0 });
+/// Each process has its own: its parent's may have been locked when it was forked.
+static POOL: PerProcess<Mutex<Pool>> = PerProcess::new();
 
+#[derive(Default)]
 struct Pool {
     /// Those that are open. With the last of them goes all that is kept.
     connections: usize,
@@ -28,23 +31,32 @@ struct Pool {
     bytes: usize,
 }
 
+fn pool() -> &'static Mutex<Pool> {
+    POOL.get_or_make(Mutex::default)
+}
+
 fn lock() -> MutexGuard<'static, Pool> {
-    POOL.lock().unwrap_or_else(PoisonError::into_inner)
+    lock_that(pool())
+}
+
+fn lock_that(pool: &'static Mutex<Pool>) -> MutexGuard<'static, Pool> {
+    pool.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection, which wants buffers. While there is none, none are kept.
-pub(crate) struct Using(());
+pub(crate) struct Using(&'static Mutex<Pool>);
 
 impl Using {
     pub(crate) fn begin() -> Using {
-        lock().connections += 1;
-        Using(())
+        let pool = pool();
+        lock_that(pool).connections += 1;
+        Using(pool)
     }
 }
 
 impl Drop for Using {
     fn drop(&mut self) {
-        let mut pool = lock();
+        let mut pool = lock_that(self.0);
         pool.connections -= 1;
         let unwanted = if pool.connections == 0 { pool.empty() } else { VecDeque::new() };
         drop(pool);

@@ -283,6 +283,9 @@ impl Builder {
     /// thread that waits alone does its work meanwhile, unless services or local clients have code of
     /// yours run there.
     ///
+    /// A child of `fork` connects anew: calls of a client that its parent connected fail there with
+    /// [`CloseReason::Forked`](crate::CloseReason::Forked).
+    ///
     /// # Errors
     /// As [`connect`](Builder::connect), and when the thread cannot be started.
     ///

@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     peer: Peer,
     reveal_traces: bool,
     in_background: bool,
+    /// The process that drives it.
+    process: u32,
     epoch: Instant,
     stage: watch::Sender<Stage>,
 }
@@ -171,6 +173,7 @@ impl Shared {
             peer,
             reveal_traces,
             in_background: background::is_here(),
+            process: std::process::id(),
             epoch: Instant::now(),
             stage: watch::Sender::new(Stage::Open),
         })
@@ -244,6 +247,12 @@ impl Shared {
     /// Its runtime is the one of plain threads.
     pub(crate) fn is_in_background(&self) -> bool {
         self.in_background
+    }
+
+    /// This process was forked from the one that drives it. Nothing of it may be touched here: its lock may be held by
+    /// a thread that is gone, and its stream is the parent's too.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// Now, in the session's time.

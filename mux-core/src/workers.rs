@@ -1,12 +1,13 @@
 //! Threads that run blocking methods. Knows nothing of transactions: a job is a closure.
 
 use crate::config::Workers;
+use crate::per_process::PerProcess;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -40,9 +41,14 @@ pub(crate) type Job = Box<dyn FnOnce(Fate) + Send>;
 
 /// Threads for blocking methods: those of the whole process, or a pool of its own.
 pub(crate) struct WorkerThreads {
-    pool: Arc<Pool>,
-    /// Its threads end when it is dropped and its jobs are done.
-    own: bool,
+    /// Nothing where the process's are used. Its threads end when this is dropped and its jobs are done.
+    own: Option<Own>,
+}
+
+/// A pool, made anew by a process that was forked, as that has none of its threads.
+struct Own {
+    bounds: Bounds,
+    pools: PerProcess<Arc<Pool>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +104,7 @@ pub(crate) struct NoThread {
 impl WorkerThreads {
     pub(crate) fn new(policy: Workers) -> WorkerThreads {
         match policy {
-            Workers::OnDemand => WorkerThreads { pool: Arc::clone(Pool::of_the_process()), own: false },
+            Workers::OnDemand => WorkerThreads { own: None },
             Workers::Pool(threads) => WorkerThreads::with(Bounds {
                 name: NAME,
                 running: threads.max(1),
@@ -114,25 +120,32 @@ impl WorkerThreads {
     }
 
     fn with(bounds: Bounds) -> WorkerThreads {
-        WorkerThreads { pool: Arc::new(Pool::new(bounds)), own: true }
+        WorkerThreads { own: Some(Own { bounds, pools: PerProcess::new() }) }
+    }
+
+    fn pool(&self) -> &Arc<Pool> {
+        match &self.own {
+            Some(Own { bounds, pools }) => pools.get_or_make(|| Arc::new(Pool::new(*bounds))),
+            None => Pool::of_the_process(),
+        }
     }
 
     /// Those of local clients.
     pub(crate) fn shared() -> &'static WorkerThreads {
-        static SHARED: OnceLock<WorkerThreads> = OnceLock::new();
-        SHARED.get_or_init(|| WorkerThreads::new(Workers::OnDemand))
+        static SHARED: WorkerThreads = WorkerThreads { own: None };
+        &SHARED
     }
 
     /// Runs the job on a thread that is idle, or new, or, where there are enough, on the next one free: then the job has
     /// a place in the queue. One that is `exempt` queues however many do: its owner bounds such jobs itself.
     pub(crate) fn submit(&self, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
-        self.pool.submit(job, exempt)
+        self.pool().submit(job, exempt)
     }
 
     /// Resolves when the job has left the queue.
     pub(crate) fn left(&self, ticket: Ticket) -> oneshot::Receiver<Infallible> {
         let (sender, receiver) = oneshot::channel();
-        let mut queue = self.pool.lock();
+        let mut queue = self.pool().lock();
         if let Ok(at) = queue.position(ticket) {
             queue.jobs[at].left = Some(sender);
         }
@@ -141,7 +154,7 @@ impl WorkerThreads {
 
     /// Takes the job out of the queue when it is dropped.
     pub(crate) fn leave_on_drop(&self, ticket: Ticket) -> LeaveOnDrop {
-        LeaveOnDrop { pool: Arc::clone(&self.pool), ticket }
+        LeaveOnDrop { pool: Arc::clone(self.pool()), ticket }
     }
 }
 
@@ -230,8 +243,8 @@ impl Pool {
     }
 
     fn of_the_process() -> &'static Arc<Pool> {
-        static POOL: OnceLock<Arc<Pool>> = OnceLock::new();
-        POOL.get_or_init(|| {
+        static POOL: PerProcess<Arc<Pool>> = PerProcess::new();
+        POOL.get_or_make(|| {
             Arc::new(Pool::new(Bounds {
                 name: NAME,
                 running: RUNNING,
@@ -348,16 +361,18 @@ impl NoThread {
 
 impl Drop for WorkerThreads {
     fn drop(&mut self) {
-        if self.own {
-            self.pool.lock().stopped = true;
-            self.pool.wake.notify_all();
+        if let Some(pool) = self.own.as_ref().and_then(|own| own.pools.get()) {
+            pool.lock().stopped = true;
+            pool.wake.notify_all();
         }
     }
 }
 
 impl std::fmt::Debug for WorkerThreads {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WorkerThreads").field("bounds", &self.pool.bounds).finish_non_exhaustive()
+        f.debug_struct("WorkerThreads")
+            .field("bounds", &self.own.as_ref().map(|own| own.bounds))
+            .finish_non_exhaustive()
     }
 }
 
@@ -407,9 +422,10 @@ mod tests {
     fn a_job_that_gets_no_thread_is_given_back() {
         let mut pool = Pool::new(bounds(2, 2, 2));
         pool.stack = Some(usize::MAX / 2);
-        let workers = WorkerThreads { pool: Arc::new(pool), own: true };
+        let workers = WorkerThreads::with(pool.bounds);
+        assert!(workers.own.as_ref().unwrap().pools.put(Arc::new(pool)).is_ok());
         assert!(workers.submit(Box::new(|_| unreachable!("it was given back")), false).is_err());
-        assert_eq!(workers.pool.lock().jobs.len(), 0);
+        assert_eq!(workers.pool().lock().jobs.len(), 0);
     }
 
     /// A job that runs until it is let go. Tells that it has begun.
@@ -436,7 +452,7 @@ mod tests {
         let queued = [held(&workers, false), held(&workers, false), held(&workers, false)];
         assert!(workers.submit(Box::new(|_| {}), false).is_err());
         assert!(workers.submit(Box::new(|_| {}), true).is_ok());
-        assert_eq!(workers.pool.lock().threads, 2);
+        assert_eq!(workers.pool().lock().threads, 2);
         drop(running);
         for (release, begun) in queued {
             assert_eq!(begun.recv(), Ok(Fate::Run));
@@ -452,7 +468,7 @@ mod tests {
         let (last, begun) = held(&workers, false);
         assert_eq!(begun.recv(), Ok(Fate::Run));
         let (release, queued) = held(&workers, false);
-        assert_eq!(workers.pool.lock().threads, 3);
+        assert_eq!(workers.pool().lock().threads, 3);
         drop((last, release));
         assert_eq!(queued.recv(), Ok(Fate::Run));
     }

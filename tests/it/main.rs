@@ -16,6 +16,8 @@ mod duplex;
 mod errors;
 mod failures;
 mod fairness;
+#[cfg(unix)]
+mod forks;
 mod hostile_channels;
 mod hostile_chunks;
 mod hostile_fuzz;
