@@ -262,10 +262,14 @@ impl Builder {
     /// Connects to an address. The other end's hello is not waited for: what is wrong with it fails the
     /// first call.
     ///
+    /// Of a name with several addresses each is tried, the next a quarter second after the last or as soon as that has
+    /// failed, and the first to answer is taken (Happy Eyeballs, RFC 8305). All of it takes [`Times::handshake`] at most.
+    ///
     /// Cancel safe: dropped, it leaves no connection behind.
     ///
     /// # Errors
-    /// When the address is none, or nobody answers there.
+    /// When the address is none, or nobody answers there in time. The error names the addresses of a name that were
+    /// tried, and what came of each.
     ///
     /// # Panics
     /// Outside a tokio runtime.

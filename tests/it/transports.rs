@@ -52,6 +52,19 @@ async fn tcp() {
 }
 
 #[tokio::test]
+async fn a_refused_name_tells_its_addresses() {
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let refused = |host: &str| Connection::connect(format!("tcp://{host}:{port}"));
+    let refusal = format!("127.0.0.1:{port}: Connection refused (os error 111)");
+    let error = refused("127.0.0.1").await.unwrap_err().to_string();
+    assert_eq!(error, format!("tcp://{refusal}"));
+    let error = refused("localhost").await.unwrap_err().to_string();
+    assert!(error.starts_with(&format!("tcp://localhost:{port}: ")) && error.contains(&refusal), "{error}");
+}
+
+#[tokio::test]
 async fn a_unix_socket_is_for_its_owner_and_tells_who_asks() {
     let place = Place::new();
     let server = server().listen(&place.address()).await.unwrap();

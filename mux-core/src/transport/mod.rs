@@ -3,6 +3,7 @@
 mod address;
 #[cfg(feature = "process")]
 mod child;
+mod happy_eyeballs;
 mod memory;
 #[cfg(unix)]
 mod pipe;

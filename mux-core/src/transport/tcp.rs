@@ -1,14 +1,29 @@
 //! TCP, without Nagle's delay, as a frame is a whole message and nothing follows it soon; and with little
 //! waiting unsent in the kernel, as small frames queue behind that.
 
+use super::happy_eyeballs;
 use crate::peer::Peer;
 use std::io;
+use std::net::SocketAddr;
 pub(super) use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
+/// Connects to `host`, which is an address, or a name with several of them: those are tried as [`happy_eyeballs`] has it.
 pub(super) async fn connect(host: &str, port: u16, until: Instant) -> io::Result<(TcpStream, Peer)> {
-    prepare(timeout_at(until, TcpStream::connect((host, port))).await??)
+    if let Ok(ip) = host.parse() {
+        let connecting = timeout_at(until, connect_to(SocketAddr::new(ip, port)));
+        return connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    }
+    let Ok(addresses) = timeout_at(until, lookup_host((host, port))).await else {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "timed out: the name was not resolved"));
+    };
+    let addresses = happy_eyeballs::interleave(addresses?);
+    happy_eyeballs::connect(addresses, until, connect_to).await
+}
+
+async fn connect_to(address: SocketAddr) -> io::Result<(TcpStream, Peer)> {
+    prepare(TcpStream::connect(address).await?)
 }
 
 pub(super) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
@@ -49,4 +64,36 @@ fn keep_queues_short(stream: &TcpStream) -> io::Result<()> {
     }
     socket.set_tcp_notsent_lowat(LOOPBACK_UNSENT)?;
     socket.set_recv_buffer_size(LOOPBACK_UNREAD)
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::net::TcpSocket;
+
+    /// A listener whose queue is full: Linux drops what is sent to it, as a broken route does. The streams fill it.
+    async fn black_hole() -> (TcpListener, SocketAddr, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        let patience = Duration::from_millis(50);
+        while let Ok(stream) = tokio::time::timeout(patience, TcpStream::connect(address)).await {
+            queued.push(stream.unwrap());
+        }
+        (listener, address, queued)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_swallows_packets_does_not_hide_one_that_answers() {
+        let (_listener, dead, _queued) = black_hole().await;
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = live.local_addr().unwrap();
+        let until = Instant::now() + Duration::from_secs(60);
+        let (_stream, peer) = happy_eyeballs::connect(vec![dead, address], until, connect_to).await.unwrap();
+        assert_eq!(peer.address, Some(format!("tcp://{address}")));
+    }
 }
