@@ -95,6 +95,9 @@ pub struct Times {
     pub write_stall: Duration,
     /// For channels that are open while a connection drains; then they are ended. Default 5 s.
     pub channel_grace: Duration,
+    /// Without a call, notify or open channel of either end; then the connection is drained and closed, at the latest a
+    /// quarter of this time later. Pings do not count. Default `Duration::MAX`: it stays open.
+    pub idle: Duration,
 }
 
 impl Default for Times {
@@ -105,6 +108,7 @@ impl Default for Times {
             dead_after: Duration::from_secs(30),
             write_stall: Duration::from_secs(30),
             channel_grace: Duration::from_secs(5),
+            idle: Duration::MAX,
         }
     }
 }
@@ -121,6 +125,7 @@ impl Times {
             dead_after: self.dead_after.min(ENDLESS),
             write_stall: self.write_stall.min(ENDLESS),
             channel_grace: self.channel_grace.min(ENDLESS),
+            idle: self.idle.min(ENDLESS),
         }
     }
 }

@@ -97,6 +97,16 @@ impl Connection {
         async move { shared.until_gone().await }
     }
 
+    /// Whether the peer's hello has come.
+    pub(crate) fn is_greeted(&self) -> bool {
+        self.shared().is_greeted()
+    }
+
+    /// Closes it for a reason that the peer is told.
+    pub(crate) fn close_because(&self, reason: CloseReason, code: GoawayCode) {
+        self.shared().close(reason, code);
+    }
+
     /// Who is at the other end.
     pub fn peer_info(&self) -> &Peer {
         self.shared().peer()

@@ -34,6 +34,9 @@ const PROBE: Duration = Duration::from_secs(1);
 /// A connection that nothing has come on for so long gives its buffers back.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Whether a connection is idle is looked at so often at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Passes read from a peer that takes no more, at most.
 const LAST_PASSES: usize = 256;
 
@@ -55,6 +58,7 @@ pub(crate) struct Driver<S> {
     time: Millis,
     last_read: Instant,
     pinged: bool,
+    idleness: Idleness,
     /// Its buffers are given back.
     trimmed: bool,
     alarm: Alarm,
@@ -71,6 +75,33 @@ struct Gone(Arc<Shared>);
 impl Drop for Gone {
     fn drop(&mut self) {
         self.0.gone();
+    }
+}
+
+/// Whether either end calls the other, as seen from time to time.
+struct Idleness {
+    looked: Instant,
+    /// The session's count of what was called, and when it was first seen; where nothing was under way.
+    idle: Option<(u64, Instant)>,
+    /// The connection is drained for it.
+    ended: bool,
+}
+
+impl Idleness {
+    fn new(now: Instant) -> Idleness {
+        Idleness { looked: now, idle: None, ended: false }
+    }
+
+    /// Notes the session's count, where nothing is under way. Returns since when it has been so.
+    fn look(&mut self, activity: Option<u64>, now: Instant) -> Option<Instant> {
+        self.looked = now;
+        let known = self.idle.filter(|(before, _)| activity == Some(*before));
+        self.idle = known.or(activity.map(|activity| (activity, now)));
+        self.idle.map(|(_, since)| since)
+    }
+
+    fn next_look(&self, times: &Times) -> Instant {
+        self.looked + (times.idle / 4).max(LOOK_AGAIN)
     }
 }
 
@@ -109,6 +140,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             time: 0,
             last_read: now,
             pinged: false,
+            idleness: Idleness::new(now),
             trimmed: false,
             alarm: Alarm::new(now),
             breather: Breather::default(),
@@ -252,8 +284,12 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         if closed {
             self.close(written, now, cx)?;
         } else if drained || ended {
-            self.shared
-                .close(if drained { CloseReason::Drained } else { CloseReason::Eof }, GoawayCode::Closed);
+            let reason = match (drained, self.idleness.ended) {
+                (true, true) => CloseReason::Idle,
+                (true, false) => CloseReason::Drained,
+                (false, _) => CloseReason::Eof,
+            };
+            self.shared.close(reason, GoawayCode::Closed);
             self.flush_next = true;
         }
         if self.flush_next {
@@ -323,6 +359,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             }
             Phase::HalfClosed { .. } | Phase::Open => {}
         }
+        if self.phase == Phase::Open && now >= self.idleness.next_look(&self.times) {
+            self.look_for_idleness(now);
+        }
         if let Some(reason) = self.lost_patience(now) {
             return self.shared.close(reason, GoawayCode::Timeout);
         }
@@ -335,6 +374,18 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.shared.end_channels(self.time);
         }
         self.shared.expire(self.time);
+    }
+
+    /// Drains a connection that has been idle for long enough.
+    fn look_for_idleness(&mut self, now: Instant) {
+        let state = self.shared.lock();
+        let (activity, idle) = (state.session.activity(), state.session.is_idle());
+        drop(state);
+        let since = self.idleness.look(idle.then_some(activity), now);
+        if since.is_some_and(|since| now >= since + self.times.idle) {
+            self.idleness.ended = true;
+            self.shared.drain();
+        }
     }
 
     fn trim(&mut self) {
@@ -360,9 +411,10 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
 
     fn next_alarm(&self, now: Instant) -> Instant {
         let ping = self.last_read + self.times.ping_after;
+        let idleness = self.idleness.next_look(&self.times);
         let by_phase = match self.phase {
-            Phase::Open if self.pinged => ping + self.times.dead_after,
-            Phase::Open => ping,
+            Phase::Open if self.pinged => (ping + self.times.dead_after).min(idleness),
+            Phase::Open => ping.min(idleness),
             Phase::HalfClosed { probed } => probed + PROBE,
             Phase::Closing { until } | Phase::Lingering { until } => until,
         };

@@ -405,6 +405,11 @@ pub enum CloseReason {
     Silent,
     /// The other end read nothing for too long.
     WriteStalled,
+    /// Neither end called the other for as long as [`Times::idle`](crate::Times::idle).
+    Idle,
+    /// The other end holds as many connections of this server as one peer may:
+    /// [`Server::max_connections_per_peer`](crate::Server::max_connections_per_peer).
+    TooManyConnections,
     /// The runtime that drove the connection was shut down.
     RuntimeGone,
     /// The connection is that of the process which this one was forked from, and stays open there. Connect anew.
@@ -421,6 +426,8 @@ impl CloseReason {
             CloseReason::HandshakeTimeout => "no hello in time".into(),
             CloseReason::Silent => "no sign of life for too long".into(),
             CloseReason::WriteStalled => "nothing read for too long".into(),
+            CloseReason::Idle => "idle for too long".into(),
+            CloseReason::TooManyConnections => "too many connections of this peer".into(),
             CloseReason::Peer(_)
             | CloseReason::Eof
             | CloseReason::Io(_)
@@ -444,6 +451,8 @@ impl fmt::Display for CloseReason {
             CloseReason::HandshakeTimeout => f.write_str("the other end did not say hello in time"),
             CloseReason::Silent => f.write_str("the other end was silent for too long"),
             CloseReason::WriteStalled => f.write_str("the other end read nothing for too long"),
+            CloseReason::Idle => f.write_str("the connection was idle for too long"),
+            CloseReason::TooManyConnections => f.write_str("the other end has too many connections"),
             CloseReason::RuntimeGone => f.write_str("the runtime was shut down"),
             CloseReason::Forked => f.write_str("it belongs to the process that this one was forked from"),
         }

@@ -35,6 +35,7 @@ mod proto;
 mod reader;
 mod server;
 mod shared;
+mod shares;
 mod stub;
 mod trace;
 mod transport;

@@ -1,11 +1,15 @@
 //! Who is at the other end of a connection.
 
+use std::net::IpAddr;
+
 /// Who is at the other end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Peer {
     /// Its address, as its transport writes it.
     pub address: Option<String>,
+    /// Its IP address, over TCP.
+    pub ip: Option<IpAddr>,
     /// Its process and user, over a Unix socket.
     pub credentials: Option<Credentials>,
 }

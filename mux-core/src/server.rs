@@ -5,8 +5,11 @@ use crate::blocking;
 use crate::config::{Limits, Times, Workers};
 use crate::connection::{Builder, Connection};
 use crate::demux::Service;
+use crate::error::CloseReason;
 use crate::mux::Mux;
-use crate::transport::{self, Address, ConnectError, Listener};
+use crate::proto::fault::GoawayCode;
+use crate::shares::{Share, Shares};
+use crate::transport::{self, Address, ConnectError, Incoming, Listener};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -20,6 +23,12 @@ const MAX_CONNECTIONS: usize = 1024;
 
 /// How long running calls may take to finish when the server stops, unless told otherwise.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// Connections of peers that hold as many as they may: so many at once are told so.
+const MAX_TURNED_AWAY: usize = 64;
+
+/// For a peer's hello, while three quarters of the connections are taken.
+const HELLO_WHERE_CROWDED: Duration = Duration::from_secs(1);
 
 /// After an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -41,6 +50,7 @@ pub struct Server {
     builder: Builder,
     listeners: Vec<Listener>,
     max_connections: Option<usize>,
+    max_connections_per_peer: Option<usize>,
     drain: Option<Duration>,
 }
 
@@ -101,10 +111,24 @@ impl Server {
     }
 
     /// Connections held at once. Further ones wait in the listener's queue, and give up after their
-    /// own time for the handshake. Default 1024.
+    /// own time for the handshake. While three quarters are taken, a peer whose hello has not come is closed after 1 to 2
+    /// seconds, where [`Times::handshake`] gives it more. Default 1024.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.max_connections = Some(connections.max(1));
+        self
+    }
+
+    /// Connections that one peer may hold at once. One peer is an IPv4 address, the first 64 bits of an IPv6 address, or
+    /// a user over Unix sockets. A further connection is closed at once: its calls fail, certainly without having run,
+    /// and are told why.
+    ///
+    /// Unless this is called, it is three quarters of [`max_connections`](Server::max_connections), and peers over
+    /// loopback or of this process's own user have no bound of their own. Behind a proxy or a gateway, all clients may
+    /// have one address.
+    #[must_use]
+    pub fn max_connections_per_peer(mut self, connections: usize) -> Server {
+        self.max_connections_per_peer = Some(connections.max(1));
         self
     }
 
@@ -152,11 +176,15 @@ impl Server {
     ///
     /// Dropping the future closes every connection at once.
     pub async fn run_until<S: Future>(self, stop: S) -> S::Output {
-        let Server { builder, listeners, max_connections, drain } = self;
+        let Server { builder, listeners, max_connections, max_connections_per_peer, drain } = self;
         let stopping = watch::Sender::new(false);
+        let max_connections = max_connections.unwrap_or(MAX_CONNECTIONS).min(Semaphore::MAX_PERMITS);
         let hall = Hall {
             builder: Arc::new(builder),
-            room: Arc::new(Semaphore::new(max_connections.unwrap_or(MAX_CONNECTIONS))),
+            max_connections,
+            room: Arc::new(Semaphore::new(max_connections)),
+            shares: Shares::new(max_connections_per_peer, max_connections),
+            turned_away: Arc::new(Semaphore::new(MAX_TURNED_AWAY)),
             stop: stopping.subscribe(),
             drain: drain.unwrap_or(DRAIN),
         };
@@ -178,7 +206,10 @@ impl Server {
 #[derive(Clone)]
 struct Hall {
     builder: Arc<Builder>,
+    max_connections: usize,
     room: Arc<Semaphore>,
+    shares: Arc<Shares>,
+    turned_away: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     drain: Duration,
 }
@@ -187,8 +218,14 @@ impl Hall {
     /// Accepts until the server stops, then sees the last connection out.
     async fn welcome(self, listener: Listener) {
         let mut guests = JoinSet::new();
-        while let Some((connection, place)) = self.clone().next(&listener).await {
-            guests.spawn(self.clone().attend(connection, place));
+        while let Some((incoming, place)) = self.clone().next(&listener).await {
+            match self.shares.admit(incoming.peer()) {
+                Some(share) => {
+                    let connection = incoming.start(&self.builder);
+                    guests.spawn(self.clone().attend(connection, (place, share)));
+                }
+                None => self.turn_away(incoming, &mut guests),
+            }
             while guests.try_join_next().is_some() {}
         }
         drop(listener);
@@ -196,10 +233,10 @@ impl Hall {
     }
 
     /// The next connection that there is room for; `None` when the server stops.
-    async fn next(mut self, listener: &Listener) -> Option<(Connection, OwnedSemaphorePermit)> {
+    async fn next(mut self, listener: &Listener) -> Option<(Incoming, OwnedSemaphorePermit)> {
         let guest = async {
             let place = self.room.acquire_owned().await.ok()?;
-            Some((accept(listener, &self.builder).await, place))
+            Some((accept(listener).await, place))
         };
         tokio::select! {
             biased;
@@ -209,22 +246,54 @@ impl Hall {
     }
 
     /// Keeps the connection until it ends, or has been drained.
-    async fn attend(mut self, connection: Connection, _place: OwnedSemaphorePermit) {
-        tokio::select! {
+    async fn attend(self, connection: Connection, _place: (OwnedSemaphorePermit, Share)) {
+        let mut stop = self.stop.clone();
+        let stopped = tokio::select! {
             () = connection.gone() => return,
-            _ = self.stop.wait_for(|stop| *stop) => {}
-        }
-        if tokio::time::timeout(self.drain, connection.drain()).await.is_err() {
+            () = self.until_in_the_way(&connection) => false,
+            _ = stop.wait_for(|stop| *stop) => true,
+        };
+        if !stopped {
+            connection.close_because(CloseReason::HandshakeTimeout, GoawayCode::Timeout);
+        } else if tokio::time::timeout(self.drain, connection.drain()).await.is_err() {
             connection.close();
         }
         connection.gone().await;
     }
+
+    /// Resolves when the peer has said no hello for a while, and others need its place.
+    async fn until_in_the_way(&self, connection: &Connection) {
+        loop {
+            tokio::time::sleep(HELLO_WHERE_CROWDED).await;
+            if connection.is_greeted() {
+                return std::future::pending().await;
+            }
+            if self.is_crowded() {
+                return;
+            }
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.room.available_permits() <= self.max_connections / 4
+    }
+
+    /// Tells a peer that it holds as many connections as it may; so many at a time, and the rest are dropped.
+    fn turn_away(&self, incoming: Incoming, guests: &mut JoinSet<()>) {
+        let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
+        let connection = incoming.start(&Builder::default());
+        connection.close_because(CloseReason::TooManyConnections, GoawayCode::Closed);
+        guests.spawn(async move {
+            connection.gone().await;
+            drop(place);
+        });
+    }
 }
 
-async fn accept(listener: &Listener, builder: &Builder) -> Connection {
+async fn accept(listener: &Listener) -> Incoming {
     loop {
-        match listener.accept(builder).await {
-            Ok(connection) => return connection,
+        match listener.accept().await {
+            Ok(incoming) => return incoming,
             Err(error) if is_the_peers(&error) => {}
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }

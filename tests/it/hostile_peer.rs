@@ -1008,8 +1008,14 @@ async fn a_silent_peer_is_pinged_after_15_seconds_and_dead_after_30_more() {
 #[tokio::test(start_paused = true)]
 async fn where_every_patience_is_endless_a_peer_may_stall_for_ever() {
     let max = Duration::MAX;
-    let endless =
-        Times { handshake: max, ping_after: max, dead_after: max, write_stall: max, channel_grace: max };
+    let endless = Times {
+        handshake: max,
+        ping_after: max,
+        dead_after: max,
+        write_stall: max,
+        channel_grace: max,
+        idle: max,
+    };
     let mut victim = Victim::new();
     victim.builder = victim.builder.clone().times(endless);
     let (mut peer, end) = victim.accepts();

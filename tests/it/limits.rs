@@ -170,12 +170,13 @@ async fn all_limits_at_once_at_their_extremes_let_every_call_end() {
 
 type SetTime = (&'static str, fn(&mut Times, Duration));
 
-const TIMES: [SetTime; 5] = [
+const TIMES: [SetTime; 6] = [
     ("handshake", |times, to| times.handshake = to),
     ("ping_after", |times, to| times.ping_after = to),
     ("dead_after", |times, to| times.dead_after = to),
     ("write_stall", |times, to| times.write_stall = to),
     ("channel_grace", |times, to| times.channel_grace = to),
+    ("idle", |times, to| times.idle = to),
 ];
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod large;
 mod limits;
 mod nested;
 mod notifies;
+mod places;
 mod resources;
 mod script;
 mod shutdown;

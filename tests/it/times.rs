@@ -88,3 +88,101 @@ async fn times_can_be_set() {
     assert_eq!(connection.closed().await, CloseReason::HandshakeTimeout);
     assert_eq!(begun.elapsed().as_secs(), 1);
 }
+
+mod idle {
+    use super::*;
+    use mux::{Receiver, Times, channel};
+    use std::sync::Mutex;
+
+    const IDLE: Duration = Duration::from_secs(60);
+
+    /// A client, and the end that closes what is idle.
+    fn pair() -> (DemoClient, Connection) {
+        let (here, there) = mux::pair();
+        let times = Times { idle: IDLE, ..Times::default() };
+        let builder = Connection::builder().times(times).service(DemoServer::new(Desk::default()));
+        (Connection::builder().open(here).client(), builder.accept(there))
+    }
+
+    /// So many idle times, when it closes.
+    async fn closes(connection: &Connection, since: Instant) -> f64 {
+        assert_eq!(connection.closed().await, CloseReason::Idle);
+        since.elapsed().div_duration_f64(IDLE)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_calls_is_closed_in_good_order_and_calls_after_it_did_not_run() {
+        let (client, connection) = pair();
+        let begun = Instant::now();
+        assert!((1.0..=1.3).contains(&closes(&connection, begun).await));
+        assert!(client.echo("late").await.unwrap_err().did_not_run());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn its_time_begins_anew_with_each_call_and_notify() {
+        let (client, connection) = pair();
+        for n in 0..10 {
+            tokio::time::sleep(IDLE * 9 / 10).await;
+            if n % 2 == 0 {
+                client.echo("x").await.unwrap();
+            } else {
+                client.note("x".into()).await.unwrap();
+            }
+        }
+        let last = Instant::now();
+        assert!((1.0..=1.3).contains(&closes(&connection, last).await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_under_way_keeps_it_open() {
+        let (client, connection) = pair();
+        assert_eq!(client.sleep(3_600_000).await.unwrap(), 3_600_000);
+        let last = Instant::now();
+        assert!((1.0..=1.3).contains(&closes(&connection, last).await));
+    }
+
+    #[mux::service]
+    trait Shelf {
+        async fn put(&self, items: Receiver<u32>);
+    }
+
+    #[derive(Default)]
+    struct Kept(Mutex<Option<Receiver<u32>>>);
+
+    impl Shelf for Kept {
+        async fn put(&self, items: Receiver<u32>) {
+            *self.0.lock().unwrap() = Some(items);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_open_channel_keeps_it_open() {
+        let (here, there) = mux::pair();
+        let times = Times { idle: IDLE, ..Times::default() };
+        let connection =
+            Connection::builder().times(times).service(ShelfServer::new(Kept::default())).accept(there);
+        let client: ShelfClient = Connection::builder().open(here).client();
+        let (sender, receiver) = channel();
+        client.put(receiver).await.unwrap();
+        tokio::time::sleep(IDLE * 10).await;
+        assert!(!connection.is_closed());
+        drop((sender, client));
+        assert!(matches!(connection.closed().await, CloseReason::Peer(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_only_answers_pings_does_not_keep_its_place() {
+        let (here, mut there) = mux::pair();
+        let times = Times { idle: IDLE, ..Times::default() };
+        let connection = Connection::builder().times(times).accept(here);
+        there.write_all(HELLO_OF_A_CLIENT).await.unwrap();
+        let begun = Instant::now();
+        let alive = tokio::spawn(async move {
+            while there.write_all(b"\0\0\0\x03\x92\x0c\x00").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        });
+        assert!((1.0..=1.3).contains(&closes(&connection, begun).await));
+        alive.abort();
+    }
+}

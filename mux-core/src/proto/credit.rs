@@ -65,6 +65,10 @@ impl Purse {
         self.spent
     }
 
+    pub(crate) fn spent(&self) -> u64 {
+        self.spent
+    }
+
     /// Takes a grant; one below what is allowed already says nothing new.
     pub(crate) fn allow(&mut self, total: u64) {
         self.allowed = self.allowed.max(total);

@@ -1075,12 +1075,26 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// Draining, and nothing is left to wait for.
     pub(crate) fn is_drained(&self) -> bool {
-        let idle = self.serving.is_empty()
+        self.phase == Phase::Draining && self.is_settled()
+    }
+
+    /// Open, and no call, notify or channel of either end is under way or waits.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.phase == Phase::Open && self.is_settled() && !self.calls.waits()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.serving.is_empty()
             && self.granter.is_settled()
             && self.calls.unanswered() == 0
             && self.channels.is_empty()
-            && self.chunks.is_empty();
-        self.phase == Phase::Draining && idle
+            && self.chunks.is_empty()
+    }
+
+    /// Another number whenever either end has called, notified or opened a channel.
+    pub(crate) fn activity(&self) -> u64 {
+        let counts = [self.ids.last(), self.serving.highest(), self.granter.arrived(), self.purse.spent()];
+        counts.into_iter().fold(0, u64::wrapping_add)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -24,6 +24,7 @@ use crate::proto::xid::Side;
 use std::any::Any;
 use std::io;
 use tokio::io::DuplexStream;
+use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::time::Instant;
@@ -91,18 +92,41 @@ impl Listener {
         }
     }
 
-    /// The next connection.
-    pub(crate) async fn accept(&self, builder: &Builder) -> io::Result<Connection> {
+    /// The next stream that a peer opens.
+    pub(crate) async fn accept(&self) -> io::Result<Incoming> {
         match self {
             Listener::Tcp(listener) => {
-                let (stream, peer) = tcp::accept(listener).await?;
-                Ok(builder.start(Side::Accepting, stream, peer))
+                tcp::accept(listener).await.map(|(stream, peer)| Incoming::Tcp(stream, peer))
             }
             #[cfg(unix)]
             Listener::Unix(listener) => {
-                let (stream, peer) = listener.accept().await?;
-                Ok(builder.start(Side::Accepting, stream, peer))
+                listener.accept().await.map(|(stream, peer)| Incoming::Unix(stream, peer))
             }
+        }
+    }
+}
+
+/// A stream that a peer opened, of which nothing is read yet.
+pub(crate) enum Incoming {
+    Tcp(TcpStream, Peer),
+    #[cfg(unix)]
+    Unix(unix::Stream, Peer),
+}
+
+impl Incoming {
+    pub(crate) fn peer(&self) -> &Peer {
+        match self {
+            Incoming::Tcp(_, peer) => peer,
+            #[cfg(unix)]
+            Incoming::Unix(_, peer) => peer,
+        }
+    }
+
+    pub(crate) fn start(self, builder: &Builder) -> Connection {
+        match self {
+            Incoming::Tcp(stream, peer) => builder.start(Side::Accepting, stream, peer),
+            #[cfg(unix)]
+            Incoming::Unix(stream, peer) => builder.start(Side::Accepting, stream, peer),
         }
     }
 }
@@ -139,13 +163,13 @@ fn is_child(_: &dyn Any) -> bool {
 /// Compares with this process's effective user id, which may change: the kernel tells it to the other end of a
 /// socket made now.
 #[cfg(unix)]
-fn is_own_user(uid: u32) -> bool {
+pub(crate) fn is_own_user(uid: u32) -> bool {
     let own = UnixStream::pair().and_then(|(here, _there)| here.peer_cred());
     own.is_ok_and(|own| own.uid() == uid)
 }
 
 #[cfg(not(unix))]
-fn is_own_user(_: u32) -> bool {
+pub(crate) fn is_own_user(_: u32) -> bool {
     false
 }
 

@@ -52,8 +52,9 @@ fn prepare(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
     stream.set_nodelay(true)?;
     #[cfg(any(target_os = "android", target_os = "linux"))]
     keep_queues_short(&stream)?;
-    let address = Some(format!("tcp://{}", stream.peer_addr()?));
-    Ok((stream, Peer { address, ..Peer::default() }))
+    let address = stream.peer_addr()?;
+    let peer = Peer { address: Some(format!("tcp://{address}")), ip: Some(address.ip()), ..Peer::default() };
+    Ok((stream, peer))
 }
 
 #[cfg(any(target_os = "android", target_os = "linux"))]

@@ -11,9 +11,9 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
-use crate::transport::quiet::QuietStream as Stream;
+pub(super) use crate::transport::quiet::QuietStream as Stream;
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
-use UnixStream as Stream;
+pub(super) use UnixStream as Stream;
 
 /// Pauses before a full queue is tried again: the first, and the longest. Each is twice the one before.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
@@ -44,7 +44,7 @@ fn prepare(stream: UnixStream, path: &Path) -> io::Result<(Stream, Peer)> {
     let user = stream.peer_cred()?;
     let credentials = Credentials { pid: user.pid(), uid: user.uid(), gid: user.gid() };
     let address = Some(format!("unix:{}", path.display()));
-    Ok((quiet(stream)?, Peer { address, credentials: Some(credentials) }))
+    Ok((quiet(stream)?, Peer { address, credentials: Some(credentials), ..Peer::default() }))
 }
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
