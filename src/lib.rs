@@ -80,7 +80,7 @@ pub use mux_core::{
     TrySendError, Workers, bytes, channel, failing_channel, pair,
 };
 #[cfg(unix)]
-pub use mux_core::{PipeStream, pipe_pair, stdio};
+pub use mux_core::{PipeStream, StdioStream, pipe_pair, stdio};
 /// # Example
 ///
 /// ```

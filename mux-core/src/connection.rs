@@ -231,8 +231,8 @@ impl Builder {
     ///
     /// Unless this is called, they are where the other end is this program or one of the same user's: over
     /// [`pair`](crate::pair) and tokio's other streams in memory, pipes, `exec:`, standard input and output
-    /// ([`stdio`](crate::stdio)), and a Unix socket whose peer has this process's effective user id. They are not
-    /// over TCP, nor over a stream of any other type that is given to [`open`](Builder::open) or
+    /// ([`stdio`](crate::stdio); where these are sockets, such as a process of the same user has made), and a Unix socket
+    /// whose peer has this process's effective user id. They are not over TCP, nor over a stream of any other type that is given to [`open`](Builder::open) or
     /// [`accept`](Builder::accept). Who passes standard input and output on to another machine, as `ssh` does,
     /// should say `reveal_traces(false)`.
     #[must_use]

@@ -60,4 +60,4 @@ pub use peer::{Credentials, Peer};
 pub use server::Server;
 pub use transport::{Address, AddressError, ConnectError, pair};
 #[cfg(unix)]
-pub use transport::{PipeStream, pipe_pair, stdio};
+pub use transport::{PipeStream, StdioStream, pipe_pair, stdio};

@@ -32,6 +32,7 @@ mod resources;
 mod script;
 mod shutdown;
 mod skew;
+mod stdio;
 mod threads;
 mod times;
 mod transports;

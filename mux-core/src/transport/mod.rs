@@ -9,6 +9,8 @@ mod memory;
 mod pipe;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 mod quiet;
+#[cfg(unix)]
+mod stdio;
 mod tcp;
 #[cfg(unix)]
 mod unix;
@@ -16,7 +18,9 @@ mod unix;
 pub use address::{Address, AddressError, ConnectError};
 pub use memory::pair;
 #[cfg(unix)]
-pub use pipe::{PipeStream, pipe_pair, stdio};
+pub use pipe::{PipeStream, pipe_pair};
+#[cfg(unix)]
+pub use stdio::{StdioStream, stdio};
 
 use crate::connection::{Builder, Connection};
 use crate::peer::Peer;
@@ -141,8 +145,11 @@ pub(crate) fn is_same_user(stream: &dyn Any, peer: &Peer) -> bool {
 
 #[cfg(unix)]
 fn is_own_pipe(stream: &dyn Any) -> bool {
-    let socket = stream.downcast_ref::<UnixStream>().and_then(|socket| socket.peer_cred().ok());
-    stream.is::<PipeStream>() || socket.is_some_and(|peer| is_own_user(peer.uid()))
+    let is_own = |socket: &UnixStream| socket.peer_cred().is_ok_and(|peer| is_own_user(peer.uid()));
+    let stdio = stream.downcast_ref::<StdioStream>();
+    stream.is::<PipeStream>()
+        || stream.downcast_ref().is_some_and(is_own)
+        || stdio.is_some_and(|stdio| stdio.is_of(is_own))
 }
 
 #[cfg(not(unix))]

@@ -1,7 +1,6 @@
-//! Pipes of the operating system: between two ends, and as a program's standard input and output.
+//! Pipes of the operating system between two ends.
 
 use std::io;
-use std::os::fd::AsFd;
 use tokio::io::Join;
 use tokio::net::unix::pipe::{self, Receiver, Sender};
 
@@ -29,18 +28,4 @@ pub fn pipe_pair() -> io::Result<(PipeStream, PipeStream)> {
     let (there_out, here_in) = pipe::pipe()?;
     let (here_out, there_in) = pipe::pipe()?;
     Ok((tokio::io::join(here_in, here_out), tokio::io::join(there_in, there_out)))
-}
-
-/// This program's standard input and output as a stream, for one that was started by an `exec:`
-/// address. Nothing else may be printed to standard output then.
-///
-/// # Errors
-/// When they are not pipes.
-///
-/// # Panics
-/// Outside a tokio runtime.
-pub fn stdio() -> io::Result<PipeStream> {
-    let input = Receiver::from_owned_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
-    let output = Sender::from_owned_fd(io::stdout().as_fd().try_clone_to_owned()?)?;
-    Ok(tokio::io::join(input, output))
 }
