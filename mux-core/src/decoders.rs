@@ -17,8 +17,8 @@ pub(crate) use crate::proto::frame::takes_long;
 const NAME: &str = "mux-decoder";
 
 thread_local! {
-    /// A future that is polled here is to decode, and to go on elsewhere.
-    static PAUSES: Cell<bool> = const { Cell::new(false) };
+    /// What is polled here is to decode now, and then to go on elsewhere.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The threads of the process, which is what bounds how much is decoded at once. What waits for them is counted by its
@@ -32,6 +32,12 @@ fn threads() -> &'static WorkerThreads {
     })
 }
 
+/// Whether this decodes, for [`decode`].
+#[inline]
+pub(crate) fn is_here() -> bool {
+    DECODING.get()
+}
+
 /// Decodes on a thread of these. Where the system has none left to start the first one, decodes here.
 pub(crate) fn decode<R: Send + 'static>(decode: impl FnOnce() -> R + Send + 'static) -> Decoding<R> {
     let (sender, decoded) = oneshot::channel();
@@ -39,8 +45,11 @@ pub(crate) fn decode<R: Send + 'static>(decode: impl FnOnce() -> R + Send + 'sta
     let runtime = Handle::try_current().ok();
     let job: Job = Box::new(move |_: Fate| {
         let _entered = runtime.as_ref().map(Handle::enter);
+        DECODING.set(true);
+        let decoded = catch_unwind(AssertUnwindSafe(decode));
+        DECODING.set(false);
         // Fails where nobody waits for it any more.
-        let _ = sender.send(catch_unwind(AssertUnwindSafe(decode)));
+        let _ = sender.send(decoded);
     });
     let ticket = threads().submit(job, true).unwrap_or_else(|no_thread| {
         no_thread.job.into_iter().for_each(|job| job(Fate::Run));
@@ -70,9 +79,7 @@ impl<R> Future for Decoding<R> {
 
 /// Polls a future until its [`made`] has made what it makes, and no further. Nothing, where the future is over.
 pub(crate) fn poll_made<F: Future + Unpin>(mut future: F) -> Option<F> {
-    let outer = PAUSES.replace(true);
     let polled = Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop()));
-    PAUSES.set(outer);
     polled.is_pending().then_some(future)
 }
 
@@ -110,7 +117,7 @@ impl<M: FnOnce() -> R, R> Future for Made<'_, M, R> {
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
         if let Some(make) = self.make.take() {
             let made = make();
-            if !PAUSES.get() {
+            if !is_here() {
                 return Poll::Ready(made);
             }
             self.made = Some(Box::new(made));

@@ -133,7 +133,7 @@ impl Lap {
         }
     }
 
-    #[inline]
+    #[inline(always)] // nearly all calls come by `run`, and it would be a call more for each
     fn run_in(&mut self, place: Option<Place>, parcel: Parcel, shared: &Arc<Shared>) {
         let Parcel { route, inbound, owed, holding } = parcel;
         let takes_long = inbound.takes_long();

@@ -180,7 +180,7 @@ enum Way<T, E> {
     Remote(RemoteCall<E>),
     Local(LocalCall<T, E>),
     /// Its answer has come, and is decoded elsewhere.
-    Decoding(Decoding<Result<T, Error<E>>>),
+    Decoding(Box<Decoding<Result<T, Error<E>>>>),
     /// It failed while it was made.
     Failed(Option<CallError>),
 }
@@ -204,8 +204,8 @@ enum Progress {
     Sent(Ticket),
     /// A notify that has left.
     Left,
-    /// Refused, or over.
-    Ended(Option<Box<Terminal>>),
+    /// Refused, or answered, or over.
+    Ended(Option<Box<(Terminal, Rare<Arrived>)>>),
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -355,7 +355,7 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Future for Call<T,
         match &mut self.way {
             Way::Remote(remote) => {
                 let (terminal, carried) = ready!(remote.poll(cx));
-                if terminal.takes_long() {
+                if terminal.takes_long() && !decoders::is_here() {
                     return self.poll_elsewhere(terminal, carried, cx);
                 }
                 Poll::Ready(remote.result(terminal, carried))
@@ -383,9 +383,12 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
         carried: Rare<Arrived>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<T, Error<E>>> {
-        if let Way::Remote(remote) = mem::replace(&mut self.way, Way::Failed(None)) {
-            self.way = Way::Decoding(decoders::decode(move || remote.result(terminal, carried)));
+        let mut answered = Call { way: mem::replace(&mut self.way, Way::Failed(None)), value: PhantomData };
+        if let Way::Remote(remote) = &mut answered.way {
+            remote.progress = Progress::Ended(Some(Box::new((terminal, carried))));
         }
+        // Polled there, it is ready: so what decodes is compiled once.
+        self.way = Way::Decoding(Box::new(decoders::decode(move || blocking::block_on(answered))));
         Pin::new(self).poll(cx)
     }
 }
@@ -406,9 +409,7 @@ impl<E> RemoteCall<E> {
         let terminal = match &mut self.progress {
             Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
             Progress::Left => (Terminal::Sent, Rare::new()),
-            Progress::Ended(terminal) => {
-                (*terminal.take().expect("`Call` polled after it was over"), Rare::new())
-            }
+            Progress::Ended(terminal) => *terminal.take().expect("`Call` polled after it was over"),
             Progress::Unsent => return Poll::Pending,
         };
         self.progress = Progress::Ended(None);
@@ -452,7 +453,7 @@ impl<E> RemoteCall<E> {
         self.progress = match opened {
             Ok(Some(ticket)) => Progress::Sent(ticket),
             Ok(None) => Progress::Left,
-            Err(terminal) => Progress::Ended(Some(Box::new(terminal))),
+            Err(terminal) => Progress::Ended(Some(Box::new((terminal, Rare::new())))),
         };
         if let Progress::Ended(_) = self.progress {
             // Whoever holds the other halves need not wait for this call to be looked at.
