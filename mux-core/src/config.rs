@@ -1,39 +1,48 @@
 //! What a user may set: limits, times, and where blocking methods run.
 
-use crate::proto::hello::{MAX_SERVICES, Settings};
+use crate::channel::outlet;
+use crate::proto::frame::ENVELOPE;
+use crate::proto::hello::{MAX_SERVICES, SMALL, Settings};
+use crate::proto::session::MOST_OPEN;
 use std::time::Duration;
 
 /// What this end allows its peer. The peer is told all but `max_unsent`, and a peer that oversteps is closed, so these
-/// bound what one connection can have this end hold of what it sends. They do not bound what the methods make of it:
-/// a decoded body is larger than its bytes (see `max_message`), and the answers of handlers that have begun come on top
-/// of `max_unsent`.
+/// bound what one connection can have this end hold of what it sends: [`most_held`](Limits::most_held) says how much that
+/// is. They do not bound what the methods make of it: a decoded body is larger than its bytes (see `max_message`), and the
+/// answers of handlers that have begun come on top of `max_unsent`.
 ///
 /// Values outside their range are moved to its border.
 ///
 /// ```
 /// # use mux_core as mux;
 /// let limits = mux::Limits { max_in_flight: 256, ..Default::default() };
-/// assert_eq!(limits.max_message, 16 << 20);
+/// assert_eq!(limits.max_message, 4 << 20);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest body of a request, reply or item, in bytes: 64 KiB or more. Default 16 MiB.
+    /// Largest body of a request, reply or item, in bytes: 64 KiB or more. Default 4 MiB.
     ///
-    /// A body grows when it is decoded, by what its types take: an element of a `Vec<T>` is a byte on the wire at
-    /// least, and `size_of::<T>()` bytes in memory, up to three times that while the vector grows. Empty strings grow
-    /// 24-fold, `Option<[u64; 32]>` 264-fold: 8 MiB of it took 2.1 GB. What has more than 16,384 values is decoded on
-    /// threads of the process that do nothing else, one for each processor, and no thread of a runtime is held up by it;
-    /// 64 bytes of text count as a value, and binary of any length is one. If methods take vectors of large elements from peers that are not
-    /// trusted, choose 1 MiB or less.
+    /// A body grows when it is decoded, by what its types take. An element of a `Vec<T>` is one byte on the wire at
+    /// least, where it is nil or an empty string, list or map, and `size_of::<T>()` bytes in memory. So a `Vec<String>` takes
+    /// up to 24 times its bytes, measured with 16 MiB of empty strings: 401 MiB; a `Vec<HashMap<_, _>>` 48 times, and a
+    /// `Vec<Option<[u64; 32]>>` 264 times. While a vector grows, an allocator that cannot enlarge it where it lies holds the
+    /// old one beside the new: up to three times as much in all. The growth is serde's and `Vec`'s, and nothing counts it
+    /// while it happens. What bounds it is this limit for one message, and for one connection `max_buffered` and 16 KiB for
+    /// each of `max_in_flight`, times the factor. If methods take vectors of large elements from peers that are not
+    /// trusted, choose 1 MiB or less here.
+    ///
+    /// What has more than 16,384 values is decoded on threads of the process that do nothing else, one for each
+    /// processor, and no thread of a runtime is held up by it; 64 bytes of text count as a value, and binary of any
+    /// length is one. Where the system has no thread left, it is decoded where it would be otherwise.
     pub max_message: usize,
     /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.
     pub max_in_flight: u32,
     /// Sum of the messages over 16 KiB that may be on their way here at once, in bytes: of requests until they are
     /// answered, and apart from these of replies and items until they have come; `max_message` or more. Further
-    /// ones wait at the other end. Default 64 MiB.
+    /// ones wait at the other end. Default 16 MiB.
     pub max_buffered: usize,
     /// Items of one channel that may wait for their receiver, in bytes; also notifies that wait for their handlers, in
-    /// bytes of their arguments and 256 for each. 16 KiB or more. Default 256 KiB.
+    /// bytes of their arguments and meta, and 256 for each. 16 KiB or more. Default 256 KiB.
     pub window: usize,
     /// Sum of the items that take more than half a `window` each and that nobody has taken yet, of all channels, in
     /// bytes: 64 KiB or more. Further ones wait at the other end; one of up to `max_message` may come where there is
@@ -50,9 +59,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            max_message: 16 << 20,
+            max_message: 4 << 20,
             max_in_flight: 1024,
-            max_buffered: 64 << 20,
+            max_buffered: 16 << 20,
             window: 256 << 10,
             max_unread: 32 << 20,
             max_channels: 256,
@@ -62,6 +71,36 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What one connection can have this end hold at once of what it sends, and of what it leaves unread, in bytes. Each
+    /// limit is taken at its most, which no peer in good faith comes near. Not counted are what bodies grow to as they are
+    /// decoded, and the answers of handlers that had begun when `max_unsent` was reached.
+    ///
+    /// ```
+    /// # use mux_core as mux;
+    /// let small = mux::Limits { max_in_flight: 64, max_channels: 16, max_unread: 1 << 20, ..Default::default() };
+    /// assert!(small.most_held() < mux::Limits::default().most_held() / 2);
+    /// ```
+    pub fn most_held(&self) -> usize {
+        let told = self.settings(Vec::new());
+        let sums = [
+            // Requests in one frame each, with their meta.
+            told.max_in_flight.saturating_mul(SMALL as u64 + ENVELOPE as u64),
+            // Larger ones; and replies and items that are on their way.
+            told.max_buffered.saturating_mul(2),
+            // Notifies, the last of which may be large.
+            told.window.saturating_add(told.max_message),
+            // Items, small ones and large ones.
+            told.max_channels.saturating_mul(told.window),
+            told.max_unread.max(told.max_message),
+            // Answers that are not read, and what streams have ready.
+            self.max_unsent as u64,
+            told.max_channels.max(MOST_OPEN).saturating_mul(outlet::HIGH as u64),
+            // The hello's names, and the buffers for what is read and written.
+            3 * ENVELOPE as u64 + told.max_frame,
+        ];
+        sums.into_iter().fold(0, u64::saturating_add).try_into().unwrap_or(usize::MAX)
+    }
+
     /// The settings that HELLO tells.
     pub(crate) fn settings(&self, mut services: Vec<(String, u64)>) -> Settings {
         // Further ones are served all the same.

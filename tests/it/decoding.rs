@@ -4,7 +4,7 @@
 use crate::by_itself::is_by_itself;
 use crate::demo::until;
 use crate::script::*;
-use mux::{CallError, CloseReason, Connection, Error, Receiver, Stream};
+use mux::{CallError, CloseReason, Connection, Error, Limits, Receiver, Stream};
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -226,7 +226,8 @@ fn reach() -> Reached {
 async fn play() -> (Script, Connection, Shelf) {
     let (here, there) = mux::pair();
     let shelf = Shelf::default();
-    let serving = Connection::builder().service(ListsServer::new(shelf.clone())).accept(there);
+    let limits = Limits { max_message: 16 << 20, ..Limits::default() };
+    let serving = Connection::builder().limits(limits).service(ListsServer::new(shelf.clone())).accept(there);
     let mut peer = Script::new(here, CONNECTING);
     peer.send_hello().await;
     peer.expect_hello().await;

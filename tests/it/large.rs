@@ -92,7 +92,7 @@ fn pattern(len: usize) -> Bytes {
 async fn bodies_of_every_length_come_back_as_they_went() {
     let (client, _desk, _asking, _answering) = store(Limits::default());
     let around = |len: usize| [len - 1, len, len + 1];
-    let lengths = [around(16 << 10), around(128 << 10), around(256 << 10), around(MIB), around(5 * MIB)];
+    let lengths = [around(16 << 10), around(128 << 10), around(256 << 10), around(MIB), around(3 * MIB)];
     for len in lengths.into_iter().flatten() {
         let blob = pattern(len);
         assert!(client.echo(blob.clone()).await.unwrap() == blob, "{len}");
@@ -106,7 +106,7 @@ async fn bodies_of_every_length_come_back_as_they_went() {
 async fn the_largest_body_passes_and_one_byte_more_fails_alone() {
     let (client, _desk, _asking, _answering) = store(Limits::default());
     // An array, and binary with a length of four bytes.
-    let most = (16 << 20) - 6;
+    let most = Limits::default().max_message - 6;
     assert_eq!(client.size(&vec![0; most]).await.unwrap(), most as u64);
     let beyond = client.size(&vec![0; most + 1]).await;
     assert!(matches!(beyond, Err(Error::Call(call)) if call.did_not_run()));
@@ -134,7 +134,7 @@ async fn a_reply_too_large_for_its_asker_fails_alone() {
 #[tokio::test]
 async fn a_hundred_uploads_end_within_the_room_of_the_server() {
     let (client, desk, _asking, _answering) = store(Limits::default());
-    let blob = pattern((16 << 20) - 100);
+    let blob = pattern(Limits::default().max_message - 100);
     let calls: Vec<_> = (0..100).map(|_| tokio::spawn(client.hold(blob.clone()).send())).collect();
     until(|| desk.held.load(SeqCst) > 2 * blob.len()).await;
     for n in 0..200 {
@@ -148,7 +148,7 @@ async fn a_hundred_uploads_end_within_the_room_of_the_server() {
         );
     }
     let most = desk.most.load(SeqCst);
-    assert!(most <= 64 << 20, "{most} bytes at once");
+    assert!(most <= Limits::default().max_buffered, "{most} bytes at once");
 }
 
 #[tokio::test]
@@ -158,12 +158,12 @@ async fn small_calls_are_answered_while_a_large_one_is_on_its_way() {
     let _answering = Connection::builder().service(StoreServer::new(desk)).accept(there);
     let asking = Connection::builder().open(here);
     let client = StoreClient::new(&asking);
-    let mut large = std::pin::pin!(client.echo(pattern(15 << 20)).send());
+    let mut large = std::pin::pin!(client.echo(pattern(3 << 20)).send());
     let mut pings = 0;
     loop {
         tokio::select! {
             biased;
-            echoed = &mut large => break assert_eq!(echoed.unwrap().len(), 15 << 20),
+            echoed = &mut large => break assert_eq!(echoed.unwrap().len(), 3 << 20),
             pong = client.ping(pings) => assert_eq!(pong.unwrap(), pings),
         }
         pings += 1;
@@ -181,7 +181,7 @@ async fn dropping_an_upload_abandons_the_rest_at_once() {
     let client = StoreClient::new(&asking);
     assert_eq!(client.ping(0).await.unwrap(), 0);
     for _ in 0..20 {
-        let call = client.hold(pattern(15 << 20)).send();
+        let call = client.hold(pattern(3 << 20)).send();
         assert_eq!(client.ping(1).await.unwrap(), 1);
         drop(call);
     }
@@ -199,7 +199,7 @@ async fn an_upload_that_times_out_on_its_way_did_not_run() {
     let asking = Connection::builder().open(here);
     let client = StoreClient::new(&asking);
     assert_eq!(client.ping(0).await.unwrap(), 0);
-    let late = client.hold(pattern(15 << 20)).timeout(Duration::from_millis(20)).await;
+    let late = client.hold(pattern(3 << 20)).timeout(Duration::from_millis(20)).await;
     assert!(matches!(late, Err(Error::Call(call)) if call.did_not_run()));
     assert_eq!(client.ping(1).await.unwrap(), 1);
     assert_eq!(desk.held.load(SeqCst), 0);
@@ -270,14 +270,14 @@ async fn a_large_request_on_a_new_connection_waits_for_the_hello_and_goes() {
 #[tokio::test]
 async fn a_drain_finishes_what_is_large_too() {
     let (client, desk, _asking, answering) = store(Limits::default());
-    let call = tokio::spawn(client.echo(pattern(10 * MIB)).send());
+    let call = tokio::spawn(client.echo(pattern(3 * MIB)).send());
     let held = tokio::spawn(client.hold(pattern(MIB)).send());
     until(|| desk.held.load(SeqCst) > 0).await;
     desk.go.add_permits(1);
     assert_eq!(answering.drain().await, mux::CloseReason::Drained);
     assert_eq!(held.await.unwrap().unwrap(), MIB as u64);
     match call.await.unwrap() {
-        Ok(blob) => assert_eq!(blob.len(), 10 * MIB),
+        Ok(blob) => assert_eq!(blob.len(), 3 * MIB),
         Err(error) => assert!(matches!(error, Error::Call(call) if call.did_not_run())),
     }
 }

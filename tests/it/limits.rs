@@ -342,3 +342,23 @@ async fn a_hello_names_1024_services_at_most() {
         }
     }
 }
+
+#[test]
+fn the_readme_tells_what_one_connection_can_have_an_end_hold() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let told = format!("hold {} MiB at most", Limits::default().most_held().div_ceil(MIB));
+    assert!(readme.contains(&told), "the README does not say `{told}`");
+}
+
+#[test]
+fn what_a_connection_can_have_an_end_hold_grows_with_each_limit_and_never_wraps() {
+    let most = |set: fn(&mut Limits, usize), to: usize| {
+        let mut limits = Limits::default();
+        set(&mut limits, to);
+        limits.most_held()
+    };
+    for (name, set) in LIMITS {
+        let [least, twice, endless] = [0, 128 * MIB, usize::MAX].map(|to| most(set, to));
+        assert!(least <= Limits::default().most_held() && least < twice && twice <= endless, "{name}");
+    }
+}

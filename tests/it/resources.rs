@@ -7,7 +7,7 @@ use crate::script::*;
 use mux::{Bytes, Limits, Receiver, Server, Stream};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const KIB: usize = 1 << 10;
@@ -29,6 +29,11 @@ trait Target {
     async fn hang(&self, blob: Bytes);
     async fn fetch(&self, size: usize) -> Bytes;
     async fn weigh(&self, blob: Bytes) -> u64;
+    async fn list(&self, names: Vec<String>);
+    /// On a thread of its own, for ever.
+    fn block(&self);
+    #[mux(notify)]
+    async fn note(&self, text: String);
     /// Blobs of so many bytes, without end.
     async fn pour(&self, size: usize) -> impl Stream<Item = Bytes>;
 }
@@ -49,6 +54,19 @@ impl Target for Victim {
     }
     async fn weigh(&self, blob: Bytes) -> u64 {
         blob.len() as u64
+    }
+    async fn list(&self, names: Vec<String>) {
+        std::future::pending::<()>().await;
+        drop(names);
+    }
+    fn block(&self) {
+        loop {
+            std::thread::park();
+        }
+    }
+    async fn note(&self, text: String) {
+        std::future::pending::<()>().await;
+        drop(text);
     }
     async fn pour(&self, size: usize) -> impl Stream<Item = Bytes> {
         tokio_stream::iter(std::iter::repeat_with(move || vec![7; size].into()))
@@ -90,6 +108,8 @@ struct Process {
     child: Child,
     address: String,
     before: Usage,
+    /// Kept open: it may say more.
+    _said: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -106,12 +126,12 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
+        let mut said = BufReader::new(child.stdout.take().unwrap());
         let listens = |line: io::Result<String>| line.unwrap().split(LISTENS).nth(1).map(str::to_owned);
-        let address = said.lines().find_map(listens).expect("it listens");
+        let address = said.by_ref().lines().find_map(listens).expect("it listens");
         let address = address.trim_start_matches("tcp://").to_owned();
         let before = usage(child.id());
-        let mut process = Process { child, address, before };
+        let mut process = Process { child, address, before, _said: said };
         // What the first connection costs once is no attacker's doing.
         process.greet().is_answered();
         process.before = process.usage();
@@ -138,26 +158,39 @@ impl Process {
     /// Of memory it took no more than it told, as it never had to, by a quarter and 32 MiB.
     #[track_caller]
     fn took_no_more_than(&self, told: usize) {
+        self.took_no_more_than_with(told, 0);
+    }
+
+    /// The same, beside so many threads that are kept busy.
+    #[track_caller]
+    fn took_no_more_than_with(&self, told: usize, busy: usize) {
         let taken = self.usage().most_memory - self.before.memory;
         println!("{} MiB taken, {} told", taken / MIB, told / MIB);
         assert!(taken <= told * 5 / 4 + 32 * MIB, "{taken} bytes taken, where {told} were told");
-        self.is_well();
+        self.is_well(busy);
     }
 
-    /// It gives back all but so much, some time after what took it is gone.
     #[track_caller]
-    fn gives_back(&self, what: &str, all_but: usize, of: impl Fn(Usage) -> usize) {
+    fn until(&self, what: &str, so: impl Fn(Usage) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while of(self.usage()) > of(self.before) + all_but {
+        while !so(self.usage()) {
             assert!(Instant::now() < until, "{what}: {:?}, before {:?}", self.usage(), self.before);
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Its own threads are all it has, and peers in good faith are answered.
+    /// It gives back all but so much, some time after what took it is gone.
     #[track_caller]
-    fn is_well(&self) {
-        assert_eq!(self.usage().threads, self.before.threads);
+    fn gives_back(&self, what: &str, all_but: usize, of: impl Fn(Usage) -> usize) {
+        self.until(what, |usage| of(usage) <= of(self.before) + all_but);
+    }
+
+    /// Beside its own threads it has these at most, and those that decode; and peers in good faith are answered.
+    #[track_caller]
+    fn is_well(&self, busy: usize) {
+        let decoders = std::thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
+        let threads = self.usage().threads;
+        assert!(threads <= self.before.threads + decoders + busy, "{threads} threads");
         let mut peer = self.greet();
         peer.send(&request(1, "target.weigh", &Pack::new().array(1).bin(&[7; 300])));
         loop {
@@ -389,5 +422,89 @@ fn memory_is_given_back_after_a_burst() {
     server.took_no_more_than(burst);
     drop(attackers);
     server.gives_back("memory", 32 * MIB, |usage| usage.memory);
+    server.gives_back("descriptors", 0, |usage| usage.descriptors);
+}
+
+/// A request whose one argument is a list of so many values of one byte.
+fn list_of(xid: u64, method: &str, value: u8, len: usize) -> Pack {
+    let head = Pack::new().array(1).array(len as u32);
+    request(xid, method, &head.raw(&vec![value; len]))
+}
+
+/// What a `Vec<String>` takes for each byte of its body, as `Limits::max_message` says.
+const STRING: usize = size_of::<String>();
+
+#[test]
+fn empty_strings_that_are_decoded() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let Limits { max_message, max_buffered, .. } = Limits::default();
+    let strings = max_message - 200;
+    for at in 0..(max_buffered / max_message) as u64 {
+        attacker.send_chunked(2 * at + 1, &list_of(2 * at + 1, "target.list", 0xa0, strings));
+    }
+    server.until("they are decoded", |usage| usage.memory > max_buffered * STRING * 9 / 10);
+    attacker.send_chunked(99, &list_of(99, "target.list", 0xa0, strings));
+    attacker.is_thrown_out("bytes of large messages at once");
+    server.took_no_more_than(max_buffered * STRING);
+    drop(attacker);
+    server.gives_back("memory", 32 * MIB, |usage| usage.memory);
+}
+
+#[test]
+fn blocking_calls_and_reconnects() {
+    const THREADS: usize = 256;
+    const QUEUED: usize = 4096;
+    let Some(server) = Process::start() else { return };
+    for _ in 0..2 {
+        let attackers: Vec<_> = (0..10)
+            .map(|_| {
+                let mut attacker = server.greet();
+                let block = |at| request(2 * at + 1, "target.block", &no_args()).framed();
+                let calls = (0..u64::from(Limits::default().max_in_flight)).flat_map(block);
+                attacker.0.write_all(&calls.collect::<Vec<_>>()).unwrap();
+                attacker.is_answered();
+                attacker
+            })
+            .collect();
+        let usage = server.usage();
+        assert!(usage.threads <= server.before.threads + THREADS, "{usage:?}");
+        drop(attackers);
+        server.gives_back("descriptors", 0, |usage| usage.descriptors);
+    }
+    // A stack each, of which little is used, and what a call keeps that waits.
+    server.took_no_more_than_with(THREADS * 64 * KIB + QUEUED * 2 * KIB, THREADS);
+}
+
+#[test]
+fn notifies_and_reconnects() {
+    /// Handlers that may outlive their connections, and what one keeps.
+    const HANDLERS: usize = 8192;
+    const HANDLER: usize = 2 * KIB;
+    let Some(server) = Process::start() else { return };
+    let note = notify("target.note", &Pack::new().array(1).str("x")).framed();
+    let notes = note.repeat(Limits::default().window / (256 + 4));
+    for _ in 0..300 {
+        let mut attacker = server.greet();
+        attacker.0.write_all(&notes).unwrap();
+        attacker.is_answered();
+    }
+    server.gives_back("descriptors", 0, |usage| usage.descriptors);
+    server.took_no_more_than(HANDLERS * HANDLER);
+}
+
+#[test]
+fn silent_connections() {
+    /// What a server takes at once, and what one connection holds that has said nothing.
+    const CONNECTIONS: usize = 1024;
+    const SILENT: usize = 16 * KIB;
+    let Some(server) = Process::start() else { return };
+    // As many as this process may have itself, where that is less.
+    let mut silent: Vec<_> =
+        (0..CONNECTIONS + 200).map_while(|_| TcpStream::connect(&server.address).ok()).collect();
+    silent.truncate(silent.len().saturating_sub(8));
+    server.took_no_more_than(CONNECTIONS * SILENT);
+    assert!(server.usage().descriptors <= server.before.descriptors + CONNECTIONS + 8);
+    drop(silent);
     server.gives_back("descriptors", 0, |usage| usage.descriptors);
 }

@@ -278,8 +278,9 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
+    /// It takes what attackers are [`GENEROUS`] to take themselves.
     pub(crate) fn new() -> Victim {
-        Victim::with(Limits::default())
+        Victim::with(Limits { max_message: 16 << 20, max_buffered: 64 << 20, ..Limits::default() })
     }
 
     pub(crate) fn with(limits: Limits) -> Victim {

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// A sender waits when so much waits here, by what it will spend.
-const HIGH: usize = 64 << 10;
+pub(crate) const HIGH: usize = 64 << 10;
 
 /// It goes on when no more than this is left, so that it is woken for a batch of items.
 const LOW: usize = HIGH / 4;

@@ -27,7 +27,7 @@ const MAX_TIMEOUT: Millis = 365 * 24 * 60 * 60 * 1000;
 const MAX_FAULT_MESSAGE: usize = 8 << 10;
 
 /// Channels opened to a peer at once, where it takes so many and this end takes no more itself.
-const MOST_OPEN: u64 = 1024;
+pub(crate) const MOST_OPEN: u64 = 1024;
 
 /// What a carried channel takes of the envelope: an array, an id, a half. In bytes.
 const CARRIED_LEN: usize = 1 + 9 + 1;
