@@ -152,6 +152,8 @@ pub struct Builder {
     workers: Workers,
     /// Where it was not said, it depends on who is at the other end.
     reveal_traces: Option<bool>,
+    /// Connections drain from the start.
+    drains: bool,
     threads: OnceLock<Arc<WorkerThreads>>,
     detached: Arc<DetachedHandlers>,
     router: OnceLock<Arc<Router>>,
@@ -200,6 +202,11 @@ impl Builder {
     pub fn times(mut self, times: Times) -> Builder {
         self.times = times;
         self
+    }
+
+    /// The same, of connections that take no call, and close in good order.
+    pub(crate) fn draining(&self) -> Builder {
+        Builder { drains: true, ..self.clone() }
     }
 
     pub(crate) fn time_to_connect(&self) -> Duration {
@@ -286,6 +293,10 @@ impl Builder {
         );
         #[cfg(feature = "tracing")]
         tracing::debug!(?side, peer = ?shared.peer(), "connection opened");
+        if self.drains {
+            // Before a call can be read.
+            shared.drain();
+        }
         let driver = Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings);
         if shared.is_in_background() && !self.services.is_empty() {
             background::keeper_stays();

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// Connections that a server holds at once, unless told otherwise.
 const MAX_CONNECTIONS: usize = 1024;
@@ -26,6 +27,12 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// Connections of peers that hold as many as they may: so many at once are told so.
 const MAX_TURNED_AWAY: usize = 64;
+
+/// A server that stops empties its listener's queue: for a second at most, until nobody has come for 10 ms, and of 4096
+/// connections, which is what Linux keeps by default (`net.core.somaxconn`).
+const SENDING_HOME: Duration = Duration::from_secs(1);
+const LAST_KNOCK: Duration = Duration::from_millis(10);
+const MAX_SENT_HOME: usize = 4096;
 
 /// For a peer's hello, while three quarters of the connections are taken.
 const HELLO_WHERE_CROWDED: Duration = Duration::from_secs(1);
@@ -171,8 +178,8 @@ impl Server {
         self.listeners.iter().filter_map(|listener| listener.address().ok()).collect()
     }
 
-    /// Serves until `stop` is ready, and gives back what it brought. Before that it listens no more,
-    /// drains every connection, and closes those that are not done in time.
+    /// Serves until `stop` is ready, and gives back what it brought. Before that it tells those who still wait to be
+    /// accepted that it drains, listens no more, drains every connection, and closes those that are not done in time.
     ///
     /// Dropping the future closes every connection at once.
     pub async fn run_until<S: Future>(self, stop: S) -> S::Output {
@@ -228,8 +235,21 @@ impl Hall {
             }
             while guests.try_join_next().is_some() {}
         }
+        self.send_home(&listener, &mut guests).await;
         drop(listener);
         while guests.join_next().await.is_some() {}
+    }
+
+    /// Tells those who wait in the listener's queue that the server drains, so that their calls have certainly not run:
+    /// a queue that is dropped resets its connections, and who was reset cannot know.
+    async fn send_home(&self, listener: &Listener, guests: &mut JoinSet<()>) {
+        let builder = self.builder.draining();
+        let until = Instant::now() + SENDING_HOME;
+        for _ in 0..MAX_SENT_HOME {
+            let patience = until.min(Instant::now() + LAST_KNOCK);
+            let Ok(incoming) = tokio::time::timeout_at(patience, accept(listener)).await else { return };
+            guests.spawn(drain(incoming.start(&builder), self.drain));
+        }
     }
 
     /// The next connection that there is room for; `None` when the server stops.
@@ -253,11 +273,10 @@ impl Hall {
             () = self.until_in_the_way(&connection) => false,
             _ = stop.wait_for(|stop| *stop) => true,
         };
-        if !stopped {
-            connection.close_because(CloseReason::HandshakeTimeout, GoawayCode::Timeout);
-        } else if tokio::time::timeout(self.drain, connection.drain()).await.is_err() {
-            connection.close();
+        if stopped {
+            return drain(connection, self.drain).await;
         }
+        connection.close_because(CloseReason::HandshakeTimeout, GoawayCode::Timeout);
         connection.gone().await;
     }
 
@@ -288,6 +307,14 @@ impl Hall {
             drop(place);
         });
     }
+}
+
+/// Drains the connection, or closes it where that takes too long.
+async fn drain(connection: Connection, timeout: Duration) {
+    if tokio::time::timeout(timeout, connection.drain()).await.is_err() {
+        connection.close();
+    }
+    connection.gone().await;
 }
 
 async fn accept(listener: &Listener) -> Incoming {

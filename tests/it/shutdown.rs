@@ -105,6 +105,33 @@ async fn a_server_drains_its_connections_and_hurries_the_slow() {
     assert!(DemoClient::connect(&address).await.is_err());
 }
 
+#[tokio::test]
+async fn who_waits_to_be_accepted_is_told_that_the_server_drains() {
+    let folder = tempfile::tempdir().unwrap();
+    for address in ["tcp://127.0.0.1:0".to_owned(), format!("unix:{}/queue", folder.path().display())] {
+        let server = Server::new().service(DemoServer::new(Desk::default())).max_connections(1);
+        let server = server.listen(&address).await.unwrap();
+        let address = server.addresses().remove(0);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(server.run_until(stopped));
+        let accepted = DemoClient::connect(&address).await.unwrap();
+        assert_eq!(accepted.echo("x").await.unwrap(), "x");
+        let mut queued = Vec::new();
+        for _ in 0..50 {
+            let client = DemoClient::connect(&address).await.unwrap();
+            queued.push((client.echo("y").send(), client));
+        }
+        stop.send(()).unwrap();
+        for (call, _client) in queued {
+            let Err(Error::Call(error)) = call.await else { panic!("it ran") };
+            assert!(error.did_not_run(), "{error}");
+            let CallError::Refused(refused) = error else { panic!("{error}") };
+            assert_eq!(refused.reason(), Refusal::Draining);
+        }
+        serving.await.unwrap().unwrap();
+    }
+}
+
 #[test]
 fn a_runtime_that_ends_tells_waiting_threads() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
