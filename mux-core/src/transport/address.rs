@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,7 +14,7 @@ use std::str::FromStr;
 ///
 /// | written | means |
 /// | --- | --- |
-/// | `tcp://host:port` | TCP; an IPv6 address in brackets: `tcp://[::1]:7000` |
+/// | `tcp://host:port` | TCP; an IPv6 address in brackets: `tcp://[::1]:7000`, a link-local one with its interface: `tcp://[fe80::1%eth0]:7000` (RFC 4007, section 11) |
 /// | `unix:path` | a Unix socket; relative paths start at the working directory |
 /// | `exec:program arguments` | a child process, over its standard input and output |
 ///
@@ -39,7 +39,8 @@ use std::str::FromStr;
 pub enum Address {
     /// A TCP port.
     Tcp {
-        /// A name or an address, without brackets.
+        /// A name or an address, without brackets. An IPv6 address may have a zone after a `%`: the name or the
+        /// number of an interface.
         host: String,
         /// The port; 0 has a listener choose one.
         port: u16,
@@ -80,6 +81,9 @@ fn tcp(rest: &str) -> Result<Address, &'static str> {
     let (host, port) = match rest.strip_prefix('[') {
         Some(bracketed) => {
             let (host, port) = bracketed.split_once(']').ok_or("no `]` after the IPv6 address")?;
+            if host.ends_with('%') {
+                return Err("no interface after the `%`");
+            }
             (host, port.strip_prefix(':'))
         }
         None => match rest.rsplit_once(':') {
@@ -119,9 +123,9 @@ impl fmt::Display for Address {
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Address {
-        let host = match address.ip() {
-            IpAddr::V4(ip) => ip.to_string(),
-            IpAddr::V6(ip) => ip.to_string(),
+        let host = match address {
+            SocketAddr::V6(six) if six.scope_id() != 0 => format!("{}%{}", six.ip(), six.scope_id()),
+            _ => address.ip().to_string(),
         };
         Address::Tcp { host, port: address.port() }
     }
@@ -280,8 +284,24 @@ mod tests {
 
     #[test]
     fn addresses_are_printed_as_they_are_written() {
-        for text in ["tcp://localhost:80", "tcp://[::1]:0", "unix:/run/x.sock", "unix:x", "exec:prog -a b"] {
+        for text in [
+            "tcp://localhost:80",
+            "tcp://[::1]:0",
+            "tcp://[fe80::1%eth0]:80",
+            "unix:/run/x.sock",
+            "unix:x",
+            "exec:prog -a b",
+        ] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn an_address_of_the_system_s_keeps_its_interface() {
+        for text in ["127.0.0.1:80", "[::1]:80", "[fe80::1%3]:80"] {
+            let address = Address::from(text.parse::<SocketAddr>().unwrap());
+            assert_eq!(address.to_string(), format!("tcp://{text}"));
+            assert_eq!(address.to_string().parse::<Address>().unwrap(), address);
         }
     }
 
@@ -295,6 +315,7 @@ mod tests {
             ("tcp://x:99999", "the port"),
             ("tcp://::1:80", "brackets"),
             ("tcp://[::1", "no `]`"),
+            ("tcp://[fe80::1%]:80", "no interface"),
             ("unix:", "no path"),
             ("exec: ", "no program"),
         ];
