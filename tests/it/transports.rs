@@ -3,9 +3,11 @@
 use crate::demo::{DemoClient, DemoServer, Desk};
 use mux::{Address, ConnectError, Connection, Server, Times};
 use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -62,6 +64,33 @@ async fn a_refused_name_tells_its_addresses() {
     assert_eq!(error, format!("tcp://{refusal}"));
     let error = refused("localhost").await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("tcp://localhost:{port}: ")) && error.contains(&refusal), "{error}");
+}
+
+/// A link-local address of this machine with its interface's name, where it has one; see `proc(5)`, `if_inet6`.
+#[cfg(target_os = "linux")]
+fn link_local() -> Option<String> {
+    let addresses = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    let mut words = addresses.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let words = words.find(|words| words[0].starts_with("fe80"))?;
+    let address = std::net::Ipv6Addr::from(u128::from_str_radix(words[0], 16).unwrap());
+    Some(format!("{address}%{}", words[5]))
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_link_local_address_keeps_its_interface() {
+    let Some(host) = link_local() else { return };
+    let server = server().listen(format!("tcp://[{host}]:0")).await.unwrap();
+    let address = server.addresses().remove(0);
+    tokio::spawn(server.run());
+    let client = DemoClient::connect(&address).await.unwrap();
+    let from = client.seen().await.unwrap().address.unwrap();
+    assert!(address.to_string().contains('%') && from.contains('%'), "{address} {from}");
+    let Address::Tcp { port, .. } = address else { panic!("{address}") };
+    assert_eq!(
+        DemoClient::connect(format!("tcp://[{host}]:{port}")).await.unwrap().echo("x").await.unwrap(),
+        "x"
+    );
 }
 
 #[tokio::test]
@@ -144,6 +173,137 @@ async fn a_server_whose_queue_is_full_is_alive() {
         panic!()
     };
     assert_eq!(source.kind(), ErrorKind::AddrInUse);
+}
+
+fn names_and_modes(place: &Place) -> Vec<(String, u32)> {
+    let mut entries: Vec<_> = std::fs::read_dir(&place.0)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().into_string().unwrap(), mode)
+        })
+        .collect();
+    entries.sort();
+    entries
+}
+
+#[tokio::test]
+async fn beside_a_socket_is_its_lock_alone_and_both_go_with_the_server() {
+    let place = Place::new();
+    let server = server().listen(&place.address()).await.unwrap();
+    assert_eq!(names_and_modes(&place), [("socket".to_owned(), 0o600), ("socket.lock".to_owned(), 0o600)]);
+    drop(server);
+    assert_eq!(names_and_modes(&place), []);
+}
+
+#[tokio::test]
+async fn a_lock_that_a_dead_server_left_keeps_nobody_out() {
+    let place = Place::new();
+    std::fs::write(place.0.join("socket.lock"), "").unwrap();
+    drop(server().listen(&place.address()).await.unwrap());
+    assert_eq!(names_and_modes(&place), []);
+}
+
+#[tokio::test]
+async fn a_link_in_the_lock_s_place_is_not_followed() {
+    let place = Place::new();
+    let target = place.0.join("target");
+    std::os::unix::fs::symlink(&target, place.0.join("socket.lock")).unwrap();
+    for _ in ["to nothing", "to a file"] {
+        let error = server().listen(&place.address()).await.unwrap_err();
+        assert!(error.to_string().contains("its lock"), "{error}");
+        std::fs::write(&target, "precious").unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(target).unwrap(), "precious");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_path_may_take_all_of_its_107_bytes() {
+    let place = Place::new();
+    for folder_len in [105, 60] {
+        let folder = place.0.join("f".repeat(folder_len - place.0.as_os_str().len() - 1));
+        std::fs::create_dir(&folder).unwrap();
+        let socket = folder.join("s".repeat(106 - folder_len));
+        assert_eq!(socket.as_os_str().len(), 107);
+        let serving = tokio::spawn(server().listen(&*socket).await.unwrap().run());
+        assert_eq!(DemoClient::connect(&*socket).await.unwrap().echo("x").await.unwrap(), "x");
+        serving.abort();
+    }
+}
+
+/// The path that a started server is to listen at.
+const LISTEN_AT: &str = "MUX_TEST_LISTEN_AT";
+
+/// No test of its own: a server that starts when a line comes, says what came of it, and runs until its input ends.
+#[tokio::test]
+async fn started() {
+    let Some(path) = std::env::var_os(LISTEN_AT) else { return };
+    let next_line = || std::io::stdin().read_line(&mut String::new()).unwrap();
+    next_line();
+    let (said, server) = match server().listen(PathBuf::from(path)).await {
+        Ok(server) => ("listens".to_owned(), Some(server)),
+        Err(error) => (error.to_string(), None),
+    };
+    writeln!(std::io::stderr(), "{said}").unwrap();
+    let serving = server.map(|server| tokio::spawn(server.run()));
+    tokio::task::spawn_blocking(next_line).await.unwrap();
+    drop(serving);
+    std::process::exit(0);
+}
+
+struct Starting {
+    child: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Starting {
+    fn at(path: &Path) -> Starting {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "transports::started", "--nocapture"]).env(LISTEN_AT, path);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let said = BufReader::new(child.stderr.take().unwrap());
+        Starting { child, said }
+    }
+
+    fn go(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+    }
+
+    fn said(&mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn of_two_servers_that_start_together_one_listens_and_the_other_is_told() {
+    let place = Place::new();
+    let told = format!("{}: another server listens there", place.address());
+    for round in 0..50 {
+        if round % 2 == 0 {
+            // What a dead server left.
+            drop(net::UnixListener::bind(place.socket()).unwrap());
+        }
+        let mut both = [Starting::at(&place.socket()), Starting::at(&place.socket())];
+        both.iter_mut().for_each(Starting::go);
+        let said = both.each_mut().map(Starting::said);
+        let listening = said.iter().filter(|said| *said == "listens").count();
+        assert!(listening == 1 && said.contains(&told), "round {round}: {said:?}");
+        assert_eq!(DemoClient::connect(&place.address()).await.unwrap().echo("x").await.unwrap(), "x");
+        drop(both);
+        let _ = std::fs::remove_file(place.socket());
+    }
 }
 
 #[tokio::test]

@@ -1,19 +1,26 @@
-//! Unix sockets: for their owner only, and never a live one replaced.
+//! Unix sockets: for their owner only, one server at a path, and never a live one replaced.
 
+use crate::escaped::Escaped;
 use crate::peer::{Credentials, Peer};
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
 pub(super) use crate::transport::quiet::QuietStream as Stream;
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 pub(super) use UnixStream as Stream;
+
+/// Connections that wait to be accepted, at most. Linux takes the smaller of this and `net.core.somaxconn`, 4096 by default.
+const QUEUE: u32 = 4096;
+
+/// Each that fails shows that another server has just stopped.
+const LOCK_ATTEMPTS: usize = 100;
 
 /// Pauses before a full queue is tried again: the first, and the longest. Each is twice the one before.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
@@ -61,26 +68,20 @@ fn quiet(stream: UnixStream) -> io::Result<Stream> {
 pub(crate) struct Listener {
     socket: UnixListener,
     path: PathBuf,
-    /// Device and inode of our file: a later server's is left alone.
-    file: (u64, u64),
+    /// Our file: another's is left alone.
+    file: Identity,
+    /// Dropped last, when the file is gone.
+    _lock: Lock,
 }
 
 impl Listener {
     /// Listens at `path`, with mode 0600. A file that a dead server left is replaced; a live
     /// server's socket, or a file of another kind, is not.
     pub(super) async fn bind(path: &Path) -> io::Result<Listener> {
-        refuse_live(path).await?;
-        let draft = draft_path(path);
-        let _ = fs::remove_file(&draft);
-        let socket = UnixListener::bind(&draft)?;
-        // Under its final name it never has another mode.
-        let placed = fs::set_permissions(&draft, Permissions::from_mode(0o600))
-            .and_then(|()| fs::rename(&draft, path));
-        if let Err(error) = placed {
-            let _ = fs::remove_file(&draft);
-            return Err(error);
-        }
-        Ok(Listener { socket, file: identity(path)?, path: path.to_owned() })
+        let lock = Lock::take(path)?;
+        remove_dead(path).await?;
+        let (socket, file) = bind_for_owner(path)?;
+        Ok(Listener { socket, path: path.to_owned(), file, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -94,13 +95,12 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|file| file == self.file) {
-            let _ = fs::remove_file(&self.path);
-        }
+        self.file.remove(&self.path);
     }
 }
 
-async fn refuse_live(path: &Path) -> io::Result<()> {
+/// Removes the socket that a dead server left.
+async fn remove_dead(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -109,21 +109,111 @@ async fn refuse_live(path: &Path) -> io::Result<()> {
         }
         Ok(_) => {}
     }
+    // A server of another kind holds no lock.
     match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         // A full queue is a live server's.
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")),
+        _ => Err(in_use()),
     }
 }
 
-/// A short name of our own in the same folder: a rename within a folder is atomic.
-fn draft_path(path: &Path) -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!(".{:x}.{count:x}", std::process::id()))
+/// Nobody can connect before `listen(2)`, so the file's mode is set between that and `bind(2)` at the latest.
+fn bind_for_owner(path: &Path) -> io::Result<(UnixListener, Identity)> {
+    let owner = || Permissions::from_mode(0o600);
+    let socket = UnixSocket::new_stream()?;
+    // Linux gives the file the mode of its socket, so that it never has another one. Elsewhere this may fail.
+    let _ = File::from(socket.as_fd().try_clone_to_owned()?).set_permissions(owner());
+    socket.bind(path)?;
+    let bound = fs::symlink_metadata(path)?;
+    let file = Identity::of(&bound);
+    let listening =
+        if bound.permissions().mode() & 0o777 == 0o600 { Ok(()) } else { fs::set_permissions(path, owner()) };
+    match listening.and_then(|()| socket.listen(QUEUE)) {
+        Ok(listener) => Ok((listener, file)),
+        Err(error) => {
+            file.remove(path);
+            Err(error)
+        }
+    }
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+fn in_use() -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, "another server listens there")
+}
+
+/// The right to listen at a path, which one server has at a time: `flock(2)` on a file beside the socket. The system
+/// takes it back from a process that dies.
+struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+impl Lock {
+    fn take(socket: &Path) -> io::Result<Lock> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let of_the_lock = |error: io::Error| {
+            io::Error::new(error.kind(), format!("its lock {}: {error}", Escaped(&path.to_string_lossy())))
+        };
+        for _ in 0..LOCK_ATTEMPTS {
+            let Some(file) = open_lock(&path).map_err(of_the_lock)? else { continue };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(in_use()),
+                Err(TryLockError::Error(error)) => return Err(of_the_lock(error)),
+            }
+            // Its last holder may have removed it meanwhile: then it keeps nobody out.
+            if Identity::of(&file.metadata()?).is_at(&path) {
+                return Ok(Lock { file, path });
+            }
+        }
+        Err(in_use())
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Ok(file) = self.file.metadata() {
+            Identity::of(&file).remove(&self.path);
+        }
+    }
+}
+
+/// `None` where it has just been removed. What is no file of its own, such as a link to another, is not opened.
+fn open_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = File::options();
+    options.read(true).write(true).mode(0o600);
+    match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        created => return created.map(Some),
+    }
+    let opened = fs::symlink_metadata(path).and_then(|there| {
+        if there.is_file() { options.open(path) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+    });
+    match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Device and inode of a file.
+#[derive(PartialEq)]
+struct Identity(u64, u64);
+
+impl Identity {
+    fn of(file: &Metadata) -> Identity {
+        Identity(file.dev(), file.ino())
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|file| Identity::of(&file) == *self)
+    }
+
+    fn remove(&self, path: &Path) {
+        if self.is_at(path) {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
