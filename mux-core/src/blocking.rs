@@ -5,6 +5,7 @@ use crate::panic;
 use crate::workers;
 use std::cell::Cell;
 use std::future::Future;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -131,6 +132,31 @@ pub(crate) fn here() -> Handle {
         Ok(handle) => handle,
         Err(_) => panic!("mux needs a tokio runtime here; on a plain thread connect by `connect_blocking`"),
     }
+}
+
+/// # Errors
+/// When the runtime of this thread was built without timers.
+pub(crate) fn timers() -> io::Result<()> {
+    let timer = || drop(tokio::time::sleep(Duration::ZERO));
+    enabled(timer, "this tokio runtime has no timers: build it with `enable_time` or `enable_all`")
+}
+
+/// # Errors
+/// When the runtime of this thread was built without I/O.
+pub(crate) fn io() -> io::Result<()> {
+    #[cfg(unix)]
+    let register = || drop(tokio::net::UnixStream::pair());
+    #[cfg(not(unix))]
+    let register = || {
+        let socket = std::net::UdpSocket::bind(("127.0.0.1", 0));
+        drop(socket.and_then(tokio::net::UdpSocket::from_std));
+    };
+    enabled(register, "this tokio runtime has no I/O: build it with `enable_io` or `enable_all`")
+}
+
+/// Only the runtime knows what it was built with, and tells by a panic.
+fn enabled(use_it: impl FnOnce(), otherwise: &'static str) -> io::Result<()> {
+    panic::probe(use_it).ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, otherwise))
 }
 
 /// Whether this thread is none of a runtime, nor one of ours.

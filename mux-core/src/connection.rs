@@ -250,7 +250,8 @@ impl Builder {
 
     /// Runs a connection over a stream that this end opened.
     ///
-    /// Returns at once; requests may be sent without waiting for the peer's hello.
+    /// Returns at once; requests may be sent without waiting for the peer's hello. In a runtime that was built without
+    /// timers the connection is closed from the start, and its reason says so.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -276,6 +277,10 @@ impl Builder {
         peer: Peer,
     ) -> Connection {
         crate::panic::install_hook();
+        let runtime = blocking::here();
+        if let Err(error) = blocking::timers() {
+            return Connection { mux: closed(CloseReason::Io(error.to_string())) };
+        }
         let router = self.router.get_or_init(|| Arc::new(Router::new(self.services.clone())));
         let threads = self.threads.get_or_init(|| Arc::new(WorkerThreads::new(self.workers)));
         let settings = self.limits.settings(router.fingerprints());
@@ -301,17 +306,22 @@ impl Builder {
         if shared.is_in_background() && !self.services.is_empty() {
             background::keeper_stays();
         }
-        blocking::here().spawn(Driving::new(driver));
+        runtime.spawn(Driving::new(driver));
         Connection { mux: Mux::keeping(shared) }
     }
 }
 
 /// A connection that was never there: closed, with nobody at its other end.
 pub(crate) fn nowhere() -> Mux {
+    closed(CloseReason::Local)
+}
+
+fn closed(reason: CloseReason) -> Mux {
     let session = session(Side::Connecting, Limits::default().settings(Vec::new()));
     let threads = Arc::new(WorkerThreads::new(Workers::OnDemand));
     let shared = Shared::new(session, Arc::default(), (threads, Arc::default()), Peer::default(), true, 0);
-    shared.abort(CloseReason::Local);
+    shared.abort(reason);
+    shared.gone();
     Mux::keeping(shared)
 }
 

@@ -217,6 +217,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             Pass::Eof => {
                 self.phase = Phase::HalfClosed { probed: now };
                 self.alarm.no_later(now + PROBE, cx);
+                self.refuse_stranger();
                 self.end_reading();
             }
         }
@@ -231,6 +232,14 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
                 return;
             }
         }
+    }
+
+    /// Closes the connection where something has come that is less than a hello, and nothing more does.
+    fn refuse_stranger(&mut self) {
+        let state = self.shared.lock();
+        let Some(what) = self.reader.stranger(&state) else { return };
+        drop(state);
+        self.shared.close(CloseReason::NotMux(what), GoawayCode::Protocol);
     }
 
     /// Nothing more comes: who waits for an answer is told. Who is owed one may still read it.
@@ -363,6 +372,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.look_for_idleness(now);
         }
         if let Some(reason) = self.lost_patience(now) {
+            if reason == CloseReason::HandshakeTimeout {
+                self.refuse_stranger();
+            }
             return self.shared.close(reason, GoawayCode::Timeout);
         }
         if self.phase == Phase::Open && !self.pinged && now >= self.last_read + self.times.ping_after {

@@ -395,6 +395,9 @@ pub enum CloseReason {
     Peer(String),
     /// The other end broke the protocol; the text says how.
     Protocol(String),
+    /// The other end is no program of mux: before any hello it sent something else, such as HTTP. The text says what.
+    /// A program whose standard output is the connection may have printed it, and have run a call all the same.
+    NotMux(String),
     /// The stream ended without a goodbye.
     Eof,
     /// The stream failed; the text is the operating system's.
@@ -422,7 +425,7 @@ impl CloseReason {
         match self {
             CloseReason::Local => "closed".into(),
             CloseReason::Drained => "drained".into(),
-            CloseReason::Protocol(how) => how.clone().into(),
+            CloseReason::Protocol(text) | CloseReason::NotMux(text) => text.clone().into(),
             CloseReason::HandshakeTimeout => "no hello in time".into(),
             CloseReason::Silent => "no sign of life for too long".into(),
             CloseReason::WriteStalled => "nothing read for too long".into(),
@@ -446,6 +449,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Protocol(message) => {
                 write!(f, "the other end broke the protocol: {}", Escaped(message))
             }
+            CloseReason::NotMux(what) => Escaped(what).fmt(f),
             CloseReason::Eof => f.write_str("the stream ended without a goodbye"),
             CloseReason::Io(message) => write!(f, "the stream failed: {}", Escaped(message)),
             CloseReason::HandshakeTimeout => f.write_str("the other end did not say hello in time"),

@@ -36,6 +36,7 @@ mod reader;
 mod server;
 mod shared;
 mod shares;
+mod stranger;
 mod stub;
 mod trace;
 mod transport;

@@ -11,12 +11,14 @@ use crate::pool;
 use crate::proto::Millis;
 use crate::proto::carried::Arrived;
 use crate::proto::chunks::{Chunked, Intake};
-use crate::proto::frame::{BadFrame, ChunkHead, Frame, MAX_HELLO};
+use crate::proto::fault::GoawayCode;
+use crate::proto::frame::{ChunkHead, Frame, MAX_HELLO};
 use crate::proto::hello::{SMALL, Settings};
 use crate::proto::rare::Rare;
 use crate::proto::session::{Action, Answer, Breach, Inquiry};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, State};
+use crate::stranger::{self, is_stranger};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::io;
 use std::mem;
@@ -133,6 +135,8 @@ struct Todo {
 enum Over {
     Breach(Breach),
     Goodbye(String),
+    /// The peer speaks another protocol.
+    Stranger(String),
 }
 
 impl Reader {
@@ -180,6 +184,11 @@ impl Reader {
     /// The next call or answer is probably made at this moment, on another processor of this machine if the peer is there.
     pub(crate) fn is_between_calls(&self) -> bool {
         self.overlaps && self.calls
+    }
+
+    /// What came instead of a hello, where no whole frame has.
+    pub(crate) fn stranger(&self, state: &State) -> Option<String> {
+        stranger(&self.buffer, state)
     }
 
     /// Gives back what nothing lies in. A look at the stream would reserve the buffer anew.
@@ -324,7 +333,8 @@ impl Reader {
             let len = match codec::frame_len(prefix, limit) {
                 Ok(len) => len,
                 Err(bad) => {
-                    todo.over = Some(Over::Breach(too_long(bad, state)));
+                    let stranger = stranger(&buffer, state).map(Over::Stranger);
+                    todo.over = stranger.or(Some(Over::Breach(bad.into())));
                     break;
                 }
             };
@@ -340,6 +350,7 @@ impl Reader {
                 continue;
             }
             if buffer.len() < PREFIX + len {
+                todo.over = stranger(&buffer, state).map(Over::Stranger);
                 if len > BUFFER / 2 {
                     buffer.advance(PREFIX);
                     self.large = Some(LargeFrame { bytes: buffer.split(), len });
@@ -480,6 +491,10 @@ impl Reader {
                 shared.close(CloseReason::Protocol(breach.message), breach.code);
                 Pass::Over
             }
+            Some(Over::Stranger(what)) => {
+                shared.close(CloseReason::NotMux(what), GoawayCode::Protocol);
+                Pass::Over
+            }
             Some(Over::Goodbye(message)) => {
                 shared.abort(CloseReason::Peer(message));
                 Pass::Over
@@ -504,11 +519,10 @@ impl Reader {
     }
 }
 
-fn too_long(bad: BadFrame, state: &State) -> Breach {
-    if state.session.is_greeted() {
-        return bad.into();
-    }
-    BadFrame(format!("{bad}, before any hello: this may be no mux peer")).into()
+/// What the peer is, where these are its first bytes and no hello begins like them.
+fn stranger(start: &[u8], state: &State) -> Option<String> {
+    let strange = !state.session.is_greeted() && is_stranger(start);
+    strange.then(|| stranger::describe(start, state.session.side()))
 }
 
 /// How many frames this pass takes: a quarter of those that are buffered or asked for, so that each end has one in

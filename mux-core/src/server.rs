@@ -159,7 +159,7 @@ impl Server {
     /// Cancel safe: dropped, it leaves no listener behind.
     ///
     /// # Errors
-    /// When the address is none, is taken, or cannot be listened at.
+    /// When the address is none, is taken, or cannot be listened at, and when the runtime was built without timers or I/O.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -167,8 +167,8 @@ impl Server {
         mut self,
         address: impl TryInto<Address, Error: Into<ConnectError>>,
     ) -> Result<Server, ConnectError> {
-        blocking::here();
         let address = address.try_into().map_err(Into::into)?;
+        is_fit(&address)?;
         self.listeners.push(Listener::bind(&address).await?);
         Ok(self)
     }
@@ -327,6 +327,16 @@ async fn accept(listener: &Listener) -> Incoming {
     }
 }
 
+/// Whether this thread's runtime can have connections.
+///
+/// # Panics
+/// Where there is none.
+#[track_caller]
+fn is_fit(address: &Address) -> Result<(), ConnectError> {
+    blocking::here();
+    blocking::timers().and_then(|()| blocking::io()).map_err(|error| ConnectError::failed(address, error))
+}
+
 /// The connection failed while it was accepted; the listener is well.
 fn is_the_peers(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected};
@@ -365,7 +375,7 @@ impl Builder {
     ///
     /// # Errors
     /// When the address is none, or nobody answers there in time. The error names the addresses of a name that were
-    /// tried, and what came of each.
+    /// tried, and what came of each. Also when the runtime was built without timers or I/O.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -373,8 +383,8 @@ impl Builder {
         &self,
         address: impl TryInto<Address, Error: Into<ConnectError>>,
     ) -> Result<Connection, ConnectError> {
-        blocking::here();
         let address = address.try_into().map_err(Into::into)?;
+        is_fit(&address)?;
         transport::connect(self, &address).await
     }
 

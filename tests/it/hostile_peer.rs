@@ -114,7 +114,12 @@ async fn another_protocol_is_told_so_and_hung_up_on() {
     let (mut peer, end) = victim.accepts();
     peer.expect_hello().await;
     peer.send_raw(b"GET / HTTP/1.1\r\nHost: vault\r\n\r\n").await;
-    victim.throws_out(peer, end, "exceeds the limit").await;
+    let told = r#"the peer sent "GET / HTTP/1.1": no mux client"#;
+    peer.expect_goaway(PROTOCOL, told).await;
+    peer.expect_eof().await;
+    drop(peer);
+    assert_eq!(end.closed().await, CloseReason::NotMux(told.to_owned()));
+    victim.is_well().await;
 }
 
 #[tokio::test]

@@ -33,6 +33,7 @@ mod script;
 mod shutdown;
 mod skew;
 mod stdio;
+mod strangers;
 mod threads;
 mod times;
 mod transports;

@@ -1,7 +1,7 @@
 //! Every way to another program.
 
 use crate::demo::{DemoClient, DemoServer, Desk};
-use mux::{Address, ConnectError, Connection, Server, Times};
+use mux::{Address, CloseReason, ConnectError, Connection, Server, Times};
 use std::io::ErrorKind;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -347,6 +347,49 @@ async fn connections_over_the_limit_wait_their_turn() {
     assert_eq!(first.echo("x").await.unwrap(), "x");
     drop(first);
     assert_eq!(call.await.unwrap(), "y");
+}
+
+fn within(runtime: &mut tokio::runtime::Builder, future: impl Future<Output = ()>) {
+    runtime.build().unwrap().block_on(future);
+}
+
+#[test]
+fn a_runtime_without_timers_is_told_to_enable_them() {
+    let place = Place::new();
+    let why = "this tokio runtime has no timers: build it with `enable_time` or `enable_all`";
+    within(tokio::runtime::Builder::new_current_thread().enable_io(), async {
+        let error = server().listen(&place.address()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("{}: {why}", place.address()));
+        let error = Connection::connect("tcp://127.0.0.1:1").await.unwrap_err();
+        assert_eq!(error.to_string(), format!("tcp://127.0.0.1:1: {why}"));
+        let connection = Connection::builder().open(mux::pair().0);
+        assert_eq!(connection.closed().await, CloseReason::Io(why.to_owned()));
+        let Err(mux::Error::Call(error)) = connection.client::<DemoClient>().echo("x").await else {
+            panic!()
+        };
+        assert!(error.did_not_run(), "{error}");
+    });
+}
+
+#[test]
+fn a_runtime_without_io_is_told_to_enable_it() {
+    let place = Place::new();
+    let why = "this tokio runtime has no I/O: build it with `enable_io` or `enable_all`";
+    within(tokio::runtime::Builder::new_current_thread().enable_time(), async {
+        let error = server().listen("tcp://127.0.0.1:0").await.unwrap_err();
+        assert_eq!(error.to_string(), format!("tcp://127.0.0.1:0: {why}"));
+        for address in [place.address(), "tcp://127.0.0.1:1".parse().unwrap(), "exec:true".parse().unwrap()] {
+            let error = Connection::connect(&address).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("{address}: {why}"));
+        }
+        assert_eq!(mux::pipe_pair().unwrap_err().to_string(), why);
+        assert_eq!(mux::stdio().unwrap_err().to_string(), why);
+        // What stays in memory needs none.
+        let (here, there) = mux::pair();
+        let _answering = Connection::builder().service(DemoServer::new(Desk::default())).accept(there);
+        let client: DemoClient = Connection::builder().open(here).client();
+        assert_eq!(client.echo("x").await.unwrap(), "x");
+    });
 }
 
 #[tokio::test]

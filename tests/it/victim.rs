@@ -420,7 +420,8 @@ pub(crate) async fn flood(peer: &mut Script, end: &Connection, all: impl IntoIte
 
 /// The ends that are a peer's own doing.
 pub(crate) fn is_the_peers_doing(reason: &CloseReason) -> bool {
-    matches!(reason, CloseReason::Protocol(_) | CloseReason::Peer(_) | CloseReason::Eof | CloseReason::Io(_))
+    use CloseReason::{Eof, Io, NotMux, Peer, Protocol};
+    matches!(reason, Protocol(_) | NotMux(_) | Peer(_) | Eof | Io(_))
 }
 
 /// Runs a test in a process of its own: what it takes of memory and stack is its own, and where it dies no

@@ -1101,6 +1101,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.phase == Phase::Draining
     }
 
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
     pub(crate) fn is_greeted(&self) -> bool {
         self.greeted
     }

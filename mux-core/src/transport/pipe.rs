@@ -1,5 +1,6 @@
 //! Pipes of the operating system between two ends.
 
+use crate::blocking;
 use std::io;
 use tokio::io::Join;
 use tokio::net::unix::pipe::{self, Receiver, Sender};
@@ -20,11 +21,13 @@ pub type PipeStream = Join<Receiver, Sender>;
 /// ```
 ///
 /// # Errors
-/// When the system gives no more pipes.
+/// When the system gives no more pipes, or the runtime was built without I/O.
 ///
 /// # Panics
 /// Outside a tokio runtime.
 pub fn pipe_pair() -> io::Result<(PipeStream, PipeStream)> {
+    blocking::here();
+    blocking::io()?;
     let (there_out, here_in) = pipe::pipe()?;
     let (here_out, there_in) = pipe::pipe()?;
     Ok((tokio::io::join(here_in, here_out), tokio::io::join(there_in, there_out)))

@@ -1,5 +1,6 @@
 //! This program's standard input and output, whatever they are: pipes, sockets, files, devices.
 
+use crate::blocking;
 use std::fs::{File, FileType};
 use std::io::{self, IoSlice, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -41,11 +42,13 @@ enum Output {
 ///
 /// # Errors
 /// When one of them is a terminal, as a person can type no frames, or a folder, or a socket of messages. The error says which
-/// descriptor it is, and what it is.
+/// descriptor it is, and what it is. Also when the runtime was built without I/O.
 ///
 /// # Panics
 /// Outside a tokio runtime.
 pub fn stdio() -> io::Result<StdioStream> {
+    blocking::here();
+    blocking::io()?;
     let input =
         Input::new(io::stdin().as_fd()).map_err(|error| named(error, "standard input (descriptor 0)"))?;
     let output =
