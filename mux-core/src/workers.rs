@@ -76,6 +76,8 @@ struct Queue {
     jobs: VecDeque<Entry>,
     next_ticket: Ticket,
     threads: usize,
+    /// Threads that were started, and have not come to the queue yet.
+    coming: usize,
     idle: usize,
     /// Threads that wait, and have given up their place.
     waiting: usize,
@@ -214,9 +216,9 @@ impl Queue {
         self.threads - self.waiting
     }
 
-    /// No thread will come to the queue unless something ends that may wait for the queue.
+    /// All threads wait: none will come to the queue unless something ends that may wait for the queue.
     fn is_stuck(&self) -> bool {
-        self.stuck > 0 && self.stuck >= self.running()
+        self.stuck >= self.running()
     }
 
     fn push(&mut self, job: Job) -> Ticket {
@@ -270,7 +272,7 @@ impl Pool {
             return match self.start_thread(&mut queue) {
                 Ok(()) => Ok(None),
                 // Other threads come to it.
-                Err(_) if queue.running() > 0 => Ok(Some(queue.next_ticket - 1)),
+                Err(_) if !queue.is_stuck() => Ok(Some(queue.next_ticket - 1)),
                 Err(error) => Err(NoThread { error, job: queue.pop_last() }),
             };
         }
@@ -280,7 +282,7 @@ impl Pool {
                 job,
             ));
         }
-        if !exempt && queue.jobs.len() >= self.bounds.queued {
+        if !exempt && queue.jobs.len() - queue.coming.min(queue.jobs.len()) >= self.bounds.queued {
             return Err(NoThread::because("too many calls wait for a thread", job));
         }
         Ok(Some(queue.push(job)))
@@ -296,11 +298,13 @@ impl Pool {
         let pool = Arc::clone(self);
         builder.spawn(move || pool.work())?;
         queue.threads += 1;
+        queue.coming += 1;
         Ok(())
     }
 
     fn work(self: Arc<Pool>) {
         HERE.set(Some(Arc::clone(&self)));
+        self.lock().coming -= 1;
         while let Some(job) = self.next_job() {
             run(job, Fate::Run);
         }
@@ -330,21 +334,21 @@ impl Pool {
     /// A thread of the pool waits. Returns whether it has given up its place.
     fn begin_wait(self: &Arc<Pool>, most: usize) -> bool {
         let mut queue = self.lock();
-        if queue.waiting < most {
+        let gives_place = queue.waiting < most;
+        if gives_place {
             queue.waiting += 1;
-            if queue.jobs.len() > queue.idle && queue.running() < self.bounds.running {
-                // Where none can be started, those that run come to the queue.
-                let _ = self.start_thread(&mut queue);
-            }
-            return true;
+        } else {
+            queue.stuck += 1;
         }
-        queue.stuck += 1;
-        if queue.is_stuck() {
-            let refused = std::mem::take(&mut queue.jobs);
-            drop(queue);
-            refused.into_iter().for_each(|entry| run(entry.job, Fate::Refused));
+        if queue.jobs.len() > queue.idle && queue.running() < self.bounds.running {
+            // Where none can be started, those that run come to the queue.
+            let _ = self.start_thread(&mut queue);
         }
-        false
+        let stuck = queue.is_stuck();
+        let refused = if stuck { std::mem::take(&mut queue.jobs) } else { VecDeque::new() };
+        drop(queue);
+        refused.into_iter().for_each(|entry| run(entry.job, Fate::Refused));
+        gives_place
     }
 }
 
@@ -494,6 +498,48 @@ mod tests {
         assert_eq!(queued.recv(), Ok(Fate::Refused));
         assert!(workers.submit(Box::new(|_| {}), true).is_err());
         drop((go, first));
+    }
+
+    #[test]
+    fn what_is_queued_is_refused_also_where_the_last_to_wait_gives_up_its_place() {
+        let workers = WorkerThreads::with(bounds(1, 1, 9));
+        let ((go, gone), (told, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+        let waits_twice = move |_| {
+            for _ in 0..2 {
+                let waiting = Waiting::begin();
+                told.send("waits").unwrap();
+                gone.recv().unwrap();
+                drop(waiting);
+                told.send("runs").unwrap();
+                gone.recv().unwrap();
+            }
+        };
+        assert!(workers.submit(Box::new(waits_twice), false).is_ok());
+        assert_eq!(begun.recv(), Ok("waits"));
+        let (_release, other) = held(&workers, true);
+        assert_eq!(other.recv(), Ok(Fate::Run));
+        go.send(()).unwrap();
+        assert_eq!(begun.recv(), Ok("runs"));
+        let (_release, queued) = held(&workers, false);
+        go.send(()).unwrap();
+        assert_eq!(begun.recv(), Ok("waits"));
+        assert_eq!(queued.recv(), Ok(Fate::Refused));
+        drop(go);
+    }
+
+    #[test]
+    fn where_no_thread_can_be_started_and_all_wait_what_is_queued_is_refused() {
+        let mut pool = Pool::new(bounds(2, 2, 9));
+        pool.stack = Some(usize::MAX / 2);
+        let pool = Arc::new(pool);
+        let (told, queued) = mpsc::channel();
+        let mut queue = pool.lock();
+        // One that was started while the system had some left.
+        queue.threads = 1;
+        queue.push(Box::new(move |fate| told.send(fate).unwrap()));
+        drop(queue);
+        assert!(pool.begin_wait(2));
+        assert_eq!(queued.recv(), Ok(Fate::Refused));
     }
 
     #[test]
