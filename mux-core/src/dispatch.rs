@@ -10,7 +10,7 @@ use crate::error::{Refusal, Refused};
 use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
-use crate::workers::{Fate, Ticket};
+use crate::workers::{Fate, NoThread, Ticket};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -299,9 +299,8 @@ fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
     match (submitted, xid) {
         (Ok(Some(ticket)), Some(xid)) => leave_when_unwanted(ticket, xid, shared),
         (Err(no_thread), Some(xid)) => {
-            let message = format!("no thread for the call: {}", no_thread.error);
             // Before the job is dropped, whose own responder would tell less.
-            shared.answer(&mut [(Owed::Answer(xid), Refused::new(Refusal::Overloaded, message).into())]);
+            shared.answer(&mut [(Owed::Answer(xid), NoThread::refusal(&no_thread.error).into())]);
         }
         (Ok(_) | Err(_), _) => {}
     }

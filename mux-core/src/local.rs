@@ -5,10 +5,10 @@ use crate::blocking;
 use crate::budget;
 use crate::context::{Context, LocalContext};
 use crate::descriptor::MethodDescriptor;
-use crate::error::{CallError, Error, Refusal, Refused};
+use crate::error::{CallError, Error, Refused};
 use crate::panic;
 use crate::proto::meta::MetaPairs;
-use crate::workers::{Fate, WorkerThreads};
+use crate::workers::{self, Fate, LeaveOnDrop, NoThread, WorkerThreads};
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
@@ -44,6 +44,8 @@ enum Job<T, E> {
     Elsewhere {
         outcome: oneshot::Receiver<Ending<T, E>>,
         abort: Option<AbortHandle>,
+        /// While it waits for a thread.
+        _leave: Option<LeaveOnDrop>,
     },
     /// No thread for it could be started.
     Refused(Box<Refused>),
@@ -228,18 +230,19 @@ impl<T, E> Job<T, E> {
 fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDescriptor) -> Job<T, E> {
     let notify = method.notify;
     let (sender, outcome) = oneshot::channel();
-    let abort = match job {
+    match job {
         Job::Here(future) => match runtime() {
-            Ok(runtime) => Some(runtime.spawn(run(Job::Here(future), sender)).abort_handle()),
-            Err(error) => return overloaded(&error),
+            Ok(runtime) => {
+                let abort = runtime.spawn(run(Job::Here(future), sender)).abort_handle();
+                Job::Elsewhere { outcome, abort: Some(abort), _leave: None }
+            }
+            Err(error) => Job::Refused(Box::new(NoThread::refusal(&error))),
         },
         Job::Blocking(job) => {
             let job = move |fate| {
                 if fate == Fate::Refused {
-                    let refused =
-                        Refused::new(Refusal::Overloaded, "every thread for blocking methods waits");
                     // Fails where the caller has gone.
-                    let _ = sender.send(Err(CallError::Refused(refused).into()));
+                    let _ = sender.send(Err(CallError::Refused(workers::all_wait()).into()));
                     return;
                 }
                 // Whoever gave up before a thread was free had it never begin.
@@ -250,25 +253,23 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDe
                 // Fails where the caller has gone.
                 let _ = sender.send(outcome.unwrap_or_else(|panicked| Err(panicked.into())));
             };
-            if let Err(no_thread) = WorkerThreads::shared().submit(Box::new(job), false) {
-                return overloaded(&no_thread.error);
+            match WorkerThreads::shared().submit(Box::new(job), false) {
+                Ok(ticket) => {
+                    let ticket = ticket.filter(|_| !notify);
+                    let leave = ticket.map(|ticket| WorkerThreads::shared().leave_on_drop(ticket));
+                    Job::Elsewhere { outcome, abort: None, _leave: leave }
+                }
+                Err(no_thread) => Job::Refused(Box::new(NoThread::refusal(&no_thread.error))),
             }
-            None
         }
-        started => return started,
-    };
-    Job::Elsewhere { outcome, abort }
+        started => started,
+    }
 }
 
 async fn run<T, E>(mut job: Job<T, E>, sender: oneshot::Sender<Ending<T, E>>) {
     let outcome = std::future::poll_fn(|cx| job.poll(cx)).await;
     // Fails where the caller has gone.
     let _ = sender.send(outcome);
-}
-
-fn overloaded<T, E>(error: &std::io::Error) -> Job<T, E> {
-    let refused = Refused::new(Refusal::Overloaded, format!("no thread could be started: {error}"));
-    Job::Refused(Box::new(refused))
 }
 
 /// The caller's runtime, or the background one on a plain thread.

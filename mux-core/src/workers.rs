@@ -1,6 +1,7 @@
 //! Threads that run blocking methods. Knows nothing of transactions: a job is a closure.
 
 use crate::config::Workers;
+use crate::error::{Refusal, Refused};
 use crate::per_process::PerProcess;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -25,6 +26,8 @@ const WAITING: usize = 256;
 
 /// Jobs that wait for a thread.
 const QUEUED: usize = 4096;
+
+const ALL_WAIT: &str = "every thread for blocking methods waits for a call or a channel";
 
 /// Of threads for blocking methods.
 const NAME: &str = "mux-worker";
@@ -277,10 +280,7 @@ impl Pool {
             };
         }
         if queue.is_stuck() {
-            return Err(NoThread::because(
-                "every thread for blocking methods waits for a call of its own",
-                job,
-            ));
+            return Err(NoThread::because(ALL_WAIT, job));
         }
         if !exempt && queue.jobs.len() - queue.coming.min(queue.jobs.len()) >= self.bounds.queued {
             return Err(NoThread::because("too many calls wait for a thread", job));
@@ -357,7 +357,17 @@ fn run(job: Job, fate: Fate) {
     let _ = panic::catch_unwind(AssertUnwindSafe(|| job(fate)));
 }
 
+/// What a call is told that was refused as all threads wait.
+pub(crate) fn all_wait() -> Refused {
+    NoThread::refusal(&io::Error::other(ALL_WAIT))
+}
+
 impl NoThread {
+    /// What a call is told that no thread takes.
+    pub(crate) fn refusal(error: &io::Error) -> Refused {
+        Refused::new(Refusal::Overloaded, format!("no thread for the call: {error}"))
+    }
+
     fn because(why: &str, job: Job) -> NoThread {
         NoThread { error: io::Error::other(why), job: Some(job) }
     }

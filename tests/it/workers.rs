@@ -2,7 +2,7 @@
 //! own, as the bound is one for the process.
 
 use crate::by_itself::is_by_itself;
-use mux::{Call, CallError, Connection, Context, Error, Limits, Refusal, Server};
+use mux::{Call, CallError, Connection, Context, Error, Limits, Refusal, Server, Stream};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -17,6 +17,8 @@ trait Gate {
     /// Waits until the gate is opened.
     fn pass(&self) -> ();
     async fn ready(&self) -> ();
+    /// Waits, and then yields nothing.
+    fn crowd(&self) -> impl Stream<Item = u32>;
     /// Calls the other end, which calls back, so many times.
     fn down(&self, depth: u32, #[mux(context)] cx: &Context) -> mux::Result<u32>;
 }
@@ -54,6 +56,11 @@ impl Gate for Keeper {
     }
 
     async fn ready(&self) {}
+
+    fn crowd(&self) -> impl Stream<Item = u32> {
+        self.pass();
+        tokio_stream::empty()
+    }
 
     fn down(&self, depth: u32, cx: &Context) -> mux::Result<u32> {
         match depth {
@@ -154,15 +161,17 @@ fn a_call_that_is_cancelled_or_out_of_time_leaves_the_queue() {
         gate.until_begun(RUNNING).await;
 
         let mut queued = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             let client = connect().await;
-            queued.push((passing(&client, QUEUED / 4), client));
+            queued.push((passing(&client, 1024), client));
         }
+        let calls = || queued.iter().flat_map(|(calls, _)| calls);
+        crate::demo::until(|| calls().filter(|call| call.is_finished()).count() == 5 * 1024 - QUEUED).await;
         until_a_call_finds(&client, true).await;
         for (calls, client) in queued {
             calls.iter().for_each(|call| call.abort());
             for call in calls {
-                // Refused, where a call of above had its place.
+                // Refused, or cancelled.
                 let _ = call.await;
             }
             // Behind all the cancels.
@@ -174,8 +183,39 @@ fn a_call_that_is_cancelled_or_out_of_time_leaves_the_queue() {
             call.await.unwrap().unwrap();
         }
         client.pass().await.unwrap();
+        // The last that was out of time may begin before its cancel has come.
+        assert!(gate.begun() <= RUNNING + 2, "{}", gate.begun());
+    });
+}
+
+#[test]
+fn local_calls_that_are_given_up_leave_the_queue_too() {
+    alone("local_calls_that_are_given_up_leave_the_queue_too", async |gate| {
+        let client = GateClient::local(Keeper(Arc::clone(&gate)));
+        let running: Vec<_> = (0..RUNNING).map(|_| client.pass().send()).collect();
+        gate.until_begun(RUNNING).await;
+        let mut queued: Vec<_> = (0..QUEUED / 2).map(|_| client.pass().send()).collect();
+        let mut streams: Vec<_> = (0..QUEUED / 2).map(|_| client.crowd()).collect();
+        // Each waits for its thread when it is polled.
+        for stream in &mut streams {
+            assert!(ready_at_once(stream).await.is_none());
+        }
+        until_a_call_finds(&client, true).await;
+        queued.clear();
+        until_a_call_finds(&client, false).await;
+        streams.clear();
+        gate.open();
+        for call in running {
+            call.await.unwrap();
+        }
+        client.pass().await.unwrap();
         assert_eq!(gate.begun(), RUNNING + 1);
     });
+}
+
+/// What a future is ready with at once.
+async fn ready_at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    tokio::time::timeout(Duration::ZERO, tokio::task::unconstrained(future)).await.ok()
 }
 
 /// Calls until the queue is full, or is not: then the call's time ends in it.

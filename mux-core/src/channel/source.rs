@@ -8,11 +8,11 @@ use crate::body::{self, Fallible, FaultParts};
 use crate::budget;
 use crate::context::Context;
 use crate::descriptor::{MethodDescriptor, Placement};
-use crate::error::{CallError, Error, Refusal, Refused, RemoteError};
+use crate::error::{CallError, Error, Refused, RemoteError};
 use crate::mux::Call;
 use crate::panic;
 use crate::proto::fault::Fault;
-use crate::workers::{Fate, WorkerThreads};
+use crate::workers::{self, Fate, LeaveOnDrop, NoThread, WorkerThreads};
 use futures_core::Stream;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -166,64 +166,76 @@ where
 {
     Call::local(method, context, async move {
         let (opening, opened) = oneshot::channel();
-        let job = job(Opening(opening));
         let (ended, end) = oneshot::channel();
-        let job = async move {
-            // Fails where nobody waits to be told.
-            let _ = ended.send(caught(job).await);
-        };
-        let mut running = Running(run(method, job)?);
+        let mut running = run(method, job(Opening(opening)), ended)?;
         match opened.await {
             Ok(result) => {
-                running.0 = None;
+                running.abort = None;
                 result
             }
             Err(_) => Err(match end.await {
-                Ok(Err(panicked)) => panicked.into(),
+                Ok(Err(Unanswered::Panicked(panicked))) => panicked.into(),
+                Ok(Err(Unanswered::Refused(refused))) => CallError::Refused(refused).into(),
                 _ => CallError::Cancelled("the handler was dropped before it had an answer".into()).into(),
             }),
         }
     })
 }
 
-/// Runs a method's job where the method wants to run.
+/// Why a job opened no stream.
+enum Unanswered {
+    Panicked(RemoteError),
+    Refused(Refused),
+}
+
+/// Runs a method's job where the method wants to run, and tells how it ended.
 fn run(
     method: &MethodDescriptor,
     job: impl Future<Output = ()> + Send + 'static,
-) -> Result<Option<AbortHandle>, CallError> {
-    let overloaded = |error: std::io::Error| {
-        CallError::Refused(Refused::new(Refusal::Overloaded, format!("no thread could be started: {error}")))
-    };
-    if method.placement == Placement::Worker {
-        let job = move |fate| match fate {
-            Fate::Run => blocking::while_blocking(|| blocking::block_on(job)),
-            // Its drop tells the caller.
-            Fate::Refused => drop(job),
-        };
-        let submitted = WorkerThreads::shared().submit(Box::new(job), false);
-        return submitted.map(|_| None).map_err(|none| overloaded(none.error));
+    ended: oneshot::Sender<Result<(), Unanswered>>,
+) -> Result<Running, CallError> {
+    let refused = |error: std::io::Error| CallError::Refused(NoThread::refusal(&error));
+    if method.placement != Placement::Worker {
+        let runtime =
+            Handle::try_current().or_else(|_| background::runtime_for_users().cloned()).map_err(refused)?;
+        let task = runtime.spawn(async move {
+            // Fails where nobody waits to be told.
+            let _ = ended.send(caught(job).await);
+        });
+        return Ok(Running { abort: Some(task.abort_handle()), _leave: None });
     }
-    let runtime =
-        Handle::try_current().or_else(|_| background::runtime_for_users().cloned()).map_err(overloaded)?;
-    Ok(Some(runtime.spawn(job).abort_handle()))
+    let job = move |fate| {
+        let end = match fate {
+            Fate::Run => blocking::while_blocking(|| blocking::block_on(caught(job))),
+            Fate::Refused => Err(Unanswered::Refused(workers::all_wait())),
+        };
+        let _ = ended.send(end);
+    };
+    let ticket = WorkerThreads::shared().submit(Box::new(job), false).map_err(|none| refused(none.error))?;
+    let leave = ticket.map(|ticket| WorkerThreads::shared().leave_on_drop(ticket));
+    Ok(Running { abort: None, _leave: leave })
 }
 
 /// Stops the method where nobody waits for its stream any more.
-struct Running(Option<AbortHandle>);
+struct Running {
+    abort: Option<AbortHandle>,
+    /// While it waits for a thread.
+    _leave: Option<LeaveOnDrop>,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(abort) = &self.0 {
+        if let Some(abort) = &self.abort {
             abort.abort();
         }
     }
 }
 
-async fn caught(job: impl Future<Output = ()>) -> Result<(), RemoteError> {
+async fn caught(job: impl Future<Output = ()>) -> Result<(), Unanswered> {
     let mut job = pin!(job);
     poll_fn(|cx| match panic::catch(|| job.as_mut().poll(cx)) {
         Ok(poll) => poll.map(Ok),
-        Err(panicked) => Poll::Ready(Err(panicked)),
+        Err(panicked) => Poll::Ready(Err(Unanswered::Panicked(panicked))),
     })
     .await
 }
