@@ -326,6 +326,7 @@ mod tests {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: 0,
     };
 
     fn number(_: &str, args: Args<'_>) -> Result<u32, Refused> {

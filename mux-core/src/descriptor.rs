@@ -1,5 +1,8 @@
 //! What a service is, as data: made by the macro, read by the router and by reflection.
 
+use crate::error::Refused;
+use crate::proto::meta;
+
 /// How structs travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -45,6 +48,8 @@ pub struct MethodDescriptor {
     pub detached: bool,
     /// Running it twice is running it once.
     pub idempotent: bool,
+    /// The fingerprint of its service.
+    pub fingerprint: u64,
 }
 
 /// An argument of a method.
@@ -68,16 +73,121 @@ pub enum Placement {
 }
 
 impl ServiceDescriptor {
-    /// A hash (FNV-1a, 64 bits) of names, arguments and return types: equal where two ends were
-    /// built from the same trait.
+    /// A hash of the shapes of its methods: their names, whether they answer, with a value or a stream, and the names of
+    /// their arguments. Equal where two ends were built from the same trait, whatever their types are called.
     pub fn fingerprint(&self) -> u64 {
-        let methods = self.methods.iter().flat_map(|method| {
-            let args = method.args.iter().flat_map(|arg| [arg.name, arg.ty]);
-            [method.path].into_iter().chain(args).chain([method.returns])
-        });
-        methods.fold(0xcbf2_9ce4_8422_2325, |hash, text| {
-            let bytes = text.bytes().chain([0xff]);
-            bytes.fold(hash, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-        })
+        self.methods.first().map_or(0, |method| method.fingerprint)
     }
+}
+
+/// What a fingerprint tells of one method.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Shape {
+    pub path: &'static str,
+    pub kind: Kind,
+    pub args: &'static [&'static str],
+}
+
+/// What comes of a method's call.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Value = 0,
+    Notify = 1,
+    Stream = 2,
+}
+
+/// The sum of the methods' hashes (FNV-1a, 64 bits), so that their order does not matter: they travel by name.
+#[doc(hidden)]
+pub const fn fingerprint(encoding: Encoding, methods: &[Shape]) -> u64 {
+    let (mut sum, mut at) = (0_u64, 0);
+    // Iterators are not to be had in a `const fn`.
+    while at < methods.len() {
+        sum = sum.wrapping_add(methods[at].hash(encoding));
+        at += 1;
+    }
+    sum
+}
+
+impl Shape {
+    const fn hash(&self, encoding: Encoding) -> u64 {
+        let start = hash_text(0xcbf2_9ce4_8422_2325, self.path);
+        let (mut hash, mut at) = (hash_byte(hash_byte(start, self.kind as u8), encoding as u8), 0);
+        while at < self.args.len() {
+            hash = hash_text(hash, self.args[at]);
+            at += 1;
+        }
+        hash
+    }
+}
+
+/// Its bytes, and one that no text has.
+const fn hash_text(mut hash: u64, text: &str) -> u64 {
+    let (bytes, mut at) = (text.as_bytes(), 0);
+    while at < bytes.len() {
+        hash = hash_byte(hash, bytes[at]);
+        at += 1;
+    }
+    hash_byte(hash, 0xff)
+}
+
+const fn hash_byte(hash: u64, byte: u8) -> u64 {
+    (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3)
+}
+
+impl MethodDescriptor {
+    /// Refuses a call whose arguments have other names, so that none is taken for another. One list may go on where the
+    /// other ends: what is missing has a default or is refused as missing, what is too much is skipped.
+    #[cold]
+    pub(crate) fn check_names(&self, meta: &[u8]) -> Result<(), Refused> {
+        let Some(names) = meta::arg_names(meta) else { return Ok(()) };
+        let names = names
+            .ok_or_else(|| Refused::invalid_args(format!("meta `{}` is no list of names", meta::ARGS)))?;
+        let own = self.args.iter().map(|arg| arg.name);
+        if own.clone().zip(&names).all(|(own, name)| own == *name) {
+            return Ok(());
+        }
+        let own: Vec<_> = own.collect();
+        let (path, own, names) = (self.path, own.join(", "), names.join(", "));
+        Err(Refused::invalid_args(format!("{path} takes ({own}), the call has ({names})")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADD: Shape = Shape { path: "calc.add", kind: Kind::Value, args: &["a", "b"] };
+    const ZERO: Shape = Shape { path: "calc.zero", kind: Kind::Value, args: &[] };
+
+    fn of(methods: &[Shape]) -> u64 {
+        fingerprint(Encoding::Named, methods)
+    }
+
+    #[test]
+    fn a_fingerprint_tells_shapes_and_not_their_order() {
+        assert_eq!(of(&[ADD, ZERO]), of(&[ZERO, ADD]));
+        let others = [
+            Shape { path: "calc.sum", ..ADD },
+            Shape { kind: Kind::Notify, ..ADD },
+            Shape { kind: Kind::Stream, ..ADD },
+            Shape { args: &["b", "a"], ..ADD },
+            Shape { args: &["a", "b", "c"], ..ADD },
+            Shape { args: &["ab"], ..ADD },
+        ];
+        let mut seen: Vec<u64> = others.into_iter().map(|other| of(&[other])).collect();
+        seen.extend([of(&[ADD]), of(&[ADD, ZERO]), fingerprint(Encoding::Compact, &[ADD])]);
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 9);
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_one_that_the_wire_tells() {
+        // As tests/interop/client.py computes it.
+        assert_eq!(of(&[ADD, ZERO]), FINGERPRINT_OF_CALC);
+    }
+
+    const FINGERPRINT_OF_CALC: u64 = 0x9bac_ddaf_46c4_34f2;
 }

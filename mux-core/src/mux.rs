@@ -115,6 +115,12 @@ impl Mux {
         self.call(method, R::decode_app, encode)
     }
 
+    /// What tells the other end the names of the arguments, unless it is known to have the same.
+    #[inline]
+    fn names_of(&self, method: &MethodDescriptor) -> MetaPairs {
+        if self.shared().peer_has(method.fingerprint) { MetaPairs::default() } else { tell_names(method) }
+    }
+
     fn call<T, E>(
         &self,
         method: &'static MethodDescriptor,
@@ -129,7 +135,7 @@ impl Mux {
                     departures.keep(self);
                 }
                 let carried = departures.take_leaving();
-                let message = Message { method: method.path, meta: MetaPairs::default(), body, carried };
+                let message = Message { method: method.path, meta: self.names_of(method), body, carried };
                 Call::remote(RemoteCall {
                     mux: self.clone(),
                     method,
@@ -146,6 +152,15 @@ impl Mux {
             }
         }
     }
+}
+
+#[cold]
+fn tell_names(method: &MethodDescriptor) -> MetaPairs {
+    let mut meta = MetaPairs::default();
+    if !method.args.is_empty() {
+        meta.push_arg_names(method.args.iter().map(|arg| arg.name));
+    }
+    meta
 }
 
 /// A call that was made and may not have been sent yet: await it, [`wait`](Call::wait) for it on a
@@ -285,7 +300,7 @@ impl<T, E> Call<T, E> {
 
     /// Adds a key and a value that the handler reads by [`Context::meta`].
     ///
-    /// The protocol's own keys are refused, and the call fails: `timeout_ms`, `channels`,
+    /// The protocol's own keys are refused, and the call fails: `timeout_ms`, `channels`, `args`,
     /// `traceparent`, `tracestate`.
     pub fn meta(mut self, key: &str, value: &str) -> Call<T, E> {
         if RESERVED.contains(&key) {

@@ -7,7 +7,9 @@ pub use crate::connection::Connection;
 pub use crate::context::Context;
 pub use crate::decoders::{made, once};
 pub use crate::demux::{Inbound, Service};
-pub use crate::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
+pub use crate::descriptor::{
+    ArgDescriptor, Encoding, Kind, MethodDescriptor, Placement, ServiceDescriptor, Shape, fingerprint,
+};
 pub use crate::dispatch::Turn;
 pub use crate::error::{Error, Refused};
 pub use crate::mux::{Call, Client, Mux};

@@ -3,7 +3,7 @@
 use crate::buffer;
 use crate::channel::carry::Arrivals;
 use crate::codec::{self, PREFIX};
-use crate::demux::{Body, Owed, Parcel};
+use crate::demux::{Body, Owed, Parcel, Route};
 use crate::dispatch::{Dispatch, NotifyLane};
 use crate::error::{CloseReason, Refused};
 use crate::mux::Mux;
@@ -559,7 +559,10 @@ fn serve(
     todo: &mut Todo,
 ) {
     let Inquiry { method, meta, args } = inquiry;
-    match shared.router().route(method, matches!(owed, Owed::Credit(_))) {
+    let route = shared.router().route(method, matches!(owed, Owed::Credit(_)));
+    let checked =
+        |route: Route| meta.map_or(Ok(route), |meta| route.method.check_names(meta).map(|()| route));
+    match route.and_then(checked) {
         Ok(route) => {
             let meta = meta.map(|meta| Arc::new(Box::from(meta)));
             let nested = || Mux::nested(Arc::clone(shared));

@@ -79,6 +79,8 @@ pub(crate) struct Shared {
     process: u32,
     epoch: Instant,
     stage: watch::Sender<Stage>,
+    /// Fingerprints of the services that the peer has told, sorted. There once its hello has come and they were asked for.
+    peer_services: OnceLock<Box<[u64]>>,
 }
 
 /// All that the lock guards.
@@ -176,6 +178,7 @@ impl Shared {
             process: std::process::id(),
             epoch: Instant::now(),
             stage: watch::Sender::new(Stage::Open),
+            peer_services: OnceLock::new(),
         })
     }
 
@@ -275,6 +278,25 @@ impl Shared {
     }
 
     // For callers.
+
+    /// Whether the peer has said that it serves the service of that fingerprint.
+    #[inline]
+    pub(crate) fn peer_has(&self, fingerprint: u64) -> bool {
+        let told = self.peer_services.get().map(|told| &told[..]).or_else(|| self.read_peer_services());
+        told.is_some_and(|told| told.binary_search(&fingerprint).is_ok())
+    }
+
+    #[cold]
+    fn read_peer_services(&self) -> Option<&[u64]> {
+        let state = self.lock();
+        if !state.session.is_greeted() {
+            return None;
+        }
+        let mut told: Box<[u64]> = state.session.peer_services().iter().map(|(_, print)| *print).collect();
+        drop(state);
+        told.sort_unstable();
+        Some(self.peer_services.get_or_init(|| told))
+    }
 
     /// Hands a request over to the session. `None` for a notify that has left already.
     pub(crate) fn open(

@@ -11,7 +11,7 @@ use crate::check::Defects;
 
 const SERVICE: [&str; 4] = ["name", "crate", "encoding", "debug"];
 const METHOD: [&str; 5] = ["name", "notify", "inline", "detached", "idempotent"];
-const ARGUMENT: [&str; 2] = ["context", "default"];
+const ARGUMENT: [&str; 3] = ["name", "context", "default"];
 
 /// `#[mux::service(name = "inventory.v1", crate = path, encoding = "compact", debug)]`
 pub(crate) struct ServiceOptions {
@@ -94,9 +94,10 @@ fn method_name(name: &LitStr, defects: &mut Defects) -> bool {
     !value.is_empty() && !value.contains('.')
 }
 
-/// `#[mux(context)]` or `#[mux(default)]`
+/// `#[mux(name = "…", default)]` or `#[mux(context)]`
 #[derive(Default)]
 pub(crate) struct ArgOptions {
+    pub(crate) name: Option<LitStr>,
     pub(crate) context: Option<Ident>,
     pub(crate) default: Option<Ident>,
 }
@@ -106,12 +107,21 @@ impl ArgOptions {
         let mut options = Self::default();
         for entry in Entry::of_mux(attrs, &ARGUMENT, defects) {
             match entry.key.to_string().as_str() {
+                "name" => options.name = entry.string(defects).filter(|name| arg_name(name, defects)),
                 "context" => options.context = entry.flag(defects),
                 _ => options.default = entry.flag(defects),
             }
         }
         options
     }
+}
+
+fn arg_name(name: &LitStr, defects: &mut Defects) -> bool {
+    let is_empty = name.value().is_empty();
+    if is_empty {
+        defects.add(name, "the name of an argument cannot be empty");
+    }
+    !is_empty
 }
 
 pub(crate) fn is_mux(attr: &Attribute) -> bool {
@@ -287,6 +297,6 @@ mod tests {
     fn a_bare_attribute_lists_what_it_may_say() {
         let mut defects = Defects::default();
         ArgOptions::parse(&[parse_quote!(#[mux])], &mut defects);
-        assert_eq!(messages(defects), ["expected #[mux(…)] with `context` or `default`"]);
+        assert_eq!(messages(defects), ["expected #[mux(…)] with `name`, `context` or `default`"]);
     }
 }

@@ -58,6 +58,7 @@ use crate::model::Service;
 ///
 /// | option | meaning |
 /// | --- | --- |
+/// | `name = "…"` | the name on the wire; by default the argument's own |
 /// | `context` | a `&Context` of the call, made by the server; absent on the client |
 /// | `default` | `Default::default()` when an older client does not send it |
 ///
@@ -72,6 +73,10 @@ use crate::model::Service;
 /// An argument is an owned type, `&str`, `&[T]`, `&T`, `Cow<'_, T>`, or an `Option` of one of these. `&str`,
 /// `&[u8]`, `Cow<'_, str>` and `Cow<'_, [u8]>` point into the received message; nothing is copied. A client of
 /// an implementation in the same process clones what is borrowed, so `T` in `&T` must be `Clone`.
+///
+/// Where the two ends know other versions of a trait, a call is run only if its arguments have the names that the
+/// method's have, in that order; one list may go on where the other ends. What is added at the end has to be an `Option`
+/// or have `#[mux(default)]`. An argument whose name changes keeps its old one by `#[mux(name = "…")]`.
 ///
 /// `#[cfg]` works on methods, and on the last arguments when these are an `Option` or have `#[mux(default)]`.
 ///

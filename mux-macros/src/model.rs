@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Expr, ExprLit, FnArg, Generics, Ident, ItemTrait, Lit, Meta, Pat, PatIdent, PatType, Path,
-    ReceiverKind, ReturnType, Safety, Signature, TraitItem, TraitItemFn, Type, Visibility, parse_quote,
+    Attribute, Expr, ExprLit, FnArg, Generics, Ident, ItemTrait, Lit, LitStr, Meta, Pat, PatIdent, PatType,
+    Path, ReceiverKind, ReturnType, Safety, Signature, TraitItem, TraitItemFn, Type, Visibility, parse_quote,
 };
 
 use crate::args::{ArgOptions, MethodOptions, ServiceOptions};
@@ -38,7 +38,7 @@ impl Service {
         let methods = check::distinct(&item.ident, methods, defects);
         let service = Self {
             krate: options.krate.clone(),
-            name: options.name.as_ref().map_or_else(|| default_name(&item.ident), syn::LitStr::value),
+            name: options.name.as_ref().map_or_else(|| default_name(&item.ident), LitStr::value),
             docs: doc_text(&item.attrs),
             compact: options.compact,
             debug: options.debug,
@@ -157,8 +157,8 @@ impl Method {
             attrs: item.attrs.iter().filter(|attr| !crate::args::is_mux(attr)).cloned().collect(),
             variant: names.variants.variant(ident),
             constant: names.constants.constant(ident),
-            wire: options.name.as_ref().map_or_else(|| ident.unraw().to_string(), syn::LitStr::value),
-            wire_span: options.name.as_ref().map_or_else(|| ident.span(), syn::LitStr::span),
+            wire: options.name.as_ref().map_or_else(|| ident.unraw().to_string(), LitStr::value),
+            wire_span: options.name.as_ref().map_or_else(|| ident.span(), LitStr::span),
             docs: doc_text(&item.attrs),
             is_async: item.sig.asyncness.is_some(),
             inline: options.inline.is_some(),
@@ -291,6 +291,7 @@ fn well_formed_receiver(sig: &Signature, defects: &mut Defects) {
 pub(crate) struct Arg {
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) ident: Ident,
+    name: Option<LitStr>,
     pub(crate) ty: Type,
     pub(crate) role: Role,
 }
@@ -337,6 +338,7 @@ fn args(sig: &Signature, defects: &mut Defects) -> Vec<Arg> {
     });
     let args: Vec<Arg> = typed.filter_map(|typed| Arg::from_syn(typed, defects)).collect();
     refuse_second_context(&args, defects);
+    refuse_same_names(&args, defects);
     refuse_shifting_cfg(&args, defects);
     args
 }
@@ -350,12 +352,12 @@ impl Arg {
             None => Role::Sent(Box::new(Passing::from_syn(&typed.ty, &options, defects))),
         };
         let cfgs = typed.attrs.iter().filter(|attr| attr.path().is_ident("cfg")).cloned().collect();
-        Some(Self { cfgs, ident: ident?, ty: (*typed.ty).clone(), role })
+        Some(Self { cfgs, ident: ident?, name: options.name, ty: (*typed.ty).clone(), role })
     }
 
     /// As it is called in a message.
     pub(crate) fn name(&self) -> String {
-        self.ident.unraw().to_string()
+        self.name.as_ref().map_or_else(|| self.ident.unraw().to_string(), LitStr::value)
     }
 
     /// Where an error about its type belongs: at `T` in `&T`.
@@ -393,6 +395,9 @@ fn arg_ident(pat: &Pat, defects: &mut Defects) -> Option<Ident> {
 }
 
 fn context(word: &Ident, options: &ArgOptions, ty: &Type, defects: &mut Defects) -> Role {
+    if let Some(name) = &options.name {
+        defects.add(name, "the context does not travel, so it needs no name; remove `name`");
+    }
     if let Some(default) = &options.default {
         defects.add(default, "the context is made by the server and never missing; remove `default`");
     }
@@ -409,6 +414,21 @@ fn refuse_second_context(args: &[Arg], defects: &mut Defects) {
     let contexts = args.iter().filter(|arg| matches!(arg.role, Role::Context));
     for arg in contexts.skip(1) {
         defects.add(&arg.ty, "a method has one context; remove this argument");
+    }
+}
+
+/// Two arguments of one identifier are rustc's to refuse.
+fn refuse_same_names(args: &[Arg], defects: &mut Defects) {
+    let args: Vec<&Arg> = args.iter().filter(|arg| matches!(arg.role, Role::Sent(_))).collect();
+    for (at, arg) in args.iter().enumerate() {
+        let (before, name) = (&args[..at], arg.name());
+        let others = before.iter().filter(|other| other.name() == name && other.ident != arg.ident);
+        for other in others {
+            let place = arg.name.as_ref().or(other.name.as_ref());
+            let reason =
+                format!("another argument is named \"{name}\" as well; give one of them another name");
+            defects.at(place.map_or_else(|| arg.ident.span(), LitStr::span), reason);
+        }
     }
 }
 

@@ -28,6 +28,11 @@ pub(crate) fn methods(service: &Ident) -> Ident {
     derived(service, &format!("__{}Methods", service.unraw()))
 }
 
+/// The constant of a service's fingerprint, in small letters: those of methods have none.
+pub(crate) fn fingerprint() -> Ident {
+    Ident::new("__fingerprint", Span::mixed_site())
+}
+
 /// A method of the local twin. Not the method's own name: as a method of `Arc<Self>` it would be found before
 /// the user's when called on an `Arc`.
 pub(crate) fn local_method(method: &Ident) -> Ident {

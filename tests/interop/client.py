@@ -23,6 +23,36 @@ FRAME, CARRIED = 128, 256
 SETTINGS = {"max_in_flight": 64, "max_message": 16 << 20, "max_buffered": 16 << 20, "max_channels": 8}
 WINDOW = 16 << 10
 
+# What a fingerprint tells of a service: what comes back of each method, and its arguments.
+VALUE, NOTHING, STREAM = 0, 1, 2
+CALC = {"calc.add": (VALUE, "a", "b"), "calc.zero": (VALUE,)}
+DEMO = {
+    "demo.add": (VALUE, "a", "b"),
+    "demo.take": (VALUE, "units"),
+    "demo.sleep": (VALUE, "ms"),
+    "demo.greet": (VALUE, "name"),
+    "demo.count": (STREAM, "to"),
+    "demo.pick": (STREAM, "units"),
+    "demo.sum": (VALUE, "numbers"),
+    "demo.work": (VALUE, "steps", "progress"),
+    "demo.echo": (VALUE, "blob"),
+    "demo.fetch": (VALUE, "len"),
+}
+
+
+def fingerprint(methods, encoding=0):
+    def fnv_1a(data):
+        digest = 0xCBF29CE484222325
+        for byte in data:
+            digest = (digest ^ byte) * 0x100000001B3 % 2**64
+        return digest
+
+    shapes = (
+        path.encode() + bytes([255, kind, encoding]) + b"".join(name.encode() + b"\xff" for name in names)
+        for path, (kind, *names) in methods.items()
+    )
+    return sum(map(fnv_1a, shapes)) % 2**64
+
 
 class Peer:
     def __init__(self, path):
@@ -41,10 +71,10 @@ class Peer:
         raw = msgpack.packb(frame)
         self.stream.sendall(struct.pack(">I", len(raw)) + raw)
 
-    def request(self, method, args, **meta):
+    def request(self, method, values, **meta):
         """Sends a small request. Returns its xid."""
         xid = next(self.ids)
-        self.send(REQUEST, xid, method, meta or None, args)
+        self.send(REQUEST, xid, method, meta or None, values)
         return xid
 
     def chunks(self, id, *frame):
@@ -147,6 +177,8 @@ def calls(peer):
     kind, magic, version, side, peer.settings = peer.receive()
     expect([kind, magic, version, side], [HELLO, "mux", 1, 1])
     expect(list(peer.settings["services"]), ["demo"])
+    expect(fingerprint(CALC), 0x9BACDDAF46C434F2)
+    expect(peer.settings["services"]["demo"], fingerprint(DEMO).to_bytes(8, "big"))
     expect(peer.receive(), [REPLY, xid, None, 42])
 
     # Answers come as they are ready: the later call first.
@@ -167,6 +199,13 @@ def calls(peer):
     expect(peer.receive()[:4], [FAULT, xid, None, UNKNOWN_METHOD])
     xid = peer.request("demo.add", ["two", 40])
     expect(peer.receive()[:4], [FAULT, xid, None, INVALID_ARGS])
+
+    # Who tells the names of its arguments is refused where the server's are others.
+    xid = peer.request("demo.add", [2, 40], args=["a", "b"])
+    expect(peer.receive(), [REPLY, xid, None, 42])
+    xid = peer.request("demo.add", [2, 40], args=["b", "a"])
+    message = "demo.add takes (a, b), the call has (b, a)"
+    expect(peer.receive()[:5], [FAULT, xid, None, INVALID_ARGS, message])
 
     # A cancelled call is answered still, and not when its sleep is over.
     begun = time.monotonic()

@@ -362,6 +362,10 @@ fn carried_by_meta(input: &mut &[u8]) -> Vec<(u64, u64)> {
         match string(input).as_str() {
             "channels" => carried = carried_halves(input),
             "timeout_ms" => drop(uint(input)),
+            "args" => {
+                let names = rmp::decode::read_array_len(input).expect("an array");
+                (0..names).for_each(|_| drop(string(input)));
+            }
             other => panic!("meta {other}"),
         }
     }

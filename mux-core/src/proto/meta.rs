@@ -6,7 +6,10 @@ use super::rare::Rare;
 use rmp::encode as write;
 
 /// Keys the protocol uses itself; a user's key of that name is refused.
-pub(crate) const RESERVED: [&str; 4] = ["timeout_ms", "channels", "traceparent", "tracestate"];
+pub(crate) const RESERVED: [&str; 5] = ["timeout_ms", "channels", ARGS, "traceparent", "tracestate"];
+
+/// The names of the arguments, where the other end may know others.
+pub(crate) const ARGS: &str = "args";
 
 /// A user's meta, encoded as it is built. Most calls have none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +28,17 @@ impl MetaPairs {
         pairs.count += 1;
         let _ = write::write_str(&mut pairs.encoded, key);
         let _ = write::write_str(&mut pairs.encoded, value);
+    }
+
+    /// The names of the call's arguments.
+    pub(crate) fn push_arg_names<'n>(&mut self, names: impl ExactSizeIterator<Item = &'n str>) {
+        let pairs = self.0.get_or_insert_default();
+        pairs.count += 1;
+        let _ = write::write_str(&mut pairs.encoded, ARGS);
+        let _ = write::write_array_len(&mut pairs.encoded, names.len() as u32);
+        for name in names {
+            let _ = write::write_str(&mut pairs.encoded, name);
+        }
     }
 
     /// In bytes.
@@ -92,6 +106,24 @@ pub(crate) fn lookup<'a>(meta: &'a [u8], key: &str) -> Option<&'a str> {
     None
 }
 
+/// The names of the call's arguments, where it tells them. `Some(None)` where they are no list of names.
+pub(crate) fn arg_names(meta: &[u8]) -> Option<Option<Vec<&str>>> {
+    let mut input = Input { rest: meta };
+    for _ in 0..input.map_len("meta").ok()? {
+        if input.str("meta key").ok()? == ARGS {
+            return Some(read_names(&mut input).ok());
+        }
+        input.skip("meta value").ok()?;
+    }
+    None
+}
+
+fn read_names<'a>(input: &mut Input<'a>) -> Result<Vec<&'a str>, BadFrame> {
+    let count = input.array_len(ARGS)?;
+    // Grows with the names that there are: the count is the peer's word.
+    (0..count).map(|_| input.str(ARGS)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +136,23 @@ mod tests {
         assert_eq!(MetaFacts::read(&map).unwrap().timeout_ms, Some(250));
         assert_eq!(lookup(&map, "tenant"), Some("eu"));
         assert_eq!(lookup(&map, "absent"), None);
+    }
+
+    #[test]
+    fn names_of_arguments_are_read_back_and_anything_else_is_known_for_none() {
+        let mut pairs = MetaPairs::default();
+        pairs.push("tenant", "eu");
+        pairs.push_arg_names(["sku", "units"].into_iter());
+        let map = pairs.encode(Some(250), &[]).unwrap();
+        assert_eq!(arg_names(&map), Some(Some(vec!["sku", "units"])));
+        assert_eq!(lookup(&map, ARGS), None);
+        assert_eq!(MetaFacts::read(&map).unwrap().timeout_ms, Some(250));
+
+        let mut pairs = MetaPairs::default();
+        pairs.push(ARGS, "sku");
+        assert_eq!(arg_names(&pairs.encode(None, &[]).unwrap()), Some(None));
+        assert_eq!(arg_names(&[0x81, 0xa4, b'a', b'r', b'g', b's', 0xdd, 255, 255, 255, 255]), Some(None));
+        assert_eq!(arg_names(&[0x80]), None);
     }
 
     #[test]

@@ -327,6 +327,17 @@ impl<'a> ::mux::__private::fmt::Debug for CounterRequest<'a> {
 enum __CounterMethods {}
 #[allow(dead_code)]
 impl __CounterMethods {
+    #[allow(non_upper_case_globals)]
+    const __fingerprint: u64 = ::mux::__private::fingerprint(
+        ::mux::__private::Encoding::Named,
+        &[
+            ::mux::__private::Shape {
+                path: "counter.add",
+                kind: ::mux::__private::Kind::Value,
+                args: &["amount"],
+            },
+        ],
+    );
     const ADD: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "add",
         path: "counter.add",
@@ -343,5 +354,6 @@ impl __CounterMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
 }

@@ -820,6 +820,52 @@ impl<'a> ::mux::__private::fmt::Debug for InventoryRequest<'a> {
 enum __InventoryMethods {}
 #[allow(dead_code)]
 impl __InventoryMethods {
+    #[allow(non_upper_case_globals)]
+    const __fingerprint: u64 = ::mux::__private::fingerprint(
+        ::mux::__private::Encoding::Named,
+        &[
+            ::mux::__private::Shape {
+                path: "inventory.stock",
+                kind: ::mux::__private::Kind::Value,
+                args: &["sku"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.take",
+                kind: ::mux::__private::Kind::Value,
+                args: &["sku", "units"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.checksum",
+                kind: ::mux::__private::Kind::Value,
+                args: &["blob"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.log",
+                kind: ::mux::__private::Kind::Notify,
+                args: &["line"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.watch",
+                kind: ::mux::__private::Kind::Stream,
+                args: &["prefix"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.audit",
+                kind: ::mux::__private::Kind::Stream,
+                args: &["sku"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.load",
+                kind: ::mux::__private::Kind::Value,
+                args: &["rows"],
+            },
+            ::mux::__private::Shape {
+                path: "inventory.who",
+                kind: ::mux::__private::Kind::Value,
+                args: &[],
+            },
+        ],
+    );
     const STOCK: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "stock",
         path: "inventory.stock",
@@ -836,6 +882,7 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const TAKE: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "take",
@@ -857,6 +904,7 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const CHECKSUM: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "checksum",
@@ -874,6 +922,7 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const LOG: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "log",
@@ -891,6 +940,7 @@ impl __InventoryMethods {
         notify: true,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const WATCH: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "watch",
@@ -908,6 +958,7 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const AUDIT: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "audit",
@@ -925,6 +976,7 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const LOAD: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "load",
@@ -942,6 +994,7 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
     const WHO: &'static ::mux::__private::MethodDescriptor = &::mux::__private::MethodDescriptor {
         name: "who",
@@ -954,5 +1007,6 @@ impl __InventoryMethods {
         notify: false,
         detached: false,
         idempotent: false,
+        fingerprint: Self::__fingerprint,
     };
 }
