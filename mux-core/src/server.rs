@@ -156,6 +156,9 @@ impl Server {
 
     /// Listens at an address: `unix:path` or `tcp://host:port`. May be called for several.
     ///
+    /// A Unix socket is for its owner only (mode 0600). One server at a time listens at a path: it holds a lock,
+    /// `flock(2)` on the file `path.lock`, and both files go with it. The socket of a server that died is replaced.
+    ///
     /// Cancel safe: dropped, it leaves no listener behind.
     ///
     /// # Errors
