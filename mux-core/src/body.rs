@@ -1,17 +1,17 @@
-//! A user's values <-> bytes. The only file that names `rmp_serde`.
+//! Arguments, results, errors and items <-> bytes. How a value itself is encoded is in `value/`.
 
 use crate::buffer;
-use crate::bytes::{self, Writer};
+use crate::bytes;
 use crate::channel::carry::{self, Departures};
 use crate::channel::{Decoded, Never};
-use crate::descriptor::Encoding;
+use crate::descriptor::{Encoding, MethodDescriptor};
 use crate::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
 use crate::proto::fault::{Fault, FaultCode};
-use crate::proto::frame::{MAX_DEPTH, first_value, nests_acceptably};
+use crate::proto::frame::first_value;
 use crate::proto::payload::Payload;
 use crate::proto::session::Answer;
+use crate::value::{DecodeError, EncodeFailure, ValueReader, ValueWriter};
 use ::bytes::Bytes;
-use rmp_serde::decode::{Error as Undecodable, ReadRefReader};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::any::{Any, TypeId};
@@ -96,16 +96,11 @@ fn encode<T: Serialize + ?Sized>(
     value: &T,
     encoding: Encoding,
 ) -> Result<(), EncodeError> {
-    let mut compact = rmp_serde::Serializer::new(Writer(out));
-    let written = match encoding {
-        Encoding::Named => value.serialize(&mut compact.with_struct_map()),
-        Encoding::Compact => value.serialize(&mut compact),
-    };
-    written.map_err(unencodable)
+    value.serialize(&mut ValueWriter::new(out, encoding)).map_err(unencodable)
 }
 
 #[cold]
-fn unencodable(error: rmp_serde::encode::Error) -> EncodeError {
+fn unencodable(error: EncodeFailure) -> EncodeError {
     EncodeError(error.to_string())
 }
 
@@ -222,8 +217,11 @@ pub(crate) fn encode_end<E: Serialize + 'static>(error: &E, encoding: Encoding) 
     }
 }
 
-pub(crate) fn decode_end<E: DeserializeOwned + 'static>(detail: &[u8]) -> Result<E, String> {
-    decode(or_nil(detail))
+pub(crate) fn decode_end<E: DeserializeOwned + 'static>(
+    detail: &[u8],
+    encoding: Encoding,
+) -> Result<E, String> {
+    decode(or_nil(detail), encoding)
 }
 
 /// An error that encodes to nil, such as `()`, travels as an absent detail.
@@ -232,10 +230,14 @@ fn or_nil(detail: &[u8]) -> &[u8] {
 }
 
 /// Decodes the items of one frame. One that is no `T` is told in its place.
-pub(crate) fn decode_items<T: DeserializeOwned + 'static>(values: &Bytes, count: u32) -> Vec<Decoded<T>> {
+pub(crate) fn decode_items<T: DeserializeOwned + 'static>(
+    values: &Bytes,
+    count: u32,
+    encoding: Encoding,
+) -> Vec<Decoded<T>> {
     let mut items = Vec::new();
-    if decode_all(values, count, &mut items).is_err() {
-        decode_singly(values, count, &mut items);
+    if decode_all(values, count, encoding, &mut items).is_err() {
+        decode_singly(values, count, encoding, &mut items);
     }
     items
 }
@@ -243,7 +245,12 @@ pub(crate) fn decode_items<T: DeserializeOwned + 'static>(values: &Bytes, count:
 /// One by one, so that a bad one spoils no other. Those before it stay: they may have taken channels out of
 /// the message.
 #[cold]
-fn decode_singly<T: DeserializeOwned + 'static>(values: &Bytes, count: u32, items: &mut Vec<Decoded<T>>) {
+fn decode_singly<T: DeserializeOwned + 'static>(
+    values: &Bytes,
+    count: u32,
+    encoding: Encoding,
+    items: &mut Vec<Decoded<T>>,
+) {
     let good = items.len();
     let mut rest = values.clone();
     for place in 0..count as usize {
@@ -252,7 +259,7 @@ fn decode_singly<T: DeserializeOwned + 'static>(values: &Bytes, count: u32, item
         };
         let value = rest.split_to(len);
         if place >= good {
-            items.push(decode_shared(&value).map_err(Into::into));
+            items.push(decode_shared(&value, encoding).map_err(Into::into));
         }
     }
     if !rest.is_empty() {
@@ -263,46 +270,53 @@ fn decode_singly<T: DeserializeOwned + 'static>(values: &Bytes, count: u32, item
 fn decode_all<T: DeserializeOwned + 'static>(
     values: &Bytes,
     count: u32,
+    encoding: Encoding,
     items: &mut Vec<Decoded<T>>,
 ) -> Result<(), String> {
     if count == 1 {
-        items.push(Ok(decode_shared(values)?));
+        items.push(Ok(decode_shared(values, encoding)?));
         return Ok(());
     }
-    // What owns nothing cannot be recursive, so its own shape bounds how deep decoding goes.
-    let mut input = if std::mem::needs_drop::<T>() { Values::new(values)? } else { Values::shallow(values) };
     if is_bytes::<T>() {
         return Err("each by itself".into());
     }
+    let mut input = ValueReader::new(values, encoding);
     // A count is no longer than its bytes, but an item may be larger than those.
     items.reserve((count as usize).min(1024));
     for _ in 0..count {
-        items.push(Ok(input.next()?));
+        items.push(Ok(value(&mut input)?));
     }
-    input.finish()
+    finish(&input)
 }
 
 /// Decodes one whole value, `Vec<u8>` and `Bytes` from bin.
-pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, String> {
-    decode_from(bytes, None)
+pub(crate) fn decode<T: DeserializeOwned + 'static>(bytes: &[u8], encoding: Encoding) -> Result<T, String> {
+    decode_from(bytes, encoding, None)
 }
 
 /// Decodes one whole value from a buffer of its own, which `Bytes` shares.
-pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(owner: &Bytes) -> Result<T, String> {
+pub(crate) fn decode_shared<T: DeserializeOwned + 'static>(
+    owner: &Bytes,
+    encoding: Encoding,
+) -> Result<T, String> {
     let _within = bytes::within(owner);
-    decode_from(owner, Some(owner))
+    decode_from(owner, encoding, Some(owner))
 }
 
 // Compiled for each type of a result: what does not depend on the type is in functions of its own.
-fn decode_from<T: DeserializeOwned + 'static>(bytes: &[u8], shared: Option<&Bytes>) -> Result<T, String> {
-    let mut values = Values::new(bytes)?;
+fn decode_from<T: DeserializeOwned + 'static>(
+    bytes: &[u8],
+    encoding: Encoding,
+    shared: Option<&Bytes>,
+) -> Result<T, String> {
+    let mut input = ValueReader::new(bytes, encoding);
     if is_bytes::<T>() {
         let mut value: Option<T> = None;
-        values.whole_bin(shared, &mut value)?;
+        whole_bin(&mut input, shared, &mut value)?;
         return value.ok_or_else(String::new);
     }
-    let value = values.next()?;
-    values.finish()?;
+    let value = value(&mut input)?;
+    finish(&input)?;
     Ok(value)
 }
 
@@ -312,120 +326,36 @@ fn is_bytes<T: 'static>() -> bool {
     id == TypeId::of::<Vec<u8>>() || id == TypeId::of::<Bytes>()
 }
 
-/// Values one after another in a slice.
-struct Values<'a> {
-    input: rmp_serde::Deserializer<ReadRefReader<'a, [u8]>>,
+/// Puts the one value, from bin, in its place: an `Option` of `Vec<u8>` or of `Bytes`.
+fn whole_bin<'a>(
+    input: &mut ValueReader<'a>,
+    shared: Option<&'a Bytes>,
+    slot: &mut dyn Any,
+) -> Result<(), String> {
+    let bin = input.bin().map_err(undecodable)?;
+    if let Some(slot) = slot.downcast_mut::<Option<Vec<u8>>>() {
+        *slot = Some(bin.into_owned());
+    } else if let Some(slot) = slot.downcast_mut::<Option<Bytes>>() {
+        *slot = Some(match (bin, shared) {
+            (Cow::Borrowed(part), Some(whole)) => whole.slice_ref(part),
+            (bin, _) => bin.into_owned().into(),
+        });
+    }
+    finish(input)
 }
 
-impl<'a> Values<'a> {
-    /// Refuses what nests too deep, before any of it is decoded.
-    fn new(bytes: &'a [u8]) -> Result<Values<'a>, String> {
-        if !nests_acceptably(bytes) {
-            return Err(format!("it nests deeper than {MAX_DEPTH} levels"));
-        }
-        Ok(Values::shallow(bytes))
-    }
-
-    /// Of a type that cannot nest without end. What it skips is bounded by the decoder's own limit.
-    fn shallow(bytes: &'a [u8]) -> Values<'a> {
-        let mut input = rmp_serde::Deserializer::from_read_ref(bytes);
-        input.set_max_depth(MAX_DEPTH);
-        Values { input }
-    }
-
-    fn next<T: Deserialize<'a>>(&mut self) -> Result<T, String> {
-        T::deserialize(&mut self.input).map_err(undecodable)
-    }
-
-    /// Puts the one value, from bin, in its place: an `Option` of `Vec<u8>` or of `Bytes`.
-    fn whole_bin(mut self, shared: Option<&Bytes>, slot: &mut dyn Any) -> Result<(), String> {
-        let Bin(bin) = self.next()?;
-        if let Some(slot) = slot.downcast_mut::<Option<Vec<u8>>>() {
-            *slot = Some(bin.into_owned());
-        } else if let Some(slot) = slot.downcast_mut::<Option<Bytes>>() {
-            *slot = Some(match (bin, shared) {
-                (Cow::Borrowed(part), Some(whole)) => whole.slice_ref(part),
-                (bin, _) => bin.into_owned().into(),
-            });
-        }
-        self.finish()
-    }
-
-    fn finish(mut self) -> Result<(), String> {
-        // The reader does not tell what is left of it; a further marker can only fail by its absence.
-        match (&mut self.input).deserialize_option(AnyMarker) {
-            Err(Undecodable::InvalidMarkerRead(cause)) if ends_early(&cause) => Ok(()),
-            _ => Err("bytes after the value".to_owned()),
-        }
-    }
+#[inline]
+fn value<'a, T: Deserialize<'a>>(input: &mut ValueReader<'a>) -> Result<T, String> {
+    T::deserialize(&mut *input).map_err(|error| undecodable(input.explained(error)))
 }
 
-/// Takes any marker, and nothing behind it.
-struct AnyMarker;
-
-impl<'de> Visitor<'de> for AnyMarker {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_none<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, _: D) -> Result<(), D::Error> {
-        Ok(())
-    }
+fn finish(input: &ValueReader<'_>) -> Result<(), String> {
+    if input.is_at_end() { Ok(()) } else { Err("bytes after the value".to_owned()) }
 }
 
 #[cold]
-fn undecodable(error: Undecodable) -> String {
-    match error {
-        Undecodable::InvalidMarkerRead(cause) | Undecodable::InvalidDataRead(cause) if ends_early(&cause) => {
-            "the value ends early".to_owned()
-        }
-        error => error.to_string(),
-    }
-}
-
-fn ends_early(cause: &std::io::Error) -> bool {
-    cause.kind() == std::io::ErrorKind::UnexpectedEof
-}
-
-/// MessagePack bin, or an array of small integers as some peers send it.
-struct Bin<'a>(Cow<'a, [u8]>);
-
-impl<'de> Deserialize<'de> for Bin<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(BinVisitor)
-    }
-}
-
-struct BinVisitor;
-
-impl<'de> Visitor<'de> for BinVisitor {
-    type Value = Bin<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("binary")
-    }
-
-    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Bin<'de>, E> {
-        Ok(Bin(Cow::Borrowed(bytes)))
-    }
-
-    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bin<'de>, E> {
-        Ok(Bin(Cow::Owned(bytes.to_vec())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Bin<'de>, A::Error> {
-        let mut bytes = Vec::new();
-        while let Some(byte) = items.next_element()? {
-            bytes.push(byte);
-        }
-        Ok(Bin(Cow::Owned(bytes)))
-    }
+fn undecodable(error: DecodeError) -> String {
+    error.to_string()
 }
 
 /// An argument type that travels as bin.
@@ -439,7 +369,7 @@ impl<'a> FromBin<'a> for &'a [u8] {
     fn from_bin(bin: Cow<'a, [u8]>, _: Args<'a>) -> Result<Self, &'static str> {
         match bin {
             Cow::Borrowed(bytes) => Ok(bytes),
-            Cow::Owned(_) => Err("binary expected, not an array"),
+            Cow::Owned(_) => Err("found an array, expected binary"),
         }
     }
 }
@@ -471,31 +401,64 @@ pub struct Args<'a> {
     bytes: &'a [u8],
     /// Where they are a part of something that may be kept.
     owner: Option<&'a Bytes>,
+    method: Option<&'static MethodDescriptor>,
 }
 
 impl<'a> Args<'a> {
+    /// The method they are for: how they are encoded, and what an error says.
+    pub(crate) fn of(self, method: &'static MethodDescriptor) -> Args<'a> {
+        Args { method: Some(method), ..self }
+    }
+
     /// A part of them that lives on: where it lies, or copied.
     fn share(self, part: &'a [u8]) -> Bytes {
         self.owner.map_or_else(|| Bytes::copy_from_slice(part), |owner| owner.slice_ref(part))
     }
-}
 
-impl<'a> From<&'a [u8]> for Args<'a> {
-    fn from(bytes: &'a [u8]) -> Args<'a> {
-        Args { bytes, owner: None }
+    fn encoding(self) -> Encoding {
+        self.method.map_or(Encoding::Named, |method| method.encoding)
+    }
+
+    /// ` of `store.add``, where the method is known.
+    fn of_method(self) -> String {
+        self.method.map_or_else(String::new, |method| format!(" of `{}`", method.path))
+    }
+
+    #[cold]
+    fn refused(self, why: &str) -> Refused {
+        Refused::invalid_args(format!("the arguments{}: {why}", self.of_method()))
+    }
+
+    #[cold]
+    fn missing(self, name: &str) -> Refused {
+        Refused::invalid_args(format!("argument `{name}`{} is missing", self.of_method()))
+    }
+
+    #[cold]
+    fn bad(self, name: &str, error: &DecodeError) -> Refused {
+        let (path, what) = (error.path(), error.what());
+        Refused::invalid_args(format!("argument `{name}{path}`{}: {what}", self.of_method()))
     }
 }
 
+/// Encoded as with [`Encoding::Named`].
+impl<'a> From<&'a [u8]> for Args<'a> {
+    fn from(bytes: &'a [u8]) -> Args<'a> {
+        Args { bytes, owner: None, method: None }
+    }
+}
+
+/// Encoded as with [`Encoding::Named`].
 impl<'a> From<&'a Bytes> for Args<'a> {
     fn from(owner: &'a Bytes) -> Args<'a> {
-        Args { bytes: owner, owner: Some(owner) }
+        Args { bytes: owner, owner: Some(owner), method: None }
     }
 }
 
 /// Decodes the arguments of one call, in order. Strings and bytes may point into them.
 pub struct ArgsDecoder<'a> {
     args: Args<'a>,
-    values: Values<'a>,
+    input: ValueReader<'a>,
     left: u32,
 }
 
@@ -516,11 +479,9 @@ impl<'a> ArgsDecoder<'a> {
 
     fn of(args: Args<'a>) -> Result<Self, Refused> {
         let mut rest = args.bytes;
-        let left = rmp::decode::read_array_len(&mut rest)
-            .map_err(|_| Refused::invalid_args("the arguments are not an array"))?;
-        let values =
-            Values::new(rest).map_err(|why| Refused::invalid_args(format!("the arguments: {why}")))?;
-        Ok(ArgsDecoder { args, values, left })
+        let left = rmp::decode::read_array_len(&mut rest).map_err(|_| args.refused("they are no array"))?;
+        let input = ValueReader::new(rest, args.encoding());
+        Ok(ArgsDecoder { args, input, left })
     }
 
     /// The next argument. A missing one is `None` where `T` is an `Option`.
@@ -530,9 +491,10 @@ impl<'a> ArgsDecoder<'a> {
     pub fn value<T: Deserialize<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
         if self.take() {
             let _within = self.args.owner.and_then(bytes::within);
-            return self.values.next().map_err(|error| bad_arg(name, &error));
+            return T::deserialize(&mut self.input)
+                .map_err(|error| self.args.bad(name, &self.input.explained(error)));
         }
-        T::deserialize(Missing).map_err(|_| Refused::invalid_args(format!("argument `{name}` is missing")))
+        T::deserialize(Missing).map_err(|_| self.args.missing(name))
     }
 
     /// The next argument, or the default where it is missing.
@@ -548,8 +510,11 @@ impl<'a> ArgsDecoder<'a> {
     /// # Errors
     /// When it is missing, or no bin; the text names it.
     pub fn bytes<T: FromBin<'a>>(&mut self, name: &'static str) -> Result<T, Refused> {
-        let Bin(bin) = self.value(name)?;
-        T::from_bin(bin, self.args).map_err(|expected| bad_arg(name, expected))
+        if !self.take() {
+            return Err(self.args.missing(name));
+        }
+        let bin = self.input.bin().map_err(|error| self.args.bad(name, &error))?;
+        T::from_bin(bin, self.args).map_err(|expected| self.args.bad(name, &DecodeError::new(expected)))
     }
 
     /// The next argument, borrowed from the message.
@@ -569,9 +534,9 @@ impl<'a> ArgsDecoder<'a> {
     /// When bytes are left over, or not MessagePack.
     pub fn finish(mut self) -> Result<(), Refused> {
         while self.take() {
-            self.values.next::<IgnoredAny>().map_err(Refused::invalid_args)?;
+            self.input.skip().map_err(|error| self.args.refused(error.what()))?;
         }
-        self.values.finish().map_err(|_| Refused::invalid_args("bytes after the arguments"))
+        if self.input.is_at_end() { Ok(()) } else { Err(self.args.refused("bytes come after them")) }
     }
 
     fn take(&mut self) -> bool {
@@ -579,10 +544,6 @@ impl<'a> ArgsDecoder<'a> {
         self.left -= u32::from(any);
         any
     }
-}
-
-fn bad_arg(name: &str, error: &str) -> Refused {
-    Refused::invalid_args(format!("argument `{name}`: {error}"))
 }
 
 /// Deserializes the absent: only an `Option` can be made of it.
@@ -732,7 +693,7 @@ pub trait Returned {
     fn into_result(self) -> Result<Self::Ok, Error<Self::App>>;
 
     #[doc(hidden)]
-    fn decode_app(detail: &[u8]) -> Result<Self::App, String>;
+    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<Self::App, String>;
 }
 
 /// The error type of a method's `Result`.
@@ -758,7 +719,7 @@ pub trait Fallible: Sized {
     fn into_end(self) -> Result<Self::End, FaultParts>;
 
     #[doc(hidden)]
-    fn decode_app(detail: &[u8]) -> Result<Self::App, String>;
+    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<Self::App, String>;
 }
 
 /// A fault on its way out, and what it carries; opaque to generated code.
@@ -791,8 +752,8 @@ impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
         Error::App(self)
     }
 
-    fn decode_app(detail: &[u8]) -> Result<E, String> {
-        decode(or_nil(detail))
+    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<E, String> {
+        decode_end(detail, encoding)
     }
 }
 
@@ -812,14 +773,14 @@ impl Fallible for Failure {
         Error::Remote(self.to_remote())
     }
 
-    fn decode_app(_: &[u8]) -> Result<Infallible, String> {
-        no_app(&[])
+    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<Infallible, String> {
+        no_app(detail, encoding)
     }
 }
 
 /// The decoder of methods that have no error of their own.
-pub(crate) fn no_app(_: &[u8]) -> Result<Infallible, String> {
-    Err("an error of the method's own, which has none".to_owned())
+pub(crate) fn no_app(_: &[u8], _: Encoding) -> Result<Infallible, String> {
+    Err("found an error value, expected none: here the method has no error type of its own".to_owned())
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static, E: Fallible> Returned for Result<T, E> {
@@ -838,8 +799,8 @@ impl<T: Serialize + DeserializeOwned + Send + 'static, E: Fallible> Returned for
         self.map_err(Fallible::into_error)
     }
 
-    fn decode_app(detail: &[u8]) -> Result<E::App, String> {
-        E::decode_app(detail)
+    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<E::App, String> {
+        E::decode_app(detail, encoding)
     }
 }
 
@@ -898,19 +859,28 @@ pub(crate) fn fault_of_remote(remote: &RemoteError) -> Fault {
 }
 
 /// The error a fault means to its caller.
-pub(crate) fn error_of_fault<E>(fault: Fault, decode_app: fn(&[u8]) -> Result<E, String>) -> Error<E> {
+pub(crate) fn error_of_fault<E>(
+    fault: Fault,
+    method: &MethodDescriptor,
+    decode_app: fn(&[u8], Encoding) -> Result<E, String>,
+) -> Error<E> {
     match fault.code {
-        FaultCode::App => match decode_app(&fault.detail) {
+        FaultCode::App => match decode_app(&fault.detail, method.encoding) {
             Ok(app) => Error::App(app),
-            Err(why) => Error::Call(CallError::ReplyUndecodable(why)),
+            Err(why) => undecodable_reply(&why, "error", method).into(),
         },
         FaultCode::Failed | FaultCode::Panicked => Error::Remote(remote_error(fault)),
         _ => Error::Call(fault.into()),
     }
 }
 
+#[cold]
+pub(crate) fn undecodable_reply(why: &str, what: &str, method: &MethodDescriptor) -> CallError {
+    CallError::ReplyUndecodable(format!("{why} (in the {what} of `{}`)", method.path))
+}
+
 pub(crate) fn remote_error(fault: Fault) -> RemoteError {
-    let detail: Detail = decode(&fault.detail).unwrap_or_default();
+    let detail: Detail = decode(&fault.detail, Encoding::Named).unwrap_or_default();
     RemoteError::new(RemoteParts {
         panicked: fault.code == FaultCode::Panicked,
         message: fault.message,
@@ -952,7 +922,7 @@ mod tests {
             let frame = Bytes::from(vec![0x91, 7, stray]);
             let mut decoder = ArgsDecoder::new(&frame).unwrap();
             assert_eq!(decoder.value::<u32>("n").unwrap(), 7);
-            assert_eq!(decoder.finish().unwrap_err().message(), "bytes after the arguments");
+            assert_eq!(decoder.finish().unwrap_err().message(), "the arguments: bytes come after them");
         }
     }
 
@@ -973,7 +943,7 @@ mod tests {
     fn deep_nesting_is_refused_not_followed() {
         let mut deep = vec![0x91; 5000];
         deep.push(0xc0);
-        assert!(decode::<IgnoredAny>(&deep).is_err());
+        assert!(decode::<IgnoredAny>(&deep, Encoding::Named).is_err());
     }
 
     #[test]
@@ -988,27 +958,29 @@ mod tests {
             bytes.extend_from_slice(b"\xa4Leaf");
             bytes
         };
-        assert!(decode::<Tree>(&deep(100)).is_ok());
-        let error = decode::<Tree>(&deep(100_000)).unwrap_err();
+        assert!(decode::<Tree>(&deep(100), Encoding::Named).is_ok());
+        let error = decode::<Tree>(&deep(100_000), Encoding::Named).unwrap_err();
         assert_eq!(error, "it nests deeper than 128 levels");
         let mut args = vec![0x91];
         args.extend(deep(100_000));
-        assert!(ArgsDecoder::new(&Bytes::from(args)).is_err());
+        let args = Bytes::from(args);
+        assert!(ArgsDecoder::new(&args).unwrap().value::<Tree>("tree").is_err());
+        assert!(ArgsDecoder::new(&args).unwrap().finish().is_err());
     }
 
     #[test]
     fn a_long_flat_body_does_not_nest() {
         let rows: Vec<(u32, Vec<u32>)> = (0..1000).map(|n| (n, vec![n; 10])).collect();
         let encoded = encode_result(&rows, Encoding::Named).unwrap().0.to_vec();
-        assert_eq!(decode::<Vec<(u32, Vec<u32>)>>(&encoded).unwrap(), rows);
+        assert_eq!(decode::<Vec<(u32, Vec<u32>)>>(&encoded, Encoding::Named).unwrap(), rows);
     }
 
     #[test]
     fn results_of_bytes_travel_as_bin_and_come_back() {
         let encoded = encode_result(&vec![1_u8, 2, 3], Encoding::Named).unwrap().0.to_vec();
         assert_eq!(encoded, [0xc4, 3, 1, 2, 3]);
-        assert_eq!(decode::<Vec<u8>>(&encoded).unwrap(), [1, 2, 3]);
-        assert_eq!(decode::<Bytes>(&encoded).unwrap(), [1_u8, 2, 3][..]);
-        assert_eq!(decode::<Vec<u8>>(&[0x92, 4, 5]).unwrap(), [4, 5]);
+        assert_eq!(decode::<Vec<u8>>(&encoded, Encoding::Named).unwrap(), [1, 2, 3]);
+        assert_eq!(decode::<Bytes>(&encoded, Encoding::Named).unwrap(), [1_u8, 2, 3][..]);
+        assert_eq!(decode::<Vec<u8>>(&[0x92, 4, 5], Encoding::Named).unwrap(), [4, 5]);
     }
 }

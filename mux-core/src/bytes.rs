@@ -393,7 +393,7 @@ mod tests {
         for encoding in [Encoding::Named, Encoding::Compact] {
             for sent in parcels() {
                 let message = Bytes::from(encoded(&sent, encoding).to_vec());
-                let parcel: Parcel = body::decode_shared(&message).unwrap();
+                let parcel: Parcel = body::decode_shared(&message, encoding).unwrap();
                 assert_eq!(parcel, sent);
                 for part in parts(&parcel) {
                     assert_eq!(message.as_ptr_range().contains(&part.as_ptr()), part.len() > SMALL);
@@ -405,7 +405,7 @@ mod tests {
     #[test]
     fn without_a_message_to_share_they_are_copied() {
         let message = encoded(&parcel(Kind::Empty), Encoding::Named).to_vec();
-        let parcel: Parcel = body::decode(&message).unwrap();
+        let parcel: Parcel = body::decode(&message, Encoding::Named).unwrap();
         assert!(parts(&parcel).iter().all(|part| !message.as_ptr_range().contains(&part.as_ptr())));
     }
 
@@ -426,7 +426,7 @@ mod tests {
         let outer =
             Outer { parcel: parcel(Kind::Empty), either: Either::Parcel(parcel(Kind::Full(long(9)))) };
         let message = Bytes::from(encoded(&outer, Encoding::Named).to_vec());
-        assert_eq!(body::decode_shared::<Outer>(&message).unwrap(), outer);
+        assert_eq!(body::decode_shared::<Outer>(&message, Encoding::Named).unwrap(), outer);
     }
 
     #[test]
@@ -435,7 +435,9 @@ mod tests {
         let array = encoded(&(numbers.clone(),), Encoding::Named).to_vec();
         #[derive(Debug, Deserialize)]
         struct Blob(#[serde(with = "super")] Bytes);
-        let read = |message: &[u8]| body::decode_shared::<(Blob,)>(&Bytes::copy_from_slice(message));
+        let read = |message: &[u8]| {
+            body::decode_shared::<(Blob,)>(&Bytes::copy_from_slice(message), Encoding::Named)
+        };
         assert_eq!(read(&array).unwrap().0.0, numbers);
         assert_eq!(read(b"\x91\xa3abc").unwrap().0.0, "abc");
         assert!(read(&[0x91, 7]).is_err());
@@ -473,7 +475,7 @@ mod tests {
         }
         let message = Bytes::from(encoded(&(long(1),), Encoding::Named).to_vec());
         let outer = within(&message);
-        assert!(panic::catch(|| body::decode_shared::<Bomb>(&long(2))).is_err());
+        assert!(panic::catch(|| body::decode_shared::<Bomb>(&long(2), Encoding::Named)).is_err());
         let arrived = ARRIVED.with_borrow(|arrived| arrived.as_ref().map(|bytes| bytes.as_ptr()));
         assert_eq!(arrived, Some(message.as_ptr()));
         drop(outer);

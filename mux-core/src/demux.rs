@@ -153,7 +153,8 @@ impl Inbound {
         decode: impl FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
     ) -> Result<(R, &'a Context), Refused> {
         let Inbound { context, body, arrivals } = self;
-        let (name, args) = (context.descriptor().name, body.args());
+        let method = context.descriptor();
+        let (name, args) = (method.name, body.args().of(method));
         let request = if arrivals.is_empty() {
             decode(name, args)
         } else {

@@ -6,9 +6,9 @@ use crate::proto::meta;
 /// How structs travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// As maps by field name: fields may be added, dropped and reordered.
+    /// As maps by field name: fields may be added, dropped and reordered. Addresses, UUIDs and the like are text.
     Named,
-    /// As arrays: faster, and both ends must agree on the fields' order.
+    /// As arrays: faster, and both ends must have the same fields in the same order.
     Compact,
 }
 

@@ -9,7 +9,7 @@ use crate::channel::carry::{self, Arrivals, Departures, Port};
 use crate::connection;
 use crate::context::Context;
 use crate::decoders::{self, Decoding};
-use crate::descriptor::MethodDescriptor;
+use crate::descriptor::{Encoding, MethodDescriptor};
 use crate::error::{CallError, CloseReason, Closed, Error, Refused};
 use crate::local::LocalCall;
 use crate::proto::calls::{Message, Request, Terminal, Ticket, Value};
@@ -124,7 +124,7 @@ impl Mux {
     fn call<T, E>(
         &self,
         method: &'static MethodDescriptor,
-        decode_app: fn(&[u8]) -> Result<E, String>,
+        decode_app: fn(&[u8], Encoding) -> Result<E, String>,
         encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
     ) -> Call<T, E> {
         let mut args = ArgsEncoder::new(method.encoding);
@@ -203,7 +203,7 @@ enum Way<T, E> {
 struct RemoteCall<E> {
     mux: Mux,
     method: &'static MethodDescriptor,
-    decode_app: fn(&[u8]) -> Result<E, String>,
+    decode_app: fn(&[u8], Encoding) -> Result<E, String>,
     deadline: Option<Instant>,
     /// Empty, once it is sent.
     message: Message<Port>,
@@ -488,10 +488,10 @@ impl<E> RemoteCall<E> {
 
     fn decode<T: DeserializeOwned + 'static>(&self, terminal: Terminal) -> Result<T, Error<E>> {
         match terminal {
-            Terminal::Reply(value) => decode(value),
+            Terminal::Reply(value) => decode(value, self.method),
             // A notify's value is `()`, as if the other side had said nil.
-            Terminal::Sent => decode(Value::Copied(vec![0xc0])),
-            Terminal::Fault(fault) => Err(body::error_of_fault(*fault, self.decode_app)),
+            Terminal::Sent => decode(Value::Copied(vec![0xc0]), self.method),
+            Terminal::Fault(fault) => Err(body::error_of_fault(*fault, self.method, self.decode_app)),
             Terminal::TimedOut { sent } => Err(CallError::TimedOut { sent }.into()),
             Terminal::Closed { sent } => {
                 let reason = self.mux.shared().close_reason();
@@ -501,16 +501,16 @@ impl<E> RemoteCall<E> {
     }
 }
 
-fn decode<T: DeserializeOwned + 'static, E>(value: Value) -> Result<T, Error<E>> {
+fn decode<T: DeserializeOwned + 'static, E>(value: Value, method: &MethodDescriptor) -> Result<T, Error<E>> {
     let decoded = match value {
-        Value::Shared(bytes) => body::decode_shared(&bytes),
+        Value::Shared(bytes) => body::decode_shared(&bytes, method.encoding),
         Value::Copied(bytes) => {
-            let decoded = body::decode(&bytes);
+            let decoded = body::decode(&bytes, method.encoding);
             buffer::give(bytes);
             decoded
         }
     };
-    decoded.map_err(|why| CallError::ReplyUndecodable(why).into())
+    decoded.map_err(|why| body::undecodable_reply(&why, "reply", method).into())
 }
 
 impl<E> Drop for RemoteCall<E> {

@@ -38,7 +38,7 @@ use crate::model::Service;
 /// | option | meaning |
 /// | --- | --- |
 /// | `name = "inventory.v1"` | the name on the wire; by default the trait's name in snake_case |
-/// | `encoding = "compact"` | structs travel as arrays, without their field names |
+/// | `encoding = "compact"` | structs travel as arrays, without their field names; see [What travels](#what-travels) |
 /// | `debug` | `Debug` of the request shows the arguments too, which must then be `Debug` |
 /// | `crate = path` | where `mux` is found, when it was renamed or re-exported |
 ///
@@ -79,6 +79,29 @@ use crate::model::Service;
 /// or have `#[mux(default)]`. An argument whose name changes keeps its old one by `#[mux(name = "…")]`.
 ///
 /// `#[cfg]` works on methods, and on the last arguments when these are an `Option` or have `#[mux(default)]`.
+///
+/// # What travels
+///
+/// Whatever implements serde's `Serialize` and `Deserialize`, with all attributes of serde's derives. What the other end gets
+/// is what was sent, and what a client in the same process gets; or the call fails, and its error says where and why:
+///
+/// | what | with `"named"` | with `"compact"` |
+/// | --- | --- | --- |
+/// | structs in an `untagged` enum, and types with a form for people there, as `IpAddr` | arrive | refused |
+/// | a struct read as `serde_json::Value`, or as another type that takes any value | arrives | refused |
+/// | `skip_serializing` or `skip_deserializing` alone, and ends whose structs differ in the number of their fields | as serde's attributes say | refused |
+/// | `u128` and `i128` within `untagged`, an internal `tag` or `flatten` | refused | refused |
+/// | a tuple struct with `skip_serializing_if` that leaves an element out | refused | refused |
+/// | more than 127 `Some` around one `None` | refused | refused |
+/// | values that nest deeper than 128 levels | refused | refused |
+///
+/// What no encoding can tell, as it is serde's own rule, or a matter of two types:
+///
+/// - An `untagged` enum takes the first variant that fits: `Name(String)` before `Id(Uuid)` takes ids too, and a string takes
+///   bytes that are UTF-8. Put the stricter variant first.
+/// - With `"compact"` two structs of as many fields are taken for each other: what differs between the two ends, by version or
+///   by `skip_serializing` on one field and `skip_deserializing` on another, has to have another number of fields to be noticed.
+/// - A field under `#[serde(skip)]` arrives as its default.
 ///
 /// # Generics, and what a trait may have beside
 ///

@@ -200,23 +200,11 @@ fn refuse_in_path(path: &TypePath, way: Way, defects: &mut Defects) {
         defects.add(path, "`Self` differs between the client and the server; name a type that both have");
         return;
     }
-    refuse_ambiguous_option(&Type::Path(path.clone()), defects);
     for segment in &path.path.segments {
         for lifetime in lifetimes(segment).into_iter().filter(|lifetime| lifetime.ident != "static") {
             defects.add(lifetime, way.refuses_reference());
         }
         type_args(segment).into_iter().for_each(|ty| refuse_what_cannot_travel(ty, way, defects));
-    }
-}
-
-/// In MessagePack `Some(x)` is written as `x`, and both `None` and `()` as nil.
-fn refuse_ambiguous_option(ty: &Type, defects: &mut Defects) {
-    let Some(some) = inside(ty, "Option") else { return };
-    if is(some, "Option") {
-        defects
-            .add(some, "`Some(None)` cannot be told from `None` on the wire; use an enum of three variants");
-    } else if is_unit(some) {
-        defects.add(some, "`Some(())` cannot be told from `None` on the wire; use `bool`");
     }
 }
 

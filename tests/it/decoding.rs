@@ -358,7 +358,10 @@ async fn a_long_request_that_cannot_be_decoded_did_not_run() {
     let numbers = (0..LONG).fold(Pack::new().array(1).array(LONG as u32), |pack, _| pack.uint(7));
     peer.send_chunked(1, &request(1, "lists.put", &numbers)).await;
     let why = peer.expect_fault(1, 2).await;
-    assert!(why.contains("argument `list`"), "{why}");
+    assert!(
+        why.contains("argument `list[0]` of `lists.put`: found the number 7, expected a string"),
+        "{why}"
+    );
     assert_eq!(shelf.begun(), [0; 0]);
 }
 

@@ -37,5 +37,6 @@ mod strangers;
 mod threads;
 mod times;
 mod transports;
+mod values;
 mod victim;
 mod workers;

@@ -212,7 +212,7 @@ async fn what_a_newer_client_calls_of_an_older_server_is_right_or_refused() {
             client.brand_new() => "refused: unknown method `store.brand_new`: the services here have none of that name (served here: store)";
             client.add("abc", 4, Some("note".into()), 9, Some("label")) => "7";
             // Nothing is made up for what is missing.
-            client.many(1) => "refused: argument `b` is missing";
+            client.many(1) => "refused: argument `b` of `store.many` is missing";
         }
     }
 }

@@ -89,7 +89,7 @@ pub(super) struct Decoder<T, E> {
     items: fn(Items, &Mux, Encoding) -> Vec<Decoded<T>>,
     /// The same, on another thread.
     elsewhere: fn(Items, Mux, Encoding) -> Decoding<Vec<Decoded<T>>>,
-    error: fn(&[u8]) -> Result<E, String>,
+    error: fn(&[u8], Encoding) -> Result<E, String>,
 }
 
 impl<T, E> Clone for Decoder<T, E> {
@@ -114,7 +114,7 @@ impl<T: DeserializeOwned + Send + 'static, E: DeserializeOwned + 'static> Decode
 fn decode<T: DeserializeOwned + 'static>(items: Items, mux: &Mux, encoding: Encoding) -> Vec<Decoded<T>> {
     let Items { values, count, carried } = items;
     let mut arrivals = Arrivals::new(carried, encoding, || mux.clone());
-    carry::decode(&mut arrivals, || body::decode_items(&values, count))
+    carry::decode(&mut arrivals, || body::decode_items(&values, count, encoding))
 }
 
 fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
@@ -219,7 +219,7 @@ impl<T, E> Receiver<T, E> {
             return Poll::Ready(match ended {
                 Ending::Finished => None,
                 Ending::App(error) => Some(Err(ChannelError::App(error))),
-                Ending::Fault(fault) => Some(Err(error_of_fault(fault, no_error))),
+                Ending::Fault(fault) => Some(Err(error_of_fault(fault, Encoding::Named, no_error))),
             });
         }
         if let Some(Left::Sender(inlet, decoder)) = &state.left {
@@ -308,7 +308,7 @@ impl<T, E> Remote<T, E> {
 
     fn ended(&self, ended: Ended) -> Option<ChannelError<E>> {
         match ended {
-            Ended::Said(why) => Some(error_of_fault(why?, self.decoder.error)),
+            Ended::Said(why) => Some(error_of_fault(why?, self.decoder.encoding, self.decoder.error)),
             Ended::Closed => Some(ChannelError::Closed(self.place.0.shared().close_reason())),
         }
     }
@@ -328,13 +328,17 @@ fn never_left<E>() -> ChannelError<E> {
 }
 
 /// Of a fault that was made in this process, whose error is the user's own.
-fn no_error<E>(_: &[u8]) -> Result<E, String> {
+fn no_error<E>(_: &[u8], _: Encoding) -> Result<E, String> {
     Err("no error of the sender's own".into())
 }
 
-fn error_of_fault<E>(fault: Fault, decode: fn(&[u8]) -> Result<E, String>) -> ChannelError<E> {
+fn error_of_fault<E>(
+    fault: Fault,
+    encoding: Encoding,
+    decode: fn(&[u8], Encoding) -> Result<E, String>,
+) -> ChannelError<E> {
     match fault.code {
-        FaultCode::App => match decode(&fault.detail) {
+        FaultCode::App => match decode(&fault.detail, encoding) {
             Ok(error) => ChannelError::App(error),
             // After an undecodable item others follow. This is the end.
             Err(why) => ChannelError::Dropped(format!("its error could not be decoded: {why}")),

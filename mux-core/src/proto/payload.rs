@@ -4,6 +4,7 @@ use super::hello::SMALL;
 use super::rare::Rare;
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::ops::Range;
 
 /// A body, encoded. Long runs of bytes are not copied into it.
 #[derive(Debug, Default, PartialEq)]
@@ -50,6 +51,18 @@ impl Payload {
             self.spliced.push((self.flat.len(), bytes));
         } else {
             self.flat.extend_from_slice(&bytes);
+        }
+    }
+
+    /// Puts other bytes in the place of written ones, none of which a splice lies between.
+    pub(crate) fn replace(&mut self, written: Range<usize>, bytes: &[u8]) {
+        let (start, old) = (written.start, written.len());
+        self.flat.splice(written, bytes.iter().copied());
+        // A splice exactly at the start belongs to what comes before.
+        let behind = self.spliced.len() - self.spliced.iter().rev().take_while(|(at, _)| *at > start).count();
+        if behind < self.spliced.len() {
+            let moved = self.spliced.split_off(behind).into_iter();
+            self.spliced.extend(moved.map(|(at, spliced)| (at - old + bytes.len(), spliced)));
         }
     }
 
@@ -152,6 +165,21 @@ mod tests {
         let tail = payload.split_off(mark);
         assert_eq!(payload.to_vec(), b"ab");
         assert_eq!(tail.to_vec(), [b"c", &[1; SMALL + 1][..], b"d"].concat());
+    }
+
+    #[test]
+    fn what_is_replaced_moves_what_is_spliced_in_behind_it() {
+        let (long, longer) = (Bytes::from(vec![1; SMALL + 1]), Bytes::from(vec![2; SMALL + 2]));
+        let mut payload = Payload::from(b"ab".to_vec());
+        payload.splice(long.clone());
+        payload.flat_mut().extend_from_slice(b"cd");
+        payload.splice(longer.clone());
+        payload.replace(3..4, b"xyz");
+        assert_eq!(payload.to_vec(), [b"ab", &long[..], b"cxyz", &longer[..]].concat());
+        payload.replace(2..2, b"-");
+        assert_eq!(payload.to_vec(), [b"ab", &long[..], b"-cxyz", &longer[..]].concat());
+        payload.replace(0..2, b"");
+        assert_eq!(payload.to_vec(), [&long[..], b"-cxyz", &longer[..]].concat());
     }
 
     #[test]

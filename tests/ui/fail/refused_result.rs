@@ -5,14 +5,12 @@ use mux::Stream;
 #[mux::service]
 pub trait Shop {
     async fn name(&self) -> Result<&str, String>;
-    async fn nested(&self) -> Result<Option<Option<u8>>, String>;
     async fn names(&self) -> mux::Result<impl Stream<Item = Result<&str, u8>>>;
 }
 
 fn main() {}
 
-async fn call(client: &ShopClient) -> Result<Option<Option<u8>>, mux::Error<String>> {
+async fn call(client: &ShopClient) {
     let _: mux::Call<&str, String> = client.name();
     let _: mux::Call<mux::Receiver<&str, u8>> = client.names();
-    client.nested().await
 }

@@ -6,8 +6,6 @@ use mux::Stream;
 pub trait Shop {
     async fn names(&self) -> impl Stream<Item = &str>;
     async fn lists(&self) -> mux::Result<impl Stream<Item = Result<Vec<&u8>, String>>>;
-    async fn nested(&self) -> impl Stream<Item = Option<Option<u8>>>;
-    async fn units(&self) -> impl Stream<Item = Option<()>>;
     async fn objects(&self) -> impl Stream<Item = Box<dyn Any + Send>>;
     async fn opaque(&self) -> impl Stream<Item = impl Clone>;
     async fn streams(&self) -> impl Stream<Item = impl Stream<Item = u8>>;

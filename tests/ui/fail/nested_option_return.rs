@@ -1,6 +1,0 @@
-#[mux::service]
-pub trait Shop {
-    async fn find(&self) -> Result<Option<Option<u8>>, String>;
-}
-
-fn main() {}

@@ -1,6 +1,0 @@
-#[mux::service]
-pub trait Shop {
-    async fn find(&self) -> Option<()>;
-}
-
-fn main() {}
