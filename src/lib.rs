@@ -71,6 +71,7 @@
 //! # Feature flags
 //!
 //! - `process` (default): child processes as transports, by addresses of the form `exec:program arguments`.
+//! - `serde`: [`Limits`], [`Times`] and [`Workers`] from files and into them.
 //! - `tracing`: an event for each connection that opens and closes.
 
 pub use mux_core::{

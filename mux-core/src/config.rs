@@ -4,6 +4,10 @@ use crate::channel::outlet;
 use crate::proto::frame::ENVELOPE;
 use crate::proto::hello::{MAX_SERVICES, SMALL, Settings};
 use crate::proto::session::MOST_OPEN;
+#[cfg(feature = "serde")]
+use crate::written_time;
+#[cfg(feature = "serde")]
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What this end allows its peer. The peer is told all but `max_unsent`, and a peer that oversteps is closed, so these
@@ -18,7 +22,12 @@ use std::time::Duration;
 /// let limits = mux::Limits { max_in_flight: 256, ..Default::default() };
 /// assert_eq!(limits.max_message, 4 << 20);
 /// ```
+///
+/// With the feature `serde`, limits, [`Times`] and [`Workers`] can be kept in files. What is left out has its default, a
+/// key that is not known is an error, and times are texts such as `"250ms"`, `"1m 30s"` or `"forever"`.
+/// `examples/settings.toml` has all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(default, deny_unknown_fields))]
 pub struct Limits {
     /// Largest body of a request, reply or item, in bytes: 64 KiB or more. Default 4 MiB.
     ///
@@ -123,19 +132,26 @@ impl Limits {
 
 /// How long this end waits for its peer. `Duration::MAX` is for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(default, deny_unknown_fields))]
 pub struct Times {
     /// To connect, and again for the peer's hello. Default 10 s.
+    #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub handshake: Duration,
     /// Silence after which the peer is pinged. Default 15 s.
+    #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub ping_after: Duration,
     /// Further silence after which it is taken for dead. Default 30 s.
+    #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub dead_after: Duration,
     /// For a write to make progress. Default 30 s.
+    #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub write_stall: Duration,
     /// For channels that are open while a connection drains; then they are ended. Default 5 s.
+    #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub channel_grace: Duration,
     /// Without a call, notify or open channel of either end; then the connection is drained and closed, at the latest a
     /// quarter of this time later. Pings do not count. Default `Duration::MAX`: it stays open.
+    #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub idle: Duration,
 }
 
@@ -172,6 +188,7 @@ impl Times {
 /// On which threads the plain `fn` methods run. They are threads of mux's own: a runtime's blocking
 /// pool is bounded and shared, and calls nested in it deadlock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(rename_all = "snake_case"))]
 pub enum Workers {
     /// A thread for each call that finds none idle, within one bound for the whole process: 256 that run, and 256 more
     /// whose methods wait for a call or a channel of mux. Beyond it up to 4,096 calls queue, and further ones are

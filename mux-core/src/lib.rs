@@ -43,6 +43,8 @@ mod transport;
 mod value;
 mod workers;
 mod writer;
+#[cfg(feature = "serde")]
+mod written_time;
 
 pub use ::bytes::Bytes;
 pub use body::{Fallible, Outcome, Returned};

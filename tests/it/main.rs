@@ -30,6 +30,7 @@ mod notifies;
 mod places;
 mod resources;
 mod script;
+mod settings;
 mod shutdown;
 mod skew;
 mod stdio;
