@@ -22,7 +22,6 @@ pub use core::clone::Clone;
 pub use core::convert::{AsRef, From, Infallible, Into, TryInto, identity};
 pub use core::default::Default;
 pub use core::fmt;
-pub use core::future::Future;
 pub use core::marker::{PhantomData, Send, Sized, Sync};
 pub use core::ops::{Deref, Fn, FnOnce};
 pub use core::option::Option::{self, None, Some};
@@ -36,6 +35,18 @@ pub use std::boxed::Box;
 pub use std::string::String;
 pub use std::sync::Arc;
 pub use std::vec::Vec;
+
+/// What an `async fn` returns. Under a name of our own, so that its absence says what to do; that of the standard library's,
+/// as it is what the docs of a user's trait show.
+#[diagnostic::on_unimplemented(
+    message = "the trait has an `async fn` here, and this is a plain `fn`",
+    label = "returned by a plain `fn`",
+    note = "write `async fn` in the implementation too; or `fn` in the trait, for a method that may block and runs on a worker thread"
+)]
+pub trait Future: core::future::Future {}
+
+#[diagnostic::do_not_recommend]
+impl<F: core::future::Future + ?Sized> Future for F {}
 
 /// A type parameter of a service: what can be an argument or a result by itself.
 pub trait Value: Serialize + DeserializeOwned + Send + Sync + 'static {}
