@@ -48,7 +48,7 @@ use crate::model::Service;
 /// | --- | --- |
 /// | `name = "…"` | the name on the wire; by default the method's own |
 /// | `notify` | one way: no reply is sent, so nothing is returned |
-/// | `inline` | a plain `fn` that never blocks, run where its request is read instead of on a worker thread |
+/// | `inline` | a plain `fn` that never blocks, run where its request is read instead of on a worker thread; after its arguments were decoded elsewhere, where that takes long |
 /// | `detached` | an `async fn` that goes on when its caller gives up |
 /// | `idempotent` | running it twice does no harm, so it may be tried again |
 ///

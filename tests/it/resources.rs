@@ -34,6 +34,8 @@ trait Target {
     fn block(&self);
     #[mux(notify)]
     async fn note(&self, text: String);
+    #[mux(detached)]
+    async fn stay(&self, text: String);
     /// Blobs of so many bytes, without end.
     async fn pour(&self, size: usize) -> impl Stream<Item = Bytes>;
 }
@@ -68,6 +70,9 @@ impl Target for Victim {
         std::future::pending::<()>().await;
         drop(text);
     }
+    async fn stay(&self, text: String) {
+        self.note(text).await;
+    }
     async fn pour(&self, size: usize) -> impl Stream<Item = Bytes> {
         tokio_stream::iter(std::iter::repeat_with(move || vec![7; size].into()))
     }
@@ -82,11 +87,13 @@ const LISTENS: &str = "listens at ";
 /// No test of its own: the server's process, which ends with its standard input.
 #[test]
 fn serve() {
-    if std::env::var_os(SERVES).is_none() {
-        return;
-    }
+    let Some(share) = std::env::var_os(SERVES) else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let server = Server::new().service(TargetServer::new(Victim));
+    let server = match share.to_str().and_then(|share| share.parse().ok()) {
+        Some(share) => server.max_connections_per_peer(share),
+        None => server,
+    };
     let server = runtime.block_on(server.listen("tcp://127.0.0.1:0")).unwrap();
     println!("{LISTENS}{}", server.addresses()[0]);
     runtime.spawn(server.run());
@@ -113,15 +120,20 @@ struct Process {
 }
 
 impl Process {
-    /// Nothing, said aloud, where the system does not tell what a process takes.
+    /// With default limits. Nothing, said aloud, where the system does not tell what a process takes.
     fn start() -> Option<Process> {
+        Process::start_with("")
+    }
+
+    /// With so many connections of one address.
+    fn start_with(share: &str) -> Option<Process> {
         if !std::path::Path::new("/proc/self/status").exists() {
             eprintln!("SKIPPED: there is no /proc/PID/status here, which tells what a process takes");
             return None;
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["resources::serve", "--exact", "--nocapture"])
-            .env(SERVES, "")
+            .env(SERVES, share)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -252,6 +264,16 @@ impl Attacker {
     fn is_answered(&mut self) {
         assert!(self.send(&ping(42)));
         while self.hear().expect("the connection lives") != (Seen::Pong { nonce: 42 }) {}
+    }
+
+    /// The server hangs up, long before it could take the peer for dead.
+    #[track_caller]
+    fn is_hung_up_on(&mut self) {
+        self.0.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let end = self.0.read_to_end(&mut Vec::new());
+        let hung_up =
+            end.as_ref().map_or_else(|error| error.kind() == io::ErrorKind::ConnectionReset, |_| true);
+        assert!(hung_up, "{end:?}");
     }
 
     #[track_caller]
@@ -452,6 +474,20 @@ fn empty_strings_that_are_decoded() {
 }
 
 #[test]
+fn empty_strings_in_as_many_small_requests_as_a_peer_may_make() {
+    let Some(server) = Process::start() else { return };
+    let mut attacker = server.greet();
+    let requests = Limits::default().max_in_flight as usize;
+    for at in 0..requests as u64 {
+        attacker.send(&list_of(2 * at + 1, "target.list", 0xa0, INLINE - 10));
+    }
+    server.until("they are decoded", |usage| usage.memory > requests * INLINE * STRING * 9 / 10);
+    attacker.send(&request(2 * requests as u64 + 1, "target.hang", &text("x")));
+    attacker.is_thrown_out("requests in flight");
+    server.took_no_more_than(requests * INLINE * STRING);
+}
+
+#[test]
 fn blocking_calls_and_reconnects() {
     const THREADS: usize = 256;
     const QUEUED: usize = 4096;
@@ -476,21 +512,32 @@ fn blocking_calls_and_reconnects() {
     server.took_no_more_than_with(THREADS * 64 * KIB + QUEUED * 2 * KIB, THREADS);
 }
 
-#[test]
-fn notifies_and_reconnects() {
+/// Leaves as many handlers behind as there may be, and many more, by what each connection says.
+fn leave_handlers_behind(said: &[u8]) {
     /// Handlers that may outlive their connections, and what one keeps.
     const HANDLERS: usize = 8192;
     const HANDLER: usize = 2 * KIB;
     let Some(server) = Process::start() else { return };
-    let note = notify("target.note", &Pack::new().array(1).str("x")).framed();
-    let notes = note.repeat(Limits::default().window / (256 + 4));
     for _ in 0..300 {
         let mut attacker = server.greet();
-        attacker.0.write_all(&notes).unwrap();
+        attacker.0.write_all(said).unwrap();
         attacker.is_answered();
     }
     server.gives_back("descriptors", 0, |usage| usage.descriptors);
     server.took_no_more_than(HANDLERS * HANDLER);
+}
+
+#[test]
+fn notifies_and_reconnects() {
+    let note = notify("target.note", &text("x")).framed();
+    leave_handlers_behind(&note.repeat(Limits::default().window / (256 + 4)));
+}
+
+#[test]
+fn detached_calls_and_reconnects() {
+    let stay = |at| request(2 * at + 1, "target.stay", &text("x")).framed();
+    let calls = (0..u64::from(Limits::default().max_in_flight)).flat_map(stay);
+    leave_handlers_behind(&calls.collect::<Vec<_>>());
 }
 
 #[test]
@@ -506,5 +553,31 @@ fn silent_connections() {
     server.took_no_more_than(CONNECTIONS * SILENT);
     assert!(server.usage().descriptors <= server.before.descriptors + CONNECTIONS + 8);
     drop(silent);
+    server.gives_back("descriptors", 0, |usage| usage.descriptors);
+}
+
+#[cfg(target_os = "linux")] // where all of 127/8 is this machine
+#[test]
+fn connections_of_one_address() {
+    /// What the server is told to take of each, and what one of them holds.
+    const SHARE: usize = 100;
+    const GREETED: usize = 64 * KIB;
+    let Some(server) = Process::start_with(&SHARE.to_string()) else { return };
+    let address = server.address.parse().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let connect = || {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let stream = runtime.block_on(socket.connect(address)).unwrap().into_std().unwrap();
+        stream.set_nonblocking(false).unwrap();
+        let mut attacker = Attacker(stream);
+        attacker.send(&hello(1, CONNECTING, &GENEROUS));
+        attacker
+    };
+    let mut attackers: Vec<_> = (0..10 * SHARE).map(|_| connect()).collect();
+    attackers[SHARE..].iter_mut().for_each(Attacker::is_hung_up_on);
+    server.until("those too many are gone", |usage| usage.descriptors <= server.before.descriptors + SHARE);
+    server.took_no_more_than(SHARE * GREETED);
+    drop(attackers);
     server.gives_back("descriptors", 0, |usage| usage.descriptors);
 }
