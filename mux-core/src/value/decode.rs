@@ -137,6 +137,35 @@ impl<'de> ValueReader<'de> {
         })
     }
 
+    /// A number of one byte, as most are.
+    #[inline]
+    fn small(&mut self) -> Option<u64> {
+        let (&number @ 0..0x80, rest) = self.rest.split_first()? else { return None };
+        self.rest = rest;
+        Some(number.into())
+    }
+
+    /// A string of less than 32 bytes, as most are.
+    #[inline]
+    fn short(&mut self) -> Option<&'de [u8]> {
+        let (&marker @ 0xa0..0xc0, rest) = self.rest.split_first()? else { return None };
+        let (text, rest) = rest.split_at_checked(usize::from(marker & 0x1f))?;
+        self.rest = rest;
+        Some(text)
+    }
+
+    /// A map of less than 16 entries, as most structs are.
+    #[inline]
+    fn few(&mut self) -> Option<Len> {
+        let (&marker @ 0x80..0x90, rest) = self.rest.split_first()? else { return None };
+        let count = u32::from(marker & 0x0f);
+        if count as usize > rest.len() {
+            return None;
+        }
+        self.rest = rest;
+        Some(Len { count, is_long: false })
+    }
+
     #[inline]
     fn take(&mut self, len: usize) -> Read<&'de [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(ends_early)?;
@@ -241,6 +270,9 @@ impl<'de> ValueReader<'de> {
 
     #[inline]
     fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
+        if let Some(number) = self.small() {
+            return visitor.visit_u64(number);
+        }
         match self.head()? {
             Head::Unsigned(number) => visitor.visit_u64(number),
             Head::Signed(number) => visitor.visit_i64(number),
@@ -263,6 +295,9 @@ impl<'de> ValueReader<'de> {
 
     #[inline]
     fn text<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
+        if let Some(text) = self.short() {
+            return visit_text(text, visitor);
+        }
         match self.head()? {
             Head::Text(text) => visit_text(text, visitor),
             Head::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
@@ -639,6 +674,15 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Read<V::Value> {
+        if let Some(len) = self.few() {
+            return self.entries(len, visitor);
+        }
+        if let [0xdc, 0, count, rest @ ..] = self.rest
+            && usize::from(*count) <= rest.len()
+        {
+            self.rest = rest;
+            return self.positional((*count).into(), fields, visitor);
+        }
         match self.head()? {
             Head::Map(len) => self.entries(len, visitor),
             Head::Array(len) => self.positional(len.count, fields, visitor),
@@ -674,6 +718,9 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
 
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+        if let Some(text) = self.short() {
+            return visit_text(text, visitor);
+        }
         match self.head()? {
             Head::Text(text) => visit_text(text, visitor),
             Head::Unsigned(number) => visitor.visit_u64(number),

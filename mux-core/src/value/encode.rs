@@ -11,7 +11,6 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 use serde::{Serialize, Serializer};
-use smallvec::SmallVec;
 
 pub(crate) type EncodeFailure = rmp_serde::encode::Error;
 
@@ -22,13 +21,62 @@ pub(crate) struct ValueWriter<'p> {
     inner: rmp_serde::Serializer<Writer<'p>>,
     /// Structs go by name, and what has a form for people takes it.
     named: bool,
+    /// Of the structs by position that are being written: the fields so far, and where they begin. Those of the innermost
+    /// last.
+    keys: Keys,
+}
+
+/// A stack of names and places. What does not fit is kept in a list.
+#[derive(Default)]
+struct Keys {
+    len: usize,
+    names: [Option<&'static str>; KEYS],
+    places: [usize; KEYS],
+    more: Vec<(&'static str, usize)>,
+}
+
+const KEYS: usize = 16;
+
+impl Keys {
+    #[inline(always)]
+    fn push(&mut self, name: &'static str, place: usize) {
+        let at = self.len;
+        self.len += 1;
+        if at < KEYS {
+            self.names[at] = Some(name);
+            self.places[at] = place;
+        } else {
+            self.push_more(name, place);
+        }
+    }
+
+    #[cold]
+    fn push_more(&mut self, name: &'static str, place: usize) {
+        self.more.push((name, place));
+    }
+
+    fn pop(&mut self) -> Option<(&'static str, usize)> {
+        self.len = self.len.checked_sub(1)?;
+        match self.names.get(self.len) {
+            Some(name) => name.map(|name| (name, self.places[self.len])),
+            None => self.more.pop(),
+        }
+    }
+
+    #[inline(always)]
+    fn truncate(&mut self, len: usize) {
+        if self.len > KEYS {
+            self.more.truncate(len.saturating_sub(KEYS));
+        }
+        self.len = len;
+    }
 }
 
 impl<'p> ValueWriter<'p> {
     #[inline]
     pub(crate) fn new(out: &'p mut Payload, encoding: Encoding) -> ValueWriter<'p> {
         let named = encoding == Encoding::Named;
-        ValueWriter { inner: rmp_serde::Serializer::new(Writer(out)), named }
+        ValueWriter { inner: rmp_serde::Serializer::new(Writer(out)), named, keys: Keys::default() }
     }
 
     #[inline]
@@ -43,12 +91,20 @@ impl<'p> ValueWriter<'p> {
 
     #[inline]
     fn array(&mut self, len: usize) -> Written {
+        if len < 16 {
+            self.flat().push(0x90 | len as u8);
+            return Ok(());
+        }
         encode::write_array_len(self.flat(), count(len)?)?;
         Ok(())
     }
 
     #[inline]
     fn map(&mut self, len: usize) -> Written {
+        if len < 16 {
+            self.flat().push(0x80 | len as u8);
+            return Ok(());
+        }
         encode::write_map_len(self.flat(), count(len)?)?;
         Ok(())
     }
@@ -58,6 +114,17 @@ impl<'p> ValueWriter<'p> {
     fn variant(&mut self, name: &str) -> Written {
         self.flat().push(0x81);
         encode::write_str(self.flat(), name)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn key(&mut self, key: &str) -> Written {
+        if key.len() < 32 {
+            self.flat().push(0xa0 | key.len() as u8);
+            self.flat().extend_from_slice(key.as_bytes());
+            return Ok(());
+        }
+        encode::write_str(self.flat(), key)?;
         Ok(())
     }
 
@@ -75,6 +142,7 @@ impl<'p> ValueWriter<'p> {
         self.named = true;
     }
 
+    #[inline]
     fn fields<'w>(&'w mut self, name: &str, len: usize) -> Result<Fields<'w, 'p>, EncodeFailure> {
         let start = self.flat().len();
         // By names that begin so, libraries tell their own deserializers what a value is: these look for the names.
@@ -93,7 +161,8 @@ impl<'p> ValueWriter<'p> {
                 self.flat().extend_from_slice(&len.to_be_bytes());
             }
         }
-        Ok(Fields { out: self, form: Form::Positional(Positional { start, len, keys: SmallVec::new() }) })
+        let first = self.keys.len;
+        Ok(Fields { out: self, form: Form::Positional { start, len, first } })
     }
 
     /// Writes a number of `serde_json`'s as any other number. One whose text would not come out the same stays text.
@@ -603,8 +672,6 @@ pub(crate) struct Fields<'w, 'p> {
     form: Form,
 }
 
-// It is built where it stays, on the stack: a pointer would cost each struct an allocation.
-#[allow(clippy::large_enum_variant)]
 enum Form {
     /// As a map.
     Keyed,
@@ -612,16 +679,9 @@ enum Form {
     Number { start: usize },
     /// As a map that is a named part of something that is not.
     NamedPart,
-    /// As an array, as long as that is unambiguous.
-    Positional(Positional),
-}
-
-struct Positional {
-    /// Where the header is.
-    start: usize,
-    len: u32,
-    /// The fields so far, and where they begin.
-    keys: SmallVec<[(&'static str, usize); 8]>,
+    /// As an array, as long as that is unambiguous: where the header is, how many fields there will be, and the first of
+    /// its keys.
+    Positional { start: usize, len: u32, first: usize },
 }
 
 /// Whether a value of that type is the tag of an enum. Serde's derive passes the tag of an internally tagged one as `str`
@@ -640,23 +700,23 @@ impl Fields<'_, '_> {
         value.serialize(&mut *self.out)
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, key: &'static str, is_tag: bool) -> Written {
-        if let Form::Positional(positional) = &mut self.form {
-            if !is_tag || !positional.keys.is_empty() {
-                positional.keys.push((key, self.out.flat().len()));
+        if let Form::Positional { first, .. } = self.form {
+            if !is_tag || self.out.keys.len > first {
+                let at = self.out.flat().len();
+                self.out.keys.push(key, at);
                 return Ok(());
             }
             self.tagged();
         }
-        encode::write_str(self.out.flat(), key)?;
-        Ok(())
+        self.out.key(key)
     }
 
     /// Of an enum with a tag, before its first field: serde reads such an enum as text formats are read.
     #[cold]
     fn tagged(&mut self) {
-        if let Form::Positional(Positional { start, len, .. }) = self.form {
+        if let Form::Positional { start, len, .. } = self.form {
             self.out.flat().truncate(start);
             self.out.named_map(len);
             self.form = Form::NamedPart;
@@ -666,17 +726,17 @@ impl Fields<'_, '_> {
     /// A field is left out, so positions would tell no more which is which: names do.
     #[inline]
     fn skip(&mut self) -> Written {
-        if let Form::Positional(_) = self.form { self.by_name() } else { Ok(()) }
+        if let Form::Positional { .. } = self.form { self.by_name() } else { Ok(()) }
     }
 
     #[cold]
     fn by_name(&mut self) -> Written {
-        let Form::Positional(positional) = std::mem::replace(&mut self.form, Form::Keyed) else {
-            return Ok(());
-        };
-        let Positional { start, len, keys } = positional;
+        let Form::Positional { start, len, first } = self.form else { return Ok(()) };
+        self.form = Form::Keyed;
         let mut name = Vec::new();
-        for (key, at) in keys.into_iter().rev() {
+        while self.out.keys.len > first
+            && let Some((key, at)) = self.out.keys.pop()
+        {
             name.clear();
             encode::write_str(&mut name, key)?;
             self.out.payload().replace(at..at, &name);
@@ -693,7 +753,8 @@ impl Fields<'_, '_> {
         match self.form {
             Form::NamedPart => self.out.named = false,
             Form::Number { start } => self.out.plain_number(start)?,
-            Form::Keyed | Form::Positional(_) => {}
+            Form::Positional { first, .. } => self.out.keys.truncate(first),
+            Form::Keyed => {}
         }
         Ok(())
     }
