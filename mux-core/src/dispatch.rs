@@ -9,7 +9,7 @@ use crate::detached::Place;
 use crate::error::{Refusal, Refused};
 use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
-use crate::shared::{Running, Shared};
+use crate::shared::{Running, Shared, Start};
 use crate::workers::{Fate, NoThread, Ticket};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Handlers of one pass run one after another on one task for so long; then other tasks have their turn, so
@@ -287,11 +288,16 @@ fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
     }
     let job = move |fate| {
         // Dropped in turn: the handler, and then what tells that it is gone.
-        let (_held, mut alone) = (held, alone);
+        let (held, mut alone) = (held, alone);
         // What is refused is dropped, and told as a call that has not run.
-        if fate == Fate::Run && alone.responder().is_some_and(Responder::start) {
-            let _entered = runtime.enter();
-            blocking::while_blocking(|| blocking::block_on(alone));
+        if fate == Fate::Refused {
+            return;
+        }
+        let _entered = runtime.enter();
+        match alone.responder().map(Responder::start) {
+            Some(Start::Begun) => blocking::while_blocking(|| blocking::block_on(alone)),
+            Some(Start::NoRoom) => run_where_there_is_room(alone, held),
+            Some(Start::Unwanted) | None => {}
         }
     };
     // Of the notifies of a connection no two are here at once.
@@ -306,6 +312,29 @@ fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
     }
 }
 
+/// Has a handler come to a thread again when the peer has read enough of its answers.
+#[cold]
+fn run_where_there_is_room(mut alone: Alone, held: Held) {
+    let Some(responder) = alone.responder() else { return };
+    let (xid, shared) = (responder.xid(), Arc::clone(&responder.shared));
+    let room = shared.until_room();
+    let waits = tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move {
+            if room.await.is_ok() {
+                run_on_worker(alone, held, &shared);
+            }
+        }
+    });
+    stop_with(waits.abort_handle(), xid, &shared);
+}
+
+/// Has a cancel, the end of the call's time or of its connection abort the task.
+fn stop_with(task: AbortHandle, xid: Option<Xid>, shared: &Shared) {
+    let unwanted = xid.and_then(|xid| shared.attach(xid, |known| Running { abort: Some(task), ..known }));
+    unwanted.into_iter().for_each(Running::stop);
+}
+
 /// Has a call leave the queue for threads as soon as it is cancelled, its time is over or its connection is closed.
 #[cold]
 fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
@@ -316,9 +345,7 @@ fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
         // Nothing is ever sent: it ends when the call has left.
         let _ = left.await;
     });
-    let abort = Some(waits.abort_handle());
-    let unwanted = shared.attach(xid, |known| Running { abort, ..known });
-    unwanted.into_iter().for_each(Running::stop);
+    stop_with(waits.abort_handle(), Some(xid), shared);
 }
 
 /// Has a request decoded elsewhere, and then runs its handler. Until then it is parked: a cancel, the end of its time or
@@ -336,21 +363,35 @@ fn decode_and_run(mut alone: Alone, held: Held, shared: &Arc<Shared>) {
     };
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        let decoded = decoders::decode(|| decoders::poll_made(alone));
-        let decoded = match unwanted {
-            Some(unwanted) => unwanted.run_until_cancelled(decoded).await.flatten(),
-            None => decoded.await,
+        let begun = match unwanted {
+            Some(unwanted) => {
+                let begun = decode_where_there_is_room(alone, &shared);
+                unwanted.run_until_cancelled(begun).await.flatten()
+            }
+            None => decoders::decode(|| decoders::poll_made(alone)).await,
         };
-        if let Some(alone) = decoded {
+        if let Some(alone) = begun {
             run_decoded(alone, held, &shared).await;
         }
     });
 }
 
-async fn run_decoded(mut alone: Alone, (holding, place): Held, shared: &Shared) {
-    if !alone.responder().is_some_and(Responder::start) {
-        return;
+/// Decodes a request, and lets its handler begin. Nothing where nobody wants it any more.
+async fn decode_where_there_is_room(alone: Alone, shared: &Shared) -> Option<Alone> {
+    if shared.lock().is_full() {
+        shared.until_room().await.ok()?;
     }
+    let mut alone = decoders::decode(|| decoders::poll_made(alone)).await?;
+    loop {
+        match alone.responder()?.start() {
+            Start::Begun => return Some(alone),
+            Start::Unwanted => return None,
+            Start::NoRoom => shared.until_room().await.ok()?,
+        }
+    }
+}
+
+async fn run_decoded(mut alone: Alone, (holding, place): Held, shared: &Shared) {
     let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut alone).poll(cx))).await;
     drop(holding);
     if polled.is_pending() {
@@ -368,12 +409,7 @@ fn spawn(mut alone: Alone, place: Option<Place>, shared: &Shared) {
         });
         return;
     }
-    let task = tokio::spawn(alone);
-    if let Some(xid) = xid {
-        let abort = Some(task.abort_handle());
-        let unwanted = shared.attach(xid, |known| Running { abort, ..known });
-        unwanted.into_iter().for_each(Running::stop);
-    }
+    stop_with(tokio::spawn(alone).abort_handle(), xid, shared);
 }
 
 /// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
@@ -388,9 +424,9 @@ impl Responder {
         self.owed.and_then(Owed::xid)
     }
 
-    /// A parked handler begins; `false` when its asker has gone. A notify has none.
-    fn start(&self) -> bool {
-        self.xid().is_none_or(|xid| self.shared.start(xid))
+    /// A parked handler begins. A notify's always does, as it has no answer.
+    fn start(&self) -> Start {
+        self.xid().map_or(Start::Begun, |xid| self.shared.start(xid))
     }
 
     pub(crate) fn finish(mut self, outcome: Outcome) {

@@ -26,7 +26,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,15 @@ impl Running {
             abort.abort();
         }
     }
+}
+
+/// Whether a parked handler begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Begun,
+    Unwanted,
+    /// The peer has to read more of its answers before.
+    NoRoom,
 }
 
 /// How far a connection is from its end.
@@ -91,6 +100,8 @@ pub(crate) struct State {
     outlets: VecDeque<Arc<Outlet>>,
     /// Requests that begin when the peer has read enough of its answers.
     deferred: Vec<Parcel>,
+    /// Handlers that begin then, which have been on their way to a thread.
+    wait_for_room: Vec<oneshot::Sender<()>>,
     /// Answers that are not written, in bytes, from which on requests are deferred.
     max_unsent: u64,
     /// Wakes the driver.
@@ -479,8 +490,27 @@ impl Shared {
         self.lock().session.park(xid);
     }
 
-    pub(crate) fn start(&self, xid: Xid) -> bool {
-        self.lock().session.start(xid)
+    /// A parked handler begins, unless nobody wants it, or the peer has to read more of its answers.
+    pub(crate) fn start(&self, xid: Xid) -> Start {
+        let mut state = self.lock();
+        if state.is_full() && !state.session.is_stopped(xid) {
+            return Start::NoRoom;
+        }
+        if state.session.start(xid) { Start::Begun } else { Start::Unwanted }
+    }
+
+    /// Resolves when the peer has read enough of its answers for further requests to begin; fails at the close.
+    #[cold]
+    pub(crate) fn until_room(&self) -> oneshot::Receiver<()> {
+        let (sender, room) = oneshot::channel();
+        self.act(|state| {
+            if state.closed.is_none() {
+                state.wait_for_room.push(sender);
+                // The peer may have read meanwhile, with nothing left that wakes the driver.
+                state.wake_driver = true;
+            }
+        });
+        room
     }
 
     pub(crate) fn attach(&self, xid: Xid, merge: impl FnOnce(Running) -> Running) -> Option<Running> {
@@ -554,9 +584,14 @@ impl Shared {
     pub(crate) fn resume_deferred(&self) -> Vec<Parcel> {
         let mut state = self.lock();
         let deferred = std::mem::take(&mut state.deferred);
+        let waiting = std::mem::take(&mut state.wait_for_room);
         let is_wanted = |parcel: &Parcel| parcel.owed.xid().is_none_or(|xid| state.session.start(xid));
         let (wanted, unwanted) = deferred.into_iter().partition(is_wanted);
         drop(state);
+        // Fails where what waited was given up.
+        for waits in waiting {
+            let _ = waits.send(());
+        }
         self.drop_parcels(unwanted);
         wanted
     }
@@ -628,7 +663,7 @@ impl Shared {
         let handles = end(&mut state.session, &mut state.outbox);
         state.closed.get_or_insert(reason);
         let outlets = std::mem::take(&mut state.outlets);
-        let deferred = std::mem::take(&mut state.deferred);
+        let deferred = (std::mem::take(&mut state.deferred), std::mem::take(&mut state.wait_for_room));
         // Told below, when this end counts as closed.
         let after = std::mem::take(&mut state.session.after);
         let driver = state.claim_flush();
@@ -693,6 +728,7 @@ impl State {
             outbox,
             outlets: VecDeque::new(),
             deferred: Vec::new(),
+            wait_for_room: Vec::new(),
             max_unsent,
             driver: None,
             // The driver's first poll writes the hello.
@@ -713,7 +749,7 @@ impl State {
     /// Deferred requests may begin.
     #[inline]
     pub(crate) fn may_resume(&self) -> bool {
-        !self.deferred.is_empty() && !self.is_full()
+        (!self.deferred.is_empty() || !self.wait_for_room.is_empty()) && !self.is_full()
     }
 
     /// There is something for the driver to write, or to look at.

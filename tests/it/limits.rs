@@ -4,6 +4,8 @@ use crate::hostile_channels::opens;
 use crate::script::*;
 use crate::victim::*;
 use mux::{Bytes, Connection, Limits, Receiver, Stream, Times};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -307,6 +309,102 @@ async fn a_deferred_request_that_is_cancelled_or_whose_connection_closes_never_r
     }
     assert!(refused > 0, "those that have not begun are told that they did not run");
     assert!(victim.ledger.begun() + refused <= 64, "{} ran, {refused} did not", victim.ledger.begun());
+}
+
+#[mux::service]
+trait Ware {
+    fn on_a_thread(&self) -> Bytes;
+    async fn decoded_elsewhere(&self, units: Vec<u8>) -> Bytes;
+}
+
+/// Counts the handlers that have begun.
+#[derive(Clone, Default)]
+struct Store(Arc<AtomicUsize>);
+
+impl Store {
+    fn fetch(&self) -> Bytes {
+        self.0.fetch_add(1, SeqCst);
+        vec![7; MIB].into()
+    }
+}
+
+impl Ware for Store {
+    fn on_a_thread(&self) -> Bytes {
+        self.fetch()
+    }
+    async fn decoded_elsewhere(&self, _units: Vec<u8>) -> Bytes {
+        self.fetch()
+    }
+}
+
+/// A peer that asks 64 times for a mebibyte by requests that wait for a thread, and reads nothing.
+async fn ask_for_ware(store: &Store, on_a_thread: bool) -> (Script, Connection) {
+    let (near, far) = mux::pair();
+    let limits = Limits { max_unsent: 4 * MIB, ..Limits::default() };
+    let server = WareServer::new(store.clone());
+    let end = Connection::builder().limits(limits).workers(mux::Workers::Pool(1)).service(server).accept(far);
+    let mut peer = Script::new(near, CONNECTING);
+    peer.send_hello().await;
+    peer.expect_hello().await;
+    for xid in (0..64).map(|at| 2 * at + 1) {
+        if on_a_thread {
+            peer.send_frame(&request(xid, "ware.on_a_thread", &Pack::new().array(0))).await;
+            continue;
+        }
+        let units = (0..20_000).fold(Pack::new().array(1).array(20_000), |units, _| units.uint(7));
+        for chunk in chunks(xid, &request(xid, "ware.decoded_elsewhere", &units), 100_000) {
+            peer.send_frame(&chunk).await;
+        }
+    }
+    peer.send_frame(&ping(5)).await;
+    (peer, end)
+}
+
+#[tokio::test]
+async fn what_waits_for_a_thread_begins_no_sooner_than_the_peer_has_read_enough() {
+    for on_a_thread in [true, false] {
+        let store = Store::default();
+        let (mut peer, end) = ask_for_ware(&store, on_a_thread).await;
+        crate::demo::until(|| store.0.load(SeqCst) >= 4).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(store.0.load(SeqCst) < 16, "{} have begun", store.0.load(SeqCst));
+        let mut answered = 0;
+        while answered < 64 {
+            match timeout(Duration::from_secs(20), peer.heard()).await.expect("more answers") {
+                Some(Seen::Reply { .. }) => answered += 1,
+                Some(Seen::Fault { message, .. }) => panic!("{message}"),
+                Some(_) => {}
+                None => panic!("the end came after {answered} replies"),
+            }
+        }
+        assert_eq!(store.0.load(SeqCst), 64);
+        assert!(!end.is_closed());
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_the_peer_to_read_and_is_cancelled_or_closed_never_runs() {
+    for on_a_thread in [true, false] {
+        let store = Store::default();
+        let (mut peer, end) = ask_for_ware(&store, on_a_thread).await;
+        crate::demo::until(|| store.0.load(SeqCst) >= 4).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        for at in 32..64 {
+            peer.send_frame(&cancel(2 * at + 1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        end.close();
+        let mut refused = 0;
+        while let Some(seen) = peer.heard().await {
+            match seen {
+                Seen::Fault { code: 4 | 35, .. } => refused += 1,
+                Seen::Goaway { .. } => break,
+                _ => {}
+            }
+        }
+        let begun = store.0.load(SeqCst);
+        assert!(refused > 32 && begun + refused <= 64, "{begun} ran, {refused} did not");
+    }
 }
 
 #[tokio::test]
