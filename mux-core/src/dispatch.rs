@@ -11,6 +11,7 @@ use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, Start};
 use crate::workers::{Fate, NoThread, Ticket};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -181,34 +182,59 @@ impl NotifyLane {
 
 async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
     let mut lap = Lap::default();
-    while let Some(mut parcel) = parcels.recv().await {
-        let mut place = shared.detached().try_admit(parcel.size());
-        if place.is_none() {
-            lap.finish(&shared);
-            place = until_admitted(&parcel, &shared).await;
-        }
-        if place.is_none() {
-            return;
-        }
+    let mut last_words = VecDeque::new();
+    loop {
+        let next = match last_words.pop_front() {
+            Some(admitted) => Some(admitted),
+            None => next_admitted(&mut parcels, &mut lap, &shared).await,
+        };
+        let Some((mut parcel, place)) = next else { return };
         let held_up = parcel.holds_up();
-        lap.run_in(place, parcel, &shared);
+        lap.run_in(Some(place), parcel, &shared);
         if parcels.is_empty() || held_up.is_some() {
             lap.finish(&shared);
         }
-        if let Some(held_up) = held_up {
+        if let Some(mut held_up) = held_up {
             // Nothing is ever sent: it is dropped.
+            tokio::select! {
+                biased;
+                _ = &mut held_up => continue,
+                () = shared.until_closed() => last_words.extend(admitted(&mut parcels, &shared)),
+            }
             let _ = held_up.await;
         }
     }
 }
 
-/// `None` when the connection closes.
-async fn until_admitted(parcel: &Parcel, shared: &Shared) -> Option<Place> {
-    tokio::select! {
-        biased;
-        place = shared.detached().admit(parcel.size()) => Some(place),
-        () = shared.until_closed() => None,
+/// The next notify, and its place. Nothing, where the connection is closed and there is no place, or no notify.
+async fn next_admitted(
+    parcels: &mut mpsc::UnboundedReceiver<Parcel>,
+    lap: &mut Lap,
+    shared: &Shared,
+) -> Option<(Parcel, Place)> {
+    let parcel = parcels.recv().await?;
+    if let Some(place) = shared.detached().try_admit(parcel.size()) {
+        return Some((parcel, place));
     }
+    lap.finish(shared);
+    let place = tokio::select! {
+        biased;
+        place = shared.detached().admit(parcel.size()) => place,
+        () = shared.until_closed() => return None,
+    };
+    Some((parcel, place))
+}
+
+/// What waits as the connection closes, as far as there are places: beyond its connection, each that is kept counts.
+fn admitted(parcels: &mut mpsc::UnboundedReceiver<Parcel>, shared: &Shared) -> Vec<(Parcel, Place)> {
+    let mut kept = Vec::new();
+    while let Ok(parcel) = parcels.try_recv() {
+        match shared.detached().try_admit(parcel.size()) {
+            Some(place) => kept.push((parcel, place)),
+            None => parcels.close(),
+        }
+    }
+    kept
 }
 
 /// What a handler holds until it has begun, and until it is gone.

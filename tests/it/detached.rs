@@ -17,6 +17,9 @@ trait Tower {
     async fn enter(&self, n: u32);
     #[mux(notify)]
     async fn carry(&self, n: u32, load: Bytes);
+    /// Blocks its thread until it is let go.
+    #[mux(notify)]
+    fn block(&self, n: u32);
     #[mux(detached)]
     async fn stay(&self, n: u32) -> u32;
     async fn ready(&self) -> ();
@@ -64,6 +67,9 @@ impl Tower for Keeper {
     async fn carry(&self, n: u32, load: Bytes) {
         self.hold(n).await;
         drop(load);
+    }
+    fn block(&self, n: u32) {
+        tokio::runtime::Handle::current().block_on(self.hold(n));
     }
     async fn stay(&self, n: u32) -> u32 {
         self.hold(n).await;
@@ -154,6 +160,29 @@ async fn what_waits_when_its_connection_closes_is_dropped() {
     until(|| doors.begun().len() == 9).await;
     settle(&first).await;
     assert_eq!(doors.begun(), Vec::from_iter(0..9));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_behind_a_blocking_notify_is_kept_after_the_close_as_far_as_there_are_places() {
+    let (doors, connect) = tower();
+    let (client, answering) = connect();
+    for n in 0..30 {
+        client.block(n).await.unwrap();
+    }
+    settle(&client).await;
+    until(|| doors.inside() == 1).await;
+    drop(client);
+    answering.closed().await;
+    // Its places are taken when the close is seen.
+    let (client, _answering) = connect();
+    settle(&client).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    doors.open();
+    until(|| doors.begun().len() == MOST).await;
+    until(|| doors.inside() == 0).await;
+    client.enter(99).await.unwrap();
+    until(|| doors.begun().last() == Some(&99)).await;
+    assert_eq!(doors.begun(), [0, 1, 2, 3, 4, 5, 6, 7, 99]);
 }
 
 #[tokio::test]
