@@ -112,7 +112,8 @@ impl Connection {
         self.shared().peer()
     }
 
-    /// The services that the other end said it answers for, the first 1,024 of them; empty until its hello has come.
+    /// The services that the other end said it answers for, the first 1,024 of them; empty until its hello has come, and
+    /// once the connection has closed.
     pub fn peer_services(&self) -> Vec<String> {
         let state = self.shared().lock();
         state.session.peer_services().iter().map(|(name, _)| name.clone()).collect()
@@ -225,8 +226,8 @@ impl Builder {
     /// does not stop: of notifies, and of `detached` methods. One counts once, and once more for each 16 KiB of its
     /// message; 1 is the least. Default 8,192.
     ///
-    /// Beyond it a notify waits, and those of its connection behind it; what waits when the connection closes is
-    /// dropped. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
+    /// Beyond it a notify waits, and those of its connection behind it; one of a large message may wait for many places,
+    /// and other connections' notifies behind it. What waits when the connection closes is dropped. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
     #[must_use]
     pub fn max_detached(mut self, handlers: usize) -> Builder {
         self.detached = Arc::new(DetachedHandlers::new(handlers));

@@ -74,6 +74,14 @@ impl Context {
         Context { method, origin: Origin::Local(Arc::default()) }
     }
 
+    /// What it keeps of its message, in bytes.
+    pub(crate) fn meta_len(&self) -> usize {
+        match &self.origin {
+            Origin::Remote { meta: Some(meta), .. } => meta.len(),
+            Origin::Remote { meta: None, .. } | Origin::Local(_) => 0,
+        }
+    }
+
     pub(crate) fn as_local(&self) -> Option<&Arc<LocalContext>> {
         match &self.origin {
             Origin::Local(call) => Some(call),

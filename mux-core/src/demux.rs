@@ -293,7 +293,7 @@ impl Parcel {
     pub(crate) fn size(&self) -> usize {
         match self.owed {
             Owed::Credit(cost) => cost.try_into().unwrap_or(usize::MAX),
-            Owed::Answer(_) => self.inbound.body.len(),
+            Owed::Answer(_) => self.inbound.body.len() + self.inbound.context.meta_len(),
         }
     }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Handlers at once, unless told otherwise: of two connections that send notifies as fast as their window lets them.
+/// Handlers at once, unless told otherwise: those of eight connections, as the default window lets a peer have about a
+/// thousand small notifies at work.
 pub(crate) const MAX_DETACHED: usize = 8192;
 
 /// What one handler may hold of its message before it counts once more: the largest message of one frame.

@@ -101,7 +101,8 @@ impl Idleness {
     }
 
     fn next_look(&self, times: &Times) -> Instant {
-        self.looked + (times.idle / 4).max(LOOK_AGAIN)
+        let pause = times.idle / 4;
+        self.looked + if self.ended { pause.min(times.channel_grace) } else { pause }.max(LOOK_AGAIN)
     }
 }
 
@@ -394,10 +395,15 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let (activity, idle) = (state.session.activity(), state.session.is_idle());
         drop(state);
         let since = self.idleness.look(idle.then_some(activity), now);
-        if since.is_some_and(|since| now >= since + self.times.idle) {
-            self.idleness.ended = true;
-            self.shared.drain();
+        if since.is_none_or(|since| now < since + self.times.idle) {
+            return;
         }
+        if self.idleness.ended {
+            // All that the drain still waits for is what the peer does not end.
+            return self.shared.close(CloseReason::Idle, GoawayCode::Closed);
+        }
+        self.idleness.ended = true;
+        self.shared.drain();
     }
 
     fn trim(&mut self) {

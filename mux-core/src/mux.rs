@@ -520,6 +520,12 @@ impl<E> Drop for RemoteCall<E> {
         {
             self.mux.shared().abandon(ticket);
         }
+        // Answered, and not decoded any more.
+        if let Progress::Ended(Some(ended)) = &mut self.progress
+            && !ended.1.is_empty()
+        {
+            self.mux.shared().discard_halves(mem::take(&mut ended.1));
+        }
         // What was refused, or never sent.
         if !self.message.carried.is_empty() {
             drop(Departures::from(self.message.carried.take()));

@@ -35,7 +35,7 @@ const LAST_KNOCK: Duration = Duration::from_millis(10);
 const MAX_SENT_HOME: usize = 4096;
 
 /// For a peer's hello, while three quarters of the connections are taken.
-const HELLO_WHERE_CROWDED: Duration = Duration::from_secs(1);
+const HELLO_WHERE_SHORT: Duration = Duration::from_secs(1);
 
 /// After an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -117,7 +117,7 @@ impl Server {
         self
     }
 
-    /// Connections held at once. Further ones wait in the listener's queue, and give up after their
+    /// Connections held at once. Further ones wait, one at each listener and the others in its queue, and give up after their
     /// own time for the handshake. While three quarters are taken, a peer whose hello has not come is closed after 1 to 2
     /// seconds, where [`Times::handshake`] gives it more. Default 1024.
     #[must_use]
@@ -127,10 +127,10 @@ impl Server {
     }
 
     /// Connections that one peer may hold at once. One peer is an IPv4 address, the first 64 bits of an IPv6 address, or
-    /// a user over Unix sockets. A further connection is closed at once: its calls fail, certainly without having run,
-    /// and are told why.
+    /// a user over Unix sockets. A further connection is closed at once. Its calls fail, certainly without having run,
+    /// and are told why; where 64 are being told already, it is reset instead, and its calls may have run for all they know.
     ///
-    /// Unless this is called, it is three quarters of [`max_connections`](Server::max_connections), and peers over
+    /// Unless this is called, it is three quarters of [`max_connections`](Server::max_connections), rounded up, and peers over
     /// loopback or of this process's own user have no bound of their own. Behind a proxy or a gateway, all clients may
     /// have one address.
     #[must_use]
@@ -191,7 +191,6 @@ impl Server {
         let max_connections = max_connections.unwrap_or(MAX_CONNECTIONS).min(Semaphore::MAX_PERMITS);
         let hall = Hall {
             builder: Arc::new(builder),
-            max_connections,
             room: Arc::new(Semaphore::new(max_connections)),
             shares: Shares::new(max_connections_per_peer, max_connections),
             turned_away: Arc::new(Semaphore::new(MAX_TURNED_AWAY)),
@@ -216,7 +215,6 @@ impl Server {
 #[derive(Clone)]
 struct Hall {
     builder: Arc<Builder>,
-    max_connections: usize,
     room: Arc<Semaphore>,
     shares: Arc<Shares>,
     turned_away: Arc<Semaphore>,
@@ -228,12 +226,9 @@ impl Hall {
     /// Accepts until the server stops, then sees the last connection out.
     async fn welcome(self, listener: Listener) {
         let mut guests = JoinSet::new();
-        while let Some((incoming, place)) = self.clone().next(&listener).await {
+        while let Some(incoming) = self.unless_stopped(accept(&listener)).await {
             match self.shares.admit(incoming.peer()) {
-                Some(share) => {
-                    let connection = incoming.start(&self.builder);
-                    guests.spawn(self.clone().attend(connection, (place, share)));
-                }
+                Some(share) => self.take_in(incoming, share, &mut guests).await,
                 None => self.turn_away(incoming, &mut guests),
             }
             while guests.try_join_next().is_some() {}
@@ -255,21 +250,31 @@ impl Hall {
         }
     }
 
-    /// The next connection that there is room for; `None` when the server stops.
-    async fn next(mut self, listener: &Listener) -> Option<(Incoming, OwnedSemaphorePermit)> {
-        let guest = async {
-            let place = self.room.acquire_owned().await.ok()?;
-            Some((accept(listener).await, place))
-        };
+    /// Serves a connection as soon as there is a place for it.
+    async fn take_in(&self, incoming: Incoming, share: Share, guests: &mut JoinSet<()>) {
+        match self.unless_stopped(Arc::clone(&self.room).acquire_owned()).await {
+            Some(place) => {
+                let connection = incoming.start(&self.builder);
+                guests.spawn(self.clone().attend(connection, (place.ok(), share)));
+            }
+            None => {
+                guests.spawn(drain(incoming.start(&self.builder.draining()), self.drain));
+            }
+        }
+    }
+
+    /// `None` when the server stops.
+    async fn unless_stopped<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
         tokio::select! {
             biased;
-            _ = self.stop.wait_for(|stop| *stop) => None,
-            guest = guest => guest,
+            _ = stop.wait_for(|stop| *stop) => None,
+            output = what => Some(output),
         }
     }
 
     /// Keeps the connection until it ends, or has been drained.
-    async fn attend(self, connection: Connection, _place: (OwnedSemaphorePermit, Share)) {
+    async fn attend(self, connection: Connection, _place: (Option<OwnedSemaphorePermit>, Share)) {
         let mut stop = self.stop.clone();
         let stopped = tokio::select! {
             () = connection.gone() => return,
@@ -286,18 +291,14 @@ impl Hall {
     /// Resolves when the peer has said no hello for a while, and others need its place.
     async fn until_in_the_way(&self, connection: &Connection) {
         loop {
-            tokio::time::sleep(HELLO_WHERE_CROWDED).await;
+            tokio::time::sleep(HELLO_WHERE_SHORT).await;
             if connection.is_greeted() {
                 return std::future::pending().await;
             }
-            if self.is_crowded() {
+            if self.shares.are_short() {
                 return;
             }
         }
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.room.available_permits() <= self.max_connections / 4
     }
 
     /// Tells a peer that it holds as many connections as it may; so many at a time, and the rest are dropped.

@@ -4,12 +4,17 @@ use crate::peer::Peer;
 use crate::transport;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many connections each peer holds, and may hold.
 #[derive(Debug)]
 pub(crate) struct Shares {
     held: Mutex<HashMap<Origin, usize>>,
+    /// Connections of all peers.
+    all: AtomicUsize,
+    /// From so many on they are short.
+    many: usize,
     max: usize,
     /// Peers on this machine have no bound.
     spares_local: bool,
@@ -26,29 +31,40 @@ enum Origin {
 
 /// One connection's part of what its peer may hold, given back as it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share(Option<(Arc<Shares>, Origin)>);
+pub(crate) struct Share(Arc<Shares>, Option<Origin>);
 
 impl Shares {
     /// As a server was told, or else three quarters of all for each peer, except those on this machine: over loopback a
     /// proxy may stand for many, and who is of the same user could stop the server anyway.
     pub(crate) fn new(max_of_one: Option<usize>, max_of_all: usize) -> Arc<Shares> {
-        let max = max_of_one.unwrap_or(max_of_all - max_of_all / 4);
-        Arc::new(Shares { held: Mutex::default(), max: max.max(1), spares_local: max_of_one.is_none() })
+        let many = max_of_all - max_of_all / 4;
+        Arc::new(Shares {
+            held: Mutex::default(),
+            all: AtomicUsize::new(0),
+            many,
+            max: max_of_one.unwrap_or(many).max(1),
+            spares_local: max_of_one.is_none(),
+        })
+    }
+
+    /// Three quarters of all connections are there.
+    pub(crate) fn are_short(&self) -> bool {
+        self.all.load(Ordering::Relaxed) >= self.many
     }
 
     /// `None` for a peer that holds as many as it may.
     pub(crate) fn admit(self: &Arc<Shares>, peer: &Peer) -> Option<Share> {
-        let Some(origin) = origin(peer).filter(|_| !(self.spares_local && is_local(peer))) else {
-            return Some(Share(None));
-        };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = held.entry(origin).or_default();
-        if *count >= self.max {
-            return None;
+        let origin = origin(peer).filter(|_| !(self.spares_local && is_local(peer)));
+        if let Some(origin) = origin {
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = held.entry(origin).or_default();
+            if *count >= self.max {
+                return None;
+            }
+            *count += 1;
         }
-        *count += 1;
-        drop(held);
-        Some(Share(Some((Arc::clone(self), origin))))
+        self.all.fetch_add(1, Ordering::Relaxed);
+        Some(Share(Arc::clone(self), origin))
     }
 
     fn give_back(&self, origin: Origin) {
@@ -64,7 +80,9 @@ impl Shares {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        if let Some((shares, origin)) = self.0.take() {
+        let Share(shares, origin) = self;
+        shares.all.fetch_sub(1, Ordering::Relaxed);
+        if let Some(origin) = origin.take() {
             shares.give_back(origin);
         }
     }

@@ -78,6 +78,8 @@ struct Queue {
     /// In the order of their tickets.
     jobs: VecDeque<Entry>,
     next_ticket: Ticket,
+    /// Jobs that are exempt from the bound of the queue.
+    exempt: usize,
     threads: usize,
     /// Threads that were started, and have not come to the queue yet.
     coming: usize,
@@ -95,6 +97,7 @@ pub(crate) type Ticket = u64;
 struct Entry {
     ticket: Ticket,
     job: Job,
+    exempt: bool,
     /// Dropped with its entry: who waits for that learns that the job has left the queue.
     left: Option<oneshot::Sender<Infallible>>,
 }
@@ -142,7 +145,8 @@ impl WorkerThreads {
     }
 
     /// Runs the job on a thread that is idle, or new, or, where there are enough, on the next one free: then the job has
-    /// a place in the queue. One that is `exempt` queues however many do: its owner bounds such jobs itself.
+    /// a place in the queue. One that is `exempt` queues however many do, and also where all threads wait: its owner
+    /// bounds such jobs, and nobody waits for them.
     pub(crate) fn submit(&self, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
         self.pool().submit(job, exempt)
     }
@@ -172,7 +176,7 @@ pub(crate) struct LeaveOnDrop {
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
         let mut queue = self.pool.lock();
-        let entry = queue.position(self.ticket).ok().and_then(|at| queue.jobs.remove(at));
+        let entry = queue.position(self.ticket).ok().and_then(|at| queue.remove(at));
         drop(queue);
         // Its drop tells its asker.
         drop(entry);
@@ -224,15 +228,30 @@ impl Queue {
         self.stuck >= self.running()
     }
 
-    fn push(&mut self, job: Job) -> Ticket {
+    fn push(&mut self, job: Job, exempt: bool) -> Ticket {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.jobs.push_back(Entry { ticket, job, left: None });
+        self.exempt += usize::from(exempt);
+        self.jobs.push_back(Entry { ticket, job, exempt, left: None });
         ticket
     }
 
-    fn pop_last(&mut self) -> Option<Job> {
-        self.jobs.pop_back().map(|entry| entry.job)
+    fn remove(&mut self, at: usize) -> Option<Entry> {
+        let entry = self.jobs.remove(at)?;
+        self.exempt -= usize::from(entry.exempt);
+        Some(entry)
+    }
+
+    /// Jobs that the queue's bound counts: nobody comes for them yet.
+    fn bounded(&self) -> usize {
+        self.jobs.len().saturating_sub(self.exempt + self.coming)
+    }
+
+    /// Those that a thread which waits may wait for.
+    fn take_bounded(&mut self) -> VecDeque<Entry> {
+        let (exempt, bounded) = self.jobs.drain(..).partition(|entry| entry.exempt);
+        self.jobs = exempt;
+        bounded
     }
 }
 
@@ -266,26 +285,30 @@ impl Pool {
     fn submit(self: &Arc<Pool>, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
         let mut queue = self.lock();
         if queue.idle > queue.jobs.len() {
-            queue.push(job);
+            queue.push(job, exempt);
             self.wake.notify_one();
             return Ok(None);
         }
         if queue.running() < self.bounds.running {
-            queue.push(job);
+            let ticket = queue.push(job, exempt);
+            let last = queue.jobs.len() - 1;
             return match self.start_thread(&mut queue) {
                 Ok(()) => Ok(None),
                 // Other threads come to it.
-                Err(_) if !queue.is_stuck() => Ok(Some(queue.next_ticket - 1)),
-                Err(error) => Err(NoThread { error, job: queue.pop_last() }),
+                Err(_) if !queue.is_stuck() || exempt && queue.threads > 0 => Ok(Some(ticket)),
+                Err(error) => Err(NoThread { error, job: queue.remove(last).map(|entry| entry.job) }),
             };
+        }
+        if exempt {
+            return Ok(Some(queue.push(job, exempt)));
         }
         if queue.is_stuck() {
             return Err(NoThread::because(ALL_WAIT, job));
         }
-        if !exempt && queue.jobs.len() - queue.coming.min(queue.jobs.len()) >= self.bounds.queued {
+        if queue.bounded() >= self.bounds.queued {
             return Err(NoThread::because("too many calls wait for a thread", job));
         }
-        Ok(Some(queue.push(job)))
+        Ok(Some(queue.push(job, exempt)))
     }
 
     fn start_thread(self: &Arc<Pool>, queue: &mut Queue) -> io::Result<()> {
@@ -313,7 +336,7 @@ impl Pool {
     fn next_job(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            if let Some(entry) = queue.jobs.pop_front() {
+            if let Some(entry) = queue.remove(0) {
                 return Some(entry.job);
             }
             if queue.stopped {
@@ -345,7 +368,7 @@ impl Pool {
             let _ = self.start_thread(&mut queue);
         }
         let stuck = queue.is_stuck();
-        let refused = if stuck { std::mem::take(&mut queue.jobs) } else { VecDeque::new() };
+        let refused = if stuck { queue.take_bounded() } else { VecDeque::new() };
         drop(queue);
         refused.into_iter().for_each(|entry| run(entry.job, Fate::Refused));
         gives_place
@@ -506,8 +529,12 @@ mod tests {
         go.send(()).unwrap();
         begun.recv().unwrap();
         assert_eq!(queued.recv(), Ok(Fate::Refused));
-        assert!(workers.submit(Box::new(|_| {}), true).is_err());
+        assert!(workers.submit(Box::new(|_| {}), false).is_err());
+        // Nobody waits for one that is exempt: it is run when a thread is free again.
+        let (told, exempt) = mpsc::channel();
+        assert!(workers.submit(Box::new(move |fate| told.send(fate).unwrap()), true).is_ok());
         drop((go, first));
+        assert_eq!(exempt.recv(), Ok(Fate::Run));
     }
 
     #[test]
@@ -546,7 +573,7 @@ mod tests {
         let mut queue = pool.lock();
         // One that was started while the system had some left.
         queue.threads = 1;
-        queue.push(Box::new(move |fate| told.send(fate).unwrap()));
+        queue.push(Box::new(move |fate| told.send(fate).unwrap()), false);
         drop(queue);
         assert!(pool.begin_wait(2));
         assert_eq!(queued.recv(), Ok(Fate::Refused));

@@ -137,6 +137,11 @@ trait Lists {
     async fn get(&self, first: String) -> List;
     async fn fail(&self, gate: usize) -> Result<(), List>;
     async fn pour(&self, gate: usize) -> impl Stream<Item = List>;
+    /// Lists of which the second cannot be decoded, for a panic.
+    async fn pour_badly(&self) -> impl Stream<Item = List>;
+    /// A list, and numbers that come until nobody takes them.
+    async fn give(&self) -> (List, Receiver<u32>);
+    async fn gifts(&self) -> impl Stream<Item = (List, Receiver<u32>)>;
     async fn total(&self, list: List, numbers: Receiver<u32>) -> u32;
     async fn take(&self, lists: Receiver<List>) -> Vec<usize>;
     #[mux(notify)]
@@ -158,6 +163,19 @@ impl Shelf {
     fn begun(&self) -> Vec<usize> {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// Those who send the numbers of [`gift`]s.
+static GIVERS: AtomicUsize = AtomicUsize::new(0);
+
+fn gift() -> (List, Receiver<u32>) {
+    let (mut numbers, receiver) = mux::channel();
+    GIVERS.fetch_add(1, SeqCst);
+    tokio::spawn(async move {
+        while numbers.send(1).await.is_ok() {}
+        GIVERS.fetch_sub(1, SeqCst);
+    });
+    (says("", LONG), receiver)
 }
 
 impl Lists for Shelf {
@@ -186,6 +204,15 @@ impl Lists for Shelf {
     }
     async fn pour(&self, gate: usize) -> impl Stream<Item = List> {
         tokio_stream::iter([says("", 1), waits(gate), says("", 2)])
+    }
+    async fn pour_badly(&self) -> impl Stream<Item = List> {
+        tokio_stream::iter([says("", 1), says("panic", LONG), says("", 2), says("", LONG)])
+    }
+    async fn give(&self) -> (List, Receiver<u32>) {
+        gift()
+    }
+    async fn gifts(&self) -> impl Stream<Item = (List, Receiver<u32>)> {
+        tokio_stream::iter([gift(), gift()])
     }
     async fn total(&self, list: List, mut numbers: Receiver<u32>) -> u32 {
         let mut total = self.begin(&list) as u32;
@@ -442,4 +469,65 @@ fn decodings_of_many_connections_are_bounded_for_the_process_and_leave_the_queue
         assert_eq!(GATES[0].most.load(SeqCst), decoders());
         assert_eq!(GATES[1].come.load(SeqCst), 0);
     });
+}
+
+#[test]
+fn what_leaves_the_queue_before_it_is_decoded_closes_the_channels_that_it_carries() {
+    if !is_by_itself(
+        "decoding::what_leaves_the_queue_before_it_is_decoded_closes_the_channels_that_it_carries",
+    ) {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (busy, reached) = (reach(), reach());
+        let held: Vec<_> = (0..decoders()).map(|_| busy.client.put(waits(0)).send()).collect();
+        until(|| GATES[0].waiting.load(SeqCst) == decoders()).await;
+        let mut calls: Vec<_> = (0..10).map(|_| reached.client.give().send()).collect();
+        let mut gifts = reached.client.gifts().await.unwrap();
+        until(|| GIVERS.load(SeqCst) == 12).await;
+        for _ in 0..10 {
+            // The answers are here, and are asked for.
+            reached.client.ping().await.unwrap();
+            for call in &mut calls {
+                assert!(ready_at_once(call).await.is_none());
+            }
+            assert!(ready_at_once(&mut std::pin::pin!(gifts.recv())).await.is_none());
+        }
+        drop((calls, gifts));
+        until(|| GIVERS.load(SeqCst) == 0).await;
+        GATES[0].open();
+        for call in held {
+            assert_eq!(call.await.unwrap(), LONG);
+        }
+    });
+}
+
+/// What a future is ready with at once.
+async fn ready_at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    tokio::time::timeout(Duration::ZERO, tokio::task::unconstrained(future)).await.ok()
+}
+
+#[tokio::test]
+async fn behind_a_long_item_that_panics_the_next_ones_come() {
+    let reached = reach();
+    let mut lists = reached.client.pour_badly().await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        seen.push(next_or_panic(&mut lists).await);
+    }
+    assert_eq!(seen, [Some(Some(1)), None, Some(Some(2)), Some(Some(LONG)), Some(None)]);
+}
+
+/// The length of the next list, or the end; nothing where its decoding panics.
+async fn next_or_panic(lists: &mut Receiver<List>) -> Option<Option<usize>> {
+    let next = std::future::poll_fn(|cx| {
+        let poll = std::panic::AssertUnwindSafe(|| std::pin::pin!(lists.recv()).poll(cx));
+        match std::panic::catch_unwind(poll) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => std::task::Poll::Ready(None),
+        }
+    });
+    let next = tokio::time::timeout(PATIENCE, next).await.expect("in time");
+    next.map(|next| next.unwrap().map(|list| list.len))
 }

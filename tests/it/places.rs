@@ -103,3 +103,15 @@ async fn the_silent_have_their_time_where_there_are_places() {
     let late = Connection::builder().open(silent).client::<DemoClient>();
     assert!(answers(&late).await);
 }
+
+#[tokio::test]
+async fn a_listener_that_waits_takes_no_place() {
+    let server = Server::new().max_connections(1).service(DemoServer::new(Desk::default()));
+    let server = server.listen("tcp://127.0.0.1:0").await.unwrap().listen("tcp://127.0.0.1:0").await.unwrap();
+    let addresses = server.addresses();
+    tokio::spawn(server.run());
+    for address in addresses.iter().chain(&addresses) {
+        let client = DemoClient::connect(address).await.unwrap();
+        assert!(answers(&client).await, "{address}");
+    }
+}

@@ -171,6 +171,31 @@ mod idle {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_a_peer_leaves_unfinished_does_not_keep_its_place() {
+        use crate::script::*;
+        let unknown = request_with(1, "demo.nope", &carrying(&[(3, RECEIVING)]), &Pack::new().array(0));
+        let taken = request_with(1, "demo.running", &carrying(&[(3, RECEIVING)]), &Pack::new().array(0));
+        for left in [chunk(1, 100_000, b"x"), unknown, taken] {
+            let (here, there) = mux::pair();
+            let times = Times { idle: IDLE, ..Times::default() };
+            let builder = Connection::builder().times(times).service(DemoServer::new(Desk::default()));
+            let connection = builder.accept(there);
+            let mut peer = Script::new(here, CONNECTING);
+            peer.send_hello().await;
+            peer.send_frame(&left).await;
+            let begun = Instant::now();
+            let alive = tokio::spawn(async move {
+                while peer.try_send_raw(&pong(0).framed()).await.is_ok() {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+            });
+            let closes = tokio::time::timeout(IDLE * 100, closes(&connection, begun)).await;
+            assert!((1.0..=1.6).contains(&closes.expect("in time")), "{left:?}");
+            alive.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_peer_that_only_answers_pings_does_not_keep_its_place() {
         let (here, mut there) = mux::pair();
         let times = Times { idle: IDLE, ..Times::default() };

@@ -122,7 +122,10 @@ fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
     mux: Mux,
     encoding: Encoding,
 ) -> Decoding<Vec<Decoded<T>>> {
-    decoders::decode(move || decode(items, &mux, encoding))
+    let Items { values, count, carried } = items;
+    // Here: dropped before it is decoded, it closes them.
+    let mut arrivals = Arrivals::new(carried, encoding, || mux);
+    decoders::decode(move || carry::decode(&mut arrivals, || body::decode_items(&values, count, encoding)))
 }
 
 impl<T, E> Receiver<T, E> {
@@ -271,9 +274,13 @@ impl<T, E> Remote<T, E> {
     /// Decodes the next frame; waits for one where there is none. Resolves to the channel's end, if that came.
     fn poll_refill(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ended>> {
         let coop = ready!(coop::poll_proceed(cx));
-        if let Some(decoding) = &mut self.decoding {
-            self.ready = ready!(Pin::new(decoding).poll(cx)).into_iter();
-            self.decoding = None;
+        // Taken: one that panics is over.
+        if let Some(mut decoding) = self.decoding.take() {
+            let Poll::Ready(ready) = Pin::new(&mut decoding).poll(cx) else {
+                self.decoding = Some(decoding);
+                return Poll::Pending;
+            };
+            self.ready = ready.into_iter();
             coop.made_progress();
             return Poll::Ready(None);
         }

@@ -746,6 +746,16 @@ impl<W, P: Clone> Channels<W, P> {
         self.live == 0
     }
 
+    /// Nobody here sends, or takes what comes. A peer that does not end what this end has stopped is none of this.
+    pub(crate) fn are_unused(&self) -> bool {
+        self.live == 0
+            || self.rows.values().all(|row| match &row.end {
+                Way::Receiving(receiving) => receiving.dropped,
+                Way::Finished(_) => true,
+                Way::Sending(_) => false,
+            })
+    }
+
     /// Ends all that are open, for a drain whose grace is over: both halves are told. A sender that was
     /// told so before, and has not ended, is waited for no longer.
     pub(crate) fn end_all(&mut self, out: &mut Outbox, after: &mut After<W, P>) {

@@ -69,6 +69,8 @@ pub(crate) struct Chunks {
     /// Sum of the charges of the questions.
     questions: u64,
     answers: u64,
+    /// Chunks that have come.
+    arrived: u64,
 }
 
 impl Chunks {
@@ -139,8 +141,13 @@ impl Chunks {
         })
     }
 
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived
+    }
+
     /// The data of the chunk has been appended, or dropped.
     pub(crate) fn end(&mut self, id: Xid, buffer: Option<Vec<u8>>) -> Chunked {
+        self.arrived = self.arrived.wrapping_add(1);
         let Some(assembly) = self.open.get_mut(&id) else { return Chunked::Part };
         let last = assembly.missing == 0;
         let chunked = match (&assembly.content, buffer) {

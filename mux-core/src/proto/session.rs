@@ -1075,25 +1075,31 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// Draining, and nothing is left to wait for.
     pub(crate) fn is_drained(&self) -> bool {
-        self.phase == Phase::Draining && self.is_settled()
-    }
-
-    /// Open, and no call, notify or channel of either end is under way or waits.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.phase == Phase::Open && self.is_settled() && !self.calls.waits()
-    }
-
-    fn is_settled(&self) -> bool {
-        self.serving.is_empty()
-            && self.granter.is_settled()
-            && self.calls.unanswered() == 0
+        self.phase == Phase::Draining
+            && self.is_settled()
             && self.channels.is_empty()
             && self.chunks.is_empty()
     }
 
-    /// Another number whenever either end has called, notified or opened a channel.
+    /// No call or notify of either end is under way or waits, and nobody here holds a half of a channel. Of a message
+    /// that has not come whole, each chunk counts as [`activity`](Session::activity).
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is_settled() && !self.calls.waits() && self.channels.are_unused()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.serving.is_empty() && self.granter.is_settled() && self.calls.unanswered() == 0
+    }
+
+    /// Another number whenever either end has called, notified or opened a channel, or a chunk has come.
     pub(crate) fn activity(&self) -> u64 {
-        let counts = [self.ids.last(), self.serving.highest(), self.granter.arrived(), self.purse.spent()];
+        let counts = [
+            self.ids.last(),
+            self.serving.highest(),
+            self.granter.arrived(),
+            self.purse.spent(),
+            self.chunks.arrived(),
+        ];
         counts.into_iter().fold(0, u64::wrapping_add)
     }
 
@@ -1140,6 +1146,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     fn end(&mut self, out: &mut Outbox) -> Vec<H> {
         self.phase = Phase::Closed;
+        // Handlers that outlive the connection hold what is left of it.
+        self.peer.services = Vec::new();
         self.calls.close(out, &mut self.after);
         self.channels.close(&mut self.after);
         self.after.segments.extend(out.clear_large());
@@ -1147,7 +1155,9 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         for (_, answer, carried) in std::mem::take(&mut self.crowded) {
             self.discard_answer(answer, carried);
         }
-        self.serving.close()
+        let handles = self.serving.close();
+        self.trim();
+        handles
     }
 
     /// The peer can send nothing more, so it can answer nothing more and grant no credit: all that wait
