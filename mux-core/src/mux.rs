@@ -323,6 +323,8 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
     /// Neither blocks nor needs a runtime.
     pub fn send(mut self) -> Call<T, E> {
         match &mut self.way {
+            // Who polls or waits for it is told.
+            Way::Remote(remote) if remote.is_inherited() => {}
             Way::Remote(remote) => remote.send(None),
             Way::Local(local) => local.send(),
             Way::Decoding(_) | Way::Failed(_) => {}
@@ -369,6 +371,9 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Future for Call<T,
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         match &mut self.way {
             Way::Remote(remote) => {
+                if remote.is_inherited() {
+                    return Poll::Ready(Err(remote.forked().into()));
+                }
                 let (terminal, carried) = ready!(remote.poll(cx));
                 if terminal.takes_long() && !decoders::is_here() {
                     return self.poll_elsewhere(terminal, carried, cx);

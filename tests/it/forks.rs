@@ -94,6 +94,9 @@ fn the_client_of_its_parent_tells_a_child_to_connect_anew_and_stays_the_parents(
             other => panic!("not closed: {other}"),
         };
         closed(client.echo("child").wait().unwrap_err(), true);
+        closed(client.echo("child").send().wait().unwrap_err(), true);
+        let own = Runtime::new().unwrap();
+        closed(own.block_on(client.echo("child").into_future()).unwrap_err(), true);
         closed(sent.wait().unwrap_err(), false);
         drop(client);
         "told".to_owned()
