@@ -284,6 +284,8 @@ impl<T, E> Call<T, E> {
     /// this side fails with [`CallError::TimedOut`] whatever the other does. Times are kept in
     /// milliseconds.
     ///
+    /// It ends when the answer has come; the time that a large answer takes to be decoded is not counted.
+    ///
     /// Of several timeouts the shortest counts. Without one a call waits as long as its connection
     /// lives.
     pub fn timeout(mut self, timeout: Duration) -> Call<T, E> {
