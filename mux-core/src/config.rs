@@ -42,8 +42,9 @@ pub struct Limits {
     ///
     /// What has more than 16,384 values is decoded on threads of the process that do nothing else, one for each
     /// processor, and no thread of a runtime is held up by it; 64 bytes of text count as a value, and binary of any
-    /// length is one, though a peer may send it where a method takes a vector of numbers, whose elements are then read one by
-    /// one on the runtime's thread: about 40 ms for a MiB in a debug build. Where the system has no thread left, it is decoded where it would be otherwise.
+    /// length is one. A peer may send binary where a method takes a vector of numbers: its elements are then read one by
+    /// one on the runtime's thread, a MiB in about 40 ms in a debug build. Where the system has no thread left, what is
+    /// large is decoded where it would be otherwise.
     pub max_message: usize,
     /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.
     pub max_in_flight: u32,
