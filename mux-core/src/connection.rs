@@ -227,9 +227,11 @@ impl Builder {
     /// message; 1 is the least. Default 8,192.
     ///
     /// Beyond it a notify waits, and those of its connection behind it; one of a large message may wait for many places,
-    /// and other connections' notifies behind it. What waits when the connection closes is
-    /// dropped, if there is no place for it then. Items of a channel that its handler has not taken stay with the handler
-    /// when the connection closes, and are not counted here. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
+    /// and other connections' notifies behind it. What waits when the connection closes is dropped, if there is no place
+    /// for it then. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
+    ///
+    /// Items of a channel that its handler has not taken stay with the handler when the connection closes, and are not
+    /// counted here.
     #[must_use]
     pub fn max_detached(mut self, handlers: usize) -> Builder {
         self.detached = Arc::new(DetachedHandlers::new(handlers));
