@@ -230,8 +230,8 @@ impl Builder {
     /// and other connections' notifies behind it. What waits when the connection closes is dropped, if there is no place
     /// for it then. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
     ///
-    /// Items of a channel that its handler has not taken stay with the handler when the connection closes, and are not
-    /// counted here.
+    /// Items that receivers may still take when their connection has closed count as a message of a handler. Where there
+    /// is no place for them they are dropped, and the receivers are told that the connection has closed.
     #[must_use]
     pub fn max_detached(mut self, handlers: usize) -> Builder {
         self.detached = Arc::new(DetachedHandlers::new(handlers));

@@ -5,7 +5,7 @@ use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
 use crate::demux::{Owed, Parcel, Router};
-use crate::detached::DetachedHandlers;
+use crate::detached::{DetachedHandlers, Place};
 use crate::dispatch::Finished;
 use crate::driver::Helped;
 use crate::error::CloseReason;
@@ -113,6 +113,8 @@ pub(crate) struct State {
     /// The driver is to look at what changed here, written or not.
     wake_driver: bool,
     pub(crate) closed: Option<CloseReason>,
+    /// Of the items that receivers may still take when the connection is closed.
+    untaken: Option<Place>,
     /// The peer sends no more.
     pub(crate) half_closed: bool,
 }
@@ -661,6 +663,7 @@ impl Shared {
         let state = &mut *guard;
         state.wake_driver = true;
         let handles = end(&mut state.session, &mut state.outbox);
+        self.keep_untaken(state);
         state.closed.get_or_insert(reason);
         let outlets = std::mem::take(&mut state.outlets);
         let deferred = (std::mem::take(&mut state.deferred), std::mem::take(&mut state.wait_for_room));
@@ -678,6 +681,19 @@ impl Shared {
         self.finish(after);
         handles.into_iter().for_each(Running::stop);
         drop((outlets, deferred));
+    }
+
+    /// Items that nobody has taken outlive the connection with their receivers: they count with the handlers that do.
+    /// Where there is no place for them, they are dropped.
+    fn keep_untaken(&self, state: &mut State) {
+        let untaken = state.session.untaken();
+        if untaken == 0 || state.untaken.is_some() {
+            return;
+        }
+        state.untaken = self.detached.try_admit(untaken.try_into().unwrap_or(usize::MAX));
+        if state.untaken.is_none() {
+            state.session.drop_untaken();
+        }
     }
 
     pub(crate) fn drain(&self) {
@@ -736,6 +752,7 @@ impl State {
             timer: None,
             wake_driver: false,
             closed: None,
+            untaken: None,
             half_closed: false,
         }
     }

@@ -1,7 +1,7 @@
 //! Handlers that outlive their connection: no more at once than the server was told, however many connections come and go.
 
 use crate::demo::until;
-use mux::{Bytes, CallError, Connection, Error, Refusal};
+use mux::{Bytes, CallError, Connection, Error, Receiver, Refusal};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +17,9 @@ trait Tower {
     async fn enter(&self, n: u32);
     #[mux(notify)]
     async fn carry(&self, n: u32, load: Bytes);
+    /// Stays until it is let go, and then takes what there is.
+    #[mux(notify)]
+    async fn gather(&self, n: u32, loads: Receiver<Bytes>);
     /// Blocks its thread until it is let go.
     #[mux(notify)]
     fn block(&self, n: u32);
@@ -27,6 +30,7 @@ trait Tower {
 
 struct Doors {
     begun: Mutex<Vec<u32>>,
+    taken: Mutex<Vec<(u32, usize)>>,
     inside: AtomicUsize,
     most_inside: AtomicUsize,
     /// One permit lets one handler go.
@@ -68,6 +72,14 @@ impl Tower for Keeper {
         self.hold(n).await;
         drop(load);
     }
+    async fn gather(&self, n: u32, mut loads: Receiver<Bytes>) {
+        self.hold(n).await;
+        let mut taken = 0;
+        while let Ok(Some(_)) = loads.recv().await {
+            taken += 1;
+        }
+        self.0.taken.lock().unwrap().push((n, taken));
+    }
     fn block(&self, n: u32) {
         tokio::runtime::Handle::current().block_on(self.hold(n));
     }
@@ -82,6 +94,7 @@ impl Tower for Keeper {
 fn tower() -> (Arc<Doors>, impl Fn() -> (TowerClient, Connection)) {
     let doors = Arc::new(Doors {
         begun: Mutex::default(),
+        taken: Mutex::default(),
         inside: AtomicUsize::new(0),
         most_inside: AtomicUsize::new(0),
         exits: Semaphore::new(0),
@@ -160,6 +173,30 @@ async fn what_waits_when_its_connection_closes_is_dropped() {
     until(|| doors.begun().len() == 9).await;
     settle(&first).await;
     assert_eq!(doors.begun(), Vec::from_iter(0..9));
+}
+
+#[tokio::test]
+async fn items_that_a_handler_may_still_take_after_the_close_count_too() {
+    let (doors, connect) = tower();
+    for n in 0..2 {
+        let (client, answering) = connect();
+        let (mut sender, receiver) = mux::channel();
+        client.gather(n, receiver).await.unwrap();
+        for _ in 0..6 {
+            sender.send(vec![7; 10 << 10].into()).await.unwrap();
+        }
+        settle(&client).await;
+        until(|| doors.inside() == n as usize + 1).await;
+        sender.finish();
+        drop(client);
+        answering.closed().await;
+    }
+    doors.open();
+    until(|| doors.taken.lock().unwrap().len() == 2).await;
+    let mut taken = doors.taken.lock().unwrap().clone();
+    taken.sort_unstable();
+    // Each handler takes a place, and 60 KiB take four: there are eight.
+    assert_eq!(taken, [(0, 6), (1, 0)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -804,6 +804,27 @@ impl<W, P: Clone> Channels<W, P> {
         });
     }
 
+    /// What has come and is not taken, in bytes.
+    pub(crate) fn untaken(&self) -> u64 {
+        let queues = self.rows.values().filter_map(|row| match &row.end {
+            Way::Receiving(receiving) => Some(&receiving.queue),
+            Way::Sending(_) | Way::Finished(_) => None,
+        });
+        queues.flatten().map(Items::cost).fold(0, u64::saturating_add)
+    }
+
+    /// Drops it, when the connection is closed: a receiver is told that, in place of how its sender ended.
+    pub(crate) fn drop_untaken(&mut self) {
+        for row in self.rows.values_mut() {
+            if let Way::Receiving(receiving) = &mut row.end
+                && !receiving.queue.is_empty()
+            {
+                receiving.queue = VecDeque::new();
+                receiving.ended = Some(Ended::Closed);
+            }
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()

@@ -1048,6 +1048,16 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         !self.channels.is_empty()
     }
 
+    /// Items that have come and are not taken, in bytes.
+    pub(crate) fn untaken(&self) -> u64 {
+        self.channels.untaken()
+    }
+
+    /// Drops them. The connection is closed.
+    pub(crate) fn drop_untaken(&mut self) {
+        self.channels.drop_untaken();
+    }
+
     /// Gives back what the tables do not need now.
     pub(crate) fn trim(&mut self) {
         self.calls.trim();
