@@ -163,7 +163,7 @@ fn too_many_detached(method: &MethodDescriptor) -> Refused {
 
 /// The notifies of one connection, on one task: their handlers begin in the order they were sent. One
 /// that waits goes on beside the next; a plain `fn` ends before the next begins. Each has a place among those that
-/// outlive their connections. Those that wait for theirs when the connection closes are dropped.
+/// outlive their connections. Those that wait when the connection closes are kept as far as there are places.
 #[derive(Default)]
 pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
 

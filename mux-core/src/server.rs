@@ -162,7 +162,7 @@ impl Server {
     /// Cancel safe: dropped, it leaves no listener behind.
     ///
     /// # Errors
-    /// When the address is none, is taken, or cannot be listened at, and when the runtime was built without timers or I/O.
+    /// If the address is invalid, in use, or of a kind that cannot be listened on, or if the runtime has no timers or I/O.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -357,7 +357,7 @@ impl Connection {
     /// Cancel safe: dropped, it leaves no connection behind.
     ///
     /// # Errors
-    /// When the address is none, or nobody answers there.
+    /// If the address is invalid, or nobody answers there.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -378,7 +378,7 @@ impl Builder {
     /// Cancel safe: dropped, it leaves no connection behind.
     ///
     /// # Errors
-    /// When the address is none, or nobody answers there in time. The error names the addresses of a name that were
+    /// If the address is invalid, or nobody answers there in time. The error names the addresses of a name that were
     /// tried, and what came of each. Also when the runtime was built without timers or I/O.
     ///
     /// # Panics
