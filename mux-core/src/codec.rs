@@ -18,8 +18,8 @@ pub(crate) fn put_head(frame: &Frame<'_>, body_len: usize, out: &mut Vec<u8>) {
         // Nearly all frames are of these kinds.
         Frame::Request { xid, method, meta, .. } => {
             let mut start = Start::new(5, 1, xid);
-            start.put_str_len(method.len());
-            start.append(method.len() + meta_len(meta) + body_len, out);
+            start.put_str_len(method.as_bytes().len());
+            start.append(method.as_bytes().len() + meta_len(meta) + body_len, out);
             out.extend_from_slice(method.as_bytes());
             put_meta(meta, out);
         }

@@ -8,6 +8,7 @@ use crate::decoders;
 use crate::descriptor::{Encoding, MethodDescriptor, Placement, ServiceDescriptor};
 use crate::dispatch::Turn;
 use crate::error::{Refusal, Refused};
+use crate::proto::frame::MethodPath;
 use crate::proto::xid::Xid;
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -35,7 +36,7 @@ pub trait Service: Send + Sync + 'static {
 #[derive(Default)]
 pub(crate) struct Router {
     services: Vec<Arc<dyn Service>>,
-    routes: HashMap<&'static str, Route, BuildHasherDefault<PathHasher>>,
+    routes: HashMap<&'static [u8], Route, BuildHasherDefault<PathHasher>>,
     /// What HELLO tells of the services: their names and fingerprints.
     fingerprints: Vec<(String, u64)>,
     /// Their names, as a text for those who ask for another.
@@ -60,7 +61,7 @@ impl Router {
         let mut routes = HashMap::default();
         for (index, service) in services.iter().enumerate() {
             for method in service.descriptor().methods {
-                routes.insert(method.path, Route { service: index, method });
+                routes.insert(method.path.as_bytes(), Route { service: index, method });
             }
         }
         let descriptors = services.iter().map(|service| service.descriptor());
@@ -76,8 +77,8 @@ impl Router {
 
     /// The route of a call that wants an answer, or not.
     #[inline]
-    pub(crate) fn route(&self, path: &str, notify: bool) -> Result<Route, Refused> {
-        match self.routes.get(path) {
+    pub(crate) fn route(&self, path: MethodPath<'_>, notify: bool) -> Result<Route, Refused> {
+        match self.routes.get(path.as_bytes()) {
             Some(route) if route.method.notify == notify => Ok(*route),
             Some(_) if notify => Err(self.unknown(path, "it answers, and was called as a notify")),
             Some(_) => Err(self.unknown(path, "it is a notify, and was called for an answer")),
@@ -90,7 +91,7 @@ impl Router {
         Arc::clone(&self.services[route.service])
     }
 
-    fn unknown(&self, path: &str, why: &str) -> Refused {
+    fn unknown(&self, path: MethodPath<'_>, why: &str) -> Refused {
         let served = &self.served;
         Refused::new(
             Refusal::UnknownMethod,
@@ -118,9 +119,9 @@ impl Hasher for PathHasher {
         }
     }
 
-    // What ends a string tells nothing here: paths are hashed alone.
+    // The length tells little here: paths are hashed alone.
     #[inline]
-    fn write_u8(&mut self, _: u8) {}
+    fn write_usize(&mut self, _: usize) {}
 }
 
 impl PathHasher {

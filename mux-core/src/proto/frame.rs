@@ -14,7 +14,7 @@ pub(crate) enum Frame<'a> {
     Hello(Hello),
     Request {
         xid: Xid,
-        method: &'a str,
+        method: MethodPath<'a>,
         /// A MessagePack map, or `None` for nil.
         meta: Option<&'a [u8]>,
         args: &'a [u8],
@@ -36,7 +36,7 @@ pub(crate) enum Frame<'a> {
         xid: Xid,
     },
     Notify {
-        method: &'a str,
+        method: MethodPath<'a>,
         meta: Option<&'a [u8]>,
         args: &'a [u8],
     },
@@ -78,6 +78,54 @@ pub(crate) enum Frame<'a> {
     Skipped {
         kind: u64,
     },
+}
+
+/// `service.method`. It is looked up as bytes: making a `str` of them costs more than the look-up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MethodPath<'a> {
+    utf8: &'a [u8],
+}
+
+impl<'a> MethodPath<'a> {
+    #[inline]
+    fn new(bytes: &'a [u8]) -> Result<MethodPath<'a>, BadFrame> {
+        if is_ascii(bytes) || std::str::from_utf8(bytes).is_ok() {
+            return Ok(MethodPath { utf8: bytes });
+        }
+        Err(bad("method", "valid UTF-8"))
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        self.utf8
+    }
+}
+
+impl<'a> From<&'a str> for MethodPath<'a> {
+    fn from(path: &'a str) -> MethodPath<'a> {
+        MethodPath { utf8: path.as_bytes() }
+    }
+}
+
+impl fmt::Display for MethodPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.utf8))
+    }
+}
+
+impl fmt::Debug for MethodPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&String::from_utf8_lossy(self.utf8), f)
+    }
+}
+
+/// Eight bytes at a time, the last of which may have been looked at before.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else { return bytes.is_ascii() };
+    let (words, _) = bytes.as_chunks();
+    let all = words.iter().chain([last]).fold(0, |all, word| all | u64::from_ne_bytes(*word));
+    all & 0x8080_8080_8080_8080 == 0
 }
 
 /// Why a channel ended early.
@@ -158,7 +206,7 @@ impl<'a> Frame<'a> {
                 hello.settings.encode(output.out);
             }
             Frame::Request { xid, method, meta, .. } => {
-                output.head(5, 1).uint(xid).str(method).raw_or_nil(meta);
+                output.head(5, 1).uint(xid).path(method).raw_or_nil(meta);
             }
             Frame::Reply { xid, meta, .. } => {
                 output.head(4, 2).uint(xid).raw_or_nil(meta);
@@ -170,7 +218,7 @@ impl<'a> Frame<'a> {
                 output.head(2, 4).uint(xid);
             }
             Frame::Notify { method, meta, .. } => {
-                output.head(4, 5).str(method).raw_or_nil(meta);
+                output.head(4, 5).path(method).raw_or_nil(meta);
             }
             Frame::Item { channel, carried, count, .. } => {
                 output.head(3 + count, 6).uint(channel).raw_or_nil(carried);
@@ -272,7 +320,7 @@ impl<'a> Input<'a> {
             },
             (4, 1) => Frame::Cancel { xid: self.uint("xid")? },
             (5, 3) => Frame::Notify {
-                method: self.str("method")?,
+                method: self.method()?,
                 meta: self.map_or_nil("meta")?,
                 args: self.remainder("args")?,
             },
@@ -304,9 +352,14 @@ impl<'a> Input<'a> {
 
     #[inline]
     fn request(&mut self) -> Result<Frame<'a>, BadFrame> {
-        let (xid, method) = (self.uint("xid")?, self.str("method")?);
+        let (xid, method) = (self.uint("xid")?, self.method()?);
         let meta = self.map_or_nil("meta")?;
         Ok(Frame::Request { xid, method, meta, args: self.remainder("args")? })
+    }
+
+    #[inline]
+    fn method(&mut self) -> Result<MethodPath<'a>, BadFrame> {
+        self.str_bytes("method").and_then(MethodPath::new)
     }
 
     #[inline]
@@ -387,6 +440,12 @@ impl<'a> Input<'a> {
 
     #[inline]
     pub(super) fn str(&mut self, what: &str) -> Result<&'a str, BadFrame> {
+        let bytes = self.str_bytes(what)?;
+        std::str::from_utf8(bytes).map_err(|_| bad(what, "valid UTF-8"))
+    }
+
+    #[inline]
+    fn str_bytes(&mut self, what: &str) -> Result<&'a [u8], BadFrame> {
         let len = match self.rest {
             [marker @ 0xa0..=0xbf, rest @ ..] => {
                 self.rest = rest;
@@ -394,8 +453,7 @@ impl<'a> Input<'a> {
             }
             _ => self.long_str_len(what)?,
         };
-        let bytes = self.take(len, what)?;
-        std::str::from_utf8(bytes).map_err(|_| bad(what, "valid UTF-8"))
+        self.take(len, what)
     }
 
     #[cold]
@@ -663,6 +721,13 @@ impl Output<'_> {
         self
     }
 
+    #[inline]
+    fn path(&mut self, path: MethodPath<'_>) -> &mut Self {
+        let _ = write::write_str_len(self.out, path.utf8.len() as u32);
+        self.out.extend_from_slice(path.utf8);
+        self
+    }
+
     fn bin_head(&mut self, len: usize) -> &mut Self {
         let _ = write::write_bin_len(self.out, len as u32);
         self
@@ -694,8 +759,12 @@ mod tests {
 
     #[test]
     fn a_frame_cut_anywhere_is_refused_or_shorter_in_its_body_only() {
-        let frame =
-            Frame::Request { xid: 1 << 40, method: "a.b", meta: Some(&[0x81, 0xa1, b'k', 1]), args: &[0x90] };
+        let frame = Frame::Request {
+            xid: 1 << 40,
+            method: "a.b".into(),
+            meta: Some(&[0x81, 0xa1, b'k', 1]),
+            args: &[0x90],
+        };
         let bytes = encode(&frame);
         for cut in 0..bytes.len() {
             assert!(Frame::decode(&bytes[..cut]).is_err(), "cut at {cut}");
@@ -723,6 +792,28 @@ mod tests {
     fn kinds_below_64_end_the_connection_and_others_are_skipped() {
         assert!(Frame::decode(&[0x91, 63]).is_err());
         assert_eq!(Frame::decode(&[0x92, 64, 7]), Ok(Frame::Skipped { kind: 64 }));
+    }
+
+    #[test]
+    fn a_method_is_utf8_wherever_it_is_no_ascii() {
+        let with = |method: &[u8]| {
+            let mut bytes = vec![0x95, 1, 1, 0xa0 | method.len() as u8];
+            bytes.extend_from_slice(method);
+            bytes.extend_from_slice(&[0xc0, 0x90]);
+            Frame::decode(&bytes).map(|frame| assert!(matches!(frame, Frame::Request { .. })))
+        };
+        for len in 0..32 {
+            assert_eq!(with(&vec![b'm'; len]), Ok(()));
+            for at in 0..len {
+                let mut method = vec![b'm'; len];
+                method[at] = 0xff;
+                assert_eq!(with(&method), Err(bad("method", "valid UTF-8")), "{method:x?}");
+                if at + 1 < len {
+                    method[at..at + 2].copy_from_slice("ß".as_bytes());
+                    assert_eq!(with(&method), Ok(()), "{method:x?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::channels::{Channels, Items, NotSent, Taken, item_cost};
 use super::chunks::{self, Chunked, Chunks, Class, Intake};
 use super::credit::{self, Granter, Purse};
 use super::fault::{Fault, FaultCode, GoawayCode};
-use super::frame::{BadFrame, ChunkHead, ENVELOPE, Frame};
+use super::frame::{BadFrame, ChunkHead, ENVELOPE, Frame, MethodPath};
 use super::hello::{Hello, SMALL, Settings, VERSION};
 use super::meta::MetaFacts;
 use super::payload::Payload;
@@ -109,7 +109,7 @@ struct Arrival {
 /// What a handler is found by and works on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inquiry<'a> {
-    pub(crate) method: &'a str,
+    pub(crate) method: MethodPath<'a>,
     pub(crate) meta: Option<&'a [u8]>,
     pub(crate) args: &'a [u8],
 }
@@ -1216,7 +1216,7 @@ impl Inquiry<'_> {
     /// What its meta says, within the size of an envelope. The sender keeps to half of that.
     #[inline]
     fn facts(&self) -> Result<MetaFacts, Breach> {
-        let len = self.method.len() + self.meta.map_or(0, <[u8]>::len);
+        let len = self.method.as_bytes().len() + self.meta.map_or(0, <[u8]>::len);
         if len > ENVELOPE {
             return Err(breach(format!("an envelope of {len} bytes exceeds the limit of {ENVELOPE}")));
         }

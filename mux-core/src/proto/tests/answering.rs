@@ -125,7 +125,7 @@ fn a_timeout_of_all_the_time_there_is_overflows_nothing() {
     let mut end = End::scripted(Settings::FLOOR);
     end.now = 1_000_000;
     let meta = b"\x81\xaatimeout_ms\xcf\xff\xff\xff\xff\xff\xff\xff\xff";
-    end.hear(&Frame::Request { xid: 1, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     let year = 365 * 24 * 60 * 60 * 1000;
     assert_eq!(end.next_inquiry().deadline, Some(1_000_000 + year));
 }

@@ -95,7 +95,7 @@ fn a_meta_that_is_no_map_of_names_is_a_breach() {
     let metas: [&[u8]; 4] = [&[0x90], &[0x81, 1, 1], b"\x81\xaatimeout_ms\xa1x", b"\x81\xaatimeout_ms\xff"];
     for meta in metas {
         let mut end = greeted();
-        end.hear(&Frame::Request { xid: 1, method: "calc.add", meta: Some(meta), args: &[0x90] });
+        end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
         end.expect_breach("is not");
         end.expect_no_request();
     }

@@ -47,7 +47,7 @@ fn scripted() -> (End, Xid) {
 
 fn open(end: &mut End, id: u8) {
     let meta = [b"\x81\xa8channels\x91\x92".as_slice(), &[id, 0]].concat();
-    end.hear(&Frame::Request { xid: 1, method: "calc.add", meta: Some(&meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(&meta), args: &[0x90] });
     let xid = end.next_inquiry().xid;
     end.reply(xid, &[0]);
     end.flush();
@@ -611,7 +611,7 @@ fn more_channels_than_were_allowed_are_a_breach() {
     end.hear(&hello(Side::Connecting, takes(8)));
     open(&mut end, 3);
     let meta = b"\x81\xa8channels\x91\x92\x05\x00";
-    end.hear(&Frame::Request { xid: 7, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     end.expect_breach("more than 1 channels open");
 }
 
@@ -620,7 +620,7 @@ fn an_id_that_is_not_the_peers_to_give_or_is_taken_is_a_breach() {
     for id in [2, 3, 7] {
         let (mut end, _) = scripted();
         let meta = [b"\x81\xa8channels\x91\x92".as_slice(), &[id, 0]].concat();
-        end.hear(&Frame::Request { xid: 7, method: "calc.add", meta: Some(&meta), args: &[0x90] });
+        end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(&meta), args: &[0x90] });
         end.expect_breach(&format!("channel {id} is not one that the peer may open"));
     }
     let (mut end, id) = scripted();
@@ -636,7 +636,7 @@ fn a_list_of_channels_that_is_none_is_a_breach() {
         let mut end = End::new(Side::Accepting, takes(8));
         end.hear(&hello(Side::Connecting, takes(8)));
         let meta = [b"\x81\xa8channels".as_slice(), list].concat();
-        end.hear(&Frame::Request { xid: 1, method: "calc.add", meta: Some(&meta), args: &[0x90] });
+        end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(&meta), args: &[0x90] });
         assert!(end.breach.is_some(), "{list:?}");
     }
 }
@@ -700,7 +700,7 @@ fn more_large_items_than_were_allowed_are_a_breach() {
     let mut end = End::new(Side::Accepting, takes(8));
     end.hear(&hello(Side::Connecting, takes(8)));
     let meta = b"\x81\xa8channels\x92\x92\x03\x00\x92\x05\x00";
-    end.hear(&Frame::Request { xid: 1, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     end.hear(&item(3, &vec![1; 2 * WINDOW]));
     assert_eq!(end.breach, None);
     end.hear(&item(5, &vec![1; 2 * WINDOW]));
@@ -718,11 +718,11 @@ fn a_channel_counts_as_open_until_its_end_is_taken() {
     assert_eq!(end.expect_channel_end(3), None);
     end.flush();
     let meta = b"\x81\xa8channels\x91\x92\x05\x00";
-    end.hear(&Frame::Request { xid: 7, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     assert_eq!(end.breach, None);
     end.hear(&Frame::End { channel: 5, why: None });
     let meta = b"\x81\xa8channels\x91\x92\x09\x00";
-    end.hear(&Frame::Request { xid: 11, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 11, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     end.expect_breach("more than 1 channels open");
 }
 
@@ -734,7 +734,7 @@ fn a_stop_that_the_peer_does_not_read_holds_its_channels_place() {
     end.stop(3);
     end.hear(&Frame::End { channel: 3, why: None });
     let meta = b"\x81\xa8channels\x91\x92\x05\x00";
-    end.hear(&Frame::Request { xid: 7, method: "calc.add", meta: Some(meta), args: &[0x90] });
+    end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     end.expect_breach("more than 1 channels open");
 }
 

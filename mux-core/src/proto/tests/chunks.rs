@@ -25,7 +25,7 @@ fn scripted(ours: Settings) -> End {
 /// The whole frame of a request.
 fn message(xid: Xid, body: usize) -> Vec<u8> {
     let args = vec![0xc0; body];
-    let frame = Frame::Request { xid, method: "calc.add", meta: None, args: &args };
+    let frame = Frame::Request { xid, method: "calc.add".into(), meta: None, args: &args };
     let mut bytes = Vec::new();
     frame.encode_head(&mut bytes);
     bytes.extend_from_slice(&args);

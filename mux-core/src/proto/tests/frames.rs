@@ -37,7 +37,7 @@ impl Owned {
         match self {
             Owned::Hello(hello) => Frame::Hello(hello.clone()),
             Owned::Request(xid, method, meta, args) => {
-                Frame::Request { xid: *xid, method, meta: meta.as_deref(), args }
+                Frame::Request { xid: *xid, method: method.as_str().into(), meta: meta.as_deref(), args }
             }
             Owned::Reply(xid, meta, value) => Frame::Reply { xid: *xid, meta: meta.as_deref(), value },
             Owned::Fault(xid, meta, code, message, detail) => Frame::Fault {
@@ -48,7 +48,9 @@ impl Owned {
                 detail,
             },
             Owned::Cancel(xid) => Frame::Cancel { xid: *xid },
-            Owned::Notify(method, meta, args) => Frame::Notify { method, meta: meta.as_deref(), args },
+            Owned::Notify(method, meta, args) => {
+                Frame::Notify { method: method.as_str().into(), meta: meta.as_deref(), args }
+            }
             Owned::Item(channel, carried, count, values) => {
                 Frame::Item { channel: *channel, carried: carried.as_deref(), count: *count, values }
             }

@@ -35,16 +35,16 @@ golden! {
         },
     })];
     request_is_as_written: "01_request" = [
-        Frame::Request { xid: 1, method: "calc.add", meta: None, args: &[0x92, 2, 40] },
+        Frame::Request { xid: 1, method: "calc.add".into(), meta: None, args: &[0x92, 2, 40] },
         Frame::Request {
             xid: 301,
-            method: "calc.now",
+            method: "calc.now".into(),
             meta: Some(b"\x82\xaatimeout_ms\xcd\x05\xdc\xa6tenant\xa2eu"),
             args: &[0x90],
         },
         Frame::Request {
             xid: 5,
-            method: "calc.work",
+            method: "calc.work".into(),
             meta: Some(b"\x81\xa8channels\x91\x92\x03\x01"),
             args: &[0x91, 0],
         },
@@ -60,7 +60,7 @@ golden! {
         Frame::Fault { xid: 5, meta: None, code: FaultCode::Other(200), message: "", detail: &[] },
     ];
     cancel_is_as_written: "04_cancel" = [Frame::Cancel { xid: 1 }];
-    notify_is_as_written: "05_notify" = [Frame::Notify { method: "calc.log", meta: None, args: b"\x91\xa2hi" }];
+    notify_is_as_written: "05_notify" = [Frame::Notify { method: "calc.log".into(), meta: None, args: b"\x91\xa2hi" }];
     item_is_as_written: "06_item" = [
         Frame::Item { channel: 7, carried: None, count: 2, values: &[1, 2] },
         Frame::Item { channel: 7, carried: Some(&[0x91, 0x92, 9, 0]), count: 1, values: &[0] },
@@ -120,7 +120,8 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn integers_and_lengths_may_be_wider_than_they_need_be() {
     let wide = b"\xdc\x00\x05\xd1\x00\x01\xcf\x00\x00\x00\x00\x00\x00\x00\x01\xdb\x00\x00\x00\x03a.b\xde\x00\x00\xdc\x00\x00";
-    let expected = Frame::Request { xid: 1, method: "a.b", meta: Some(&[0xde, 0, 0]), args: &[0xdc, 0, 0] };
+    let expected =
+        Frame::Request { xid: 1, method: "a.b".into(), meta: Some(&[0xde, 0, 0]), args: &[0xdc, 0, 0] };
     assert_eq!(Frame::decode(wide), Ok(expected));
 }
 

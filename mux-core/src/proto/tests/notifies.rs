@@ -100,7 +100,7 @@ fn calls_do_not_wait_behind_notifies() {
 fn a_window_over_spent_ends_the_connection() {
     let mut end = End::scripted(Settings::FLOOR);
     let args = vec![0xc0; WINDOW];
-    let note = Frame::Notify { method: "calc.add", meta: None, args: &args };
+    let note = Frame::Notify { method: "calc.add".into(), meta: None, args: &args };
     end.hear(&note);
     assert_eq!(end.breach, None);
     end.hear(&note);
@@ -111,7 +111,7 @@ fn a_window_over_spent_ends_the_connection() {
 fn handlers_count_against_the_window_however_small_their_arguments() {
     let mut end = End::scripted(Settings::FLOOR);
     let sent = (0..1000).take_while(|_| {
-        end.hear(&Frame::Notify { method: "calc.add", meta: None, args: &[0x90] });
+        end.hear(&Frame::Notify { method: "calc.add".into(), meta: None, args: &[0x90] });
         end.breach.is_none()
     });
     assert_eq!(sent.count(), WINDOW.div_ceil(256 + 1));
@@ -189,7 +189,7 @@ fn a_close_tells_notifies_that_waited() {
 #[test]
 fn a_notify_that_is_not_run_gives_its_credit_back() {
     let mut end = End::scripted(Settings::FLOOR);
-    end.hear(&Frame::Notify { method: "calc.add", meta: None, args: &[0xc0; WINDOW + 1] });
+    end.hear(&Frame::Notify { method: "calc.add".into(), meta: None, args: &[0xc0; WINDOW + 1] });
     assert!(end.notes.is_empty());
     assert!(matches!(end.said().last(), Some(Credit(_))));
 }

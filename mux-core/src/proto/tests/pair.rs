@@ -701,12 +701,12 @@ impl End {
             Action::Stop(handler) => self.stopped.extend(handler),
             Action::Serve { xid, deadline, carried, .. } => {
                 let Frame::Request { method, args, .. } = *frame else { panic!("{frame:?} is no request") };
-                let (method, args) = (method.into(), args.into());
+                let (method, args) = (method.to_string(), args.into());
                 self.inquiries.push_back(Inquiry { xid, method, args, deadline, carried });
             }
             Action::ServeNotify { cost, carried, .. } => {
                 let Frame::Notify { method, args, .. } = *frame else { panic!("{frame:?} is no notify") };
-                self.notes.push_back(Note { method: method.into(), len: args.len(), cost, carried });
+                self.notes.push_back(Note { method: method.to_string(), len: args.len(), cost, carried });
             }
             Action::Close { message, refused } => {
                 self.woken.extend(refused);
@@ -813,7 +813,7 @@ pub(super) fn hello(side: Side, settings: Settings) -> Frame<'static> {
 
 /// A request as a scripted peer writes it.
 pub(super) fn request(xid: Xid, args: &[u8]) -> Frame<'_> {
-    Frame::Request { xid, method: "calc.add", meta: None, args }
+    Frame::Request { xid, method: "calc.add".into(), meta: None, args }
 }
 
 /// The floors, with more room for large messages.
