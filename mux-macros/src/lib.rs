@@ -91,7 +91,9 @@ use crate::model::Service;
 /// | a struct read as `serde_json::Value`, or as another type that takes any value | arrives | refused |
 /// | `skip_serializing` or `skip_deserializing` alone, and ends whose structs differ in the number of their fields | as serde's attributes say | refused |
 /// | `u128` and `i128` within `untagged`, an internal `tag` or `flatten` | refused | refused |
-/// | a tuple struct with `skip_serializing_if` that leaves an element out | refused | refused |
+/// | a tuple struct or variant with `skip_serializing_if` that leaves an element out | refused | refused |
+/// | `serde_json::value::RawValue` within `untagged`, an internal `tag` or `flatten` | refused | refused |
+/// | what a type does not serialise: a path that is not UTF-8, a time before 1970, a variant under `skip` | refused | refused |
 /// | more than 127 `Some` around one `None` | refused | refused |
 /// | values that nest deeper than 128 levels | refused | refused |
 ///
@@ -102,6 +104,15 @@ use crate::model::Service;
 /// - With `"compact"` two structs of as many fields are taken for each other: what differs between the two ends, by version or
 ///   by `skip_serializing` on one field and `skip_deserializing` on another, has to have another number of fields to be noticed.
 /// - A field under `#[serde(skip)]` arrives as its default.
+/// - A tuple struct or variant that leaves an element out by `skip_serializing_if` moves up those behind it where serde buffers
+///   it, within `untagged`, an internal `tag` or `flatten`, if these have a default.
+/// - Under `flatten` an `Option` of a struct that can be read from nothing arrives as `Some`, and each of two maps takes all entries.
+/// - What a library leaves out of its own form is not sent: the flow of a `SocketAddrV6`, with `"compact"` also its scope,
+///   and the seconds of a `chrono::FixedOffset`.
+/// - With `"compact"` a type whose form for programs is a number or a text, unlike that for people, may be taken for such in an
+///   `untagged` enum.
+///
+/// A client in the same process gets the value itself, which is not serialised: nothing of this holds there.
 ///
 /// # Generics, and what a trait may have beside
 ///

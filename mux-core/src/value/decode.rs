@@ -415,7 +415,8 @@ const BUFFERED: &str = "what serde buffers, as for `untagged`, may need `encodin
 #[cold]
 fn unnamed() -> DecodeError {
     DecodeError::new(
-        "found a struct by position, where serde needs names (`untagged`, or a type that takes any value)",
+        "found a struct by position or a form for programs, where serde needs names and forms for people (`untagged`, or a \
+         type that takes any value)",
     )
 }
 
@@ -481,6 +482,11 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
         let before = (self.rest, self.somes);
         self.is_guessed |= !self.named;
+        if let [0xde, 0, 0..16, ..] = self.rest
+            && !self.named
+        {
+            return Err(unnamed());
+        }
         match self.head()? {
             Head::Nil => visitor.visit_unit(),
             Head::Bool(value) => visitor.visit_bool(value),

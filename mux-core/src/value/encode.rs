@@ -11,6 +11,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 use serde::{Serialize, Serializer};
+use std::cell::Cell;
 
 pub(crate) type EncodeFailure = rmp_serde::encode::Error;
 
@@ -21,6 +22,8 @@ pub(crate) struct ValueWriter<'p> {
     inner: rmp_serde::Serializer<Writer<'p>>,
     /// Structs go by name, and what has a form for people takes it.
     named: bool,
+    /// Where a value begins that has a form for people and takes the other.
+    program_form: Cell<usize>,
     /// Of the structs by position that are being written: the fields so far, and where they begin. Those of the innermost
     /// last.
     keys: Keys,
@@ -76,7 +79,12 @@ impl<'p> ValueWriter<'p> {
     #[inline]
     pub(crate) fn new(out: &'p mut Payload, encoding: Encoding) -> ValueWriter<'p> {
         let named = encoding == Encoding::Named;
-        ValueWriter { inner: rmp_serde::Serializer::new(Writer(out)), named, keys: Keys::default() }
+        ValueWriter {
+            inner: rmp_serde::Serializer::new(Writer(out)),
+            named,
+            program_form: Cell::new(usize::MAX),
+            keys: Keys::default(),
+        }
     }
 
     #[inline]
@@ -91,6 +99,10 @@ impl<'p> ValueWriter<'p> {
 
     #[inline]
     fn array(&mut self, len: usize) -> Written {
+        if self.is_program_form() {
+            self.long_array(count(len)?);
+            return Ok(());
+        }
         if len < 16 {
             self.flat().push(0x90 | len as u8);
             return Ok(());
@@ -109,10 +121,31 @@ impl<'p> ValueWriter<'p> {
         Ok(())
     }
 
+    /// Longer than it needs to be, which tells it from a sequence.
+    #[inline]
+    fn long_array(&mut self, len: u32) {
+        match u8::try_from(len) {
+            Ok(len) if len < 16 => self.flat().extend_from_slice(&[0xdc, 0, len]),
+            _ => {
+                self.flat().push(0xdd);
+                self.flat().extend_from_slice(&len.to_be_bytes());
+            }
+        }
+    }
+
+    #[inline]
+    fn is_program_form(&self) -> bool {
+        self.program_form.get() == self.inner.get_ref().0.flat().len()
+    }
+
     /// A map of one entry, whose value comes next.
     #[inline]
     fn variant(&mut self, name: &str) -> Written {
-        self.flat().push(0x81);
+        if self.is_program_form() {
+            self.flat().extend_from_slice(&[0xde, 0, 1]);
+        } else {
+            self.flat().push(0x81);
+        }
         encode::write_str(self.flat(), name)?;
         Ok(())
     }
@@ -153,14 +186,7 @@ impl<'p> ValueWriter<'p> {
             return Ok(Fields { out: self, form });
         }
         let len = count(len)?;
-        // Longer than it needs to be, which tells it from a sequence.
-        match u8::try_from(len) {
-            Ok(len) if len < 16 => self.flat().extend_from_slice(&[0xdc, 0, len]),
-            _ => {
-                self.flat().push(0xdd);
-                self.flat().extend_from_slice(&len.to_be_bytes());
-            }
-        }
+        self.long_array(len);
         let first = self.keys.len;
         Ok(Fields { out: self, form: Form::Positional { start, len, first } })
     }
@@ -268,6 +294,9 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
 
     #[inline]
     fn is_human_readable(&self) -> bool {
+        if !self.named {
+            self.program_form.set(self.inner.get_ref().0.flat().len());
+        }
         self.named
     }
 
@@ -370,7 +399,7 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
 
     #[inline]
     fn serialize_unit_struct(self, _: &'static str) -> Written {
-        self.array(0)
+        self.inner.serialize_unit()
     }
 
     #[inline]

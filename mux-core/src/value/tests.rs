@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const BOTH: [Encoding; 2] = [Named, Compact];
@@ -153,7 +153,7 @@ fn values_travel_as_the_table_in_wire_md_says() {
         bytes_of("`char` `'a'`, `String` `\"a\"`", 'a'),
         bytes_of("`Vec<u8>` `[1, 2]` by itself, `Bytes` anywhere: binary", vec![1_u8, 2]),
         bytes_of("`Vec<u8>` `[1, 2]` within another value", (vec![1_u8, 2],)),
-        bytes_of("`()`, `None`", ()),
+        bytes_of("`()`, `None`, `struct Unit`", Unit),
         bytes_of("`Some(7)`", Some(7_u8)),
         bytes_of("`Some(())`, `Some(None)`: extension 125, how many `Some`", Some(())),
         bytes_of("`Some(Some(None))`", Some(Some(None::<u8>))),
@@ -165,7 +165,6 @@ fn values_travel_as_the_table_in_wire_md_says() {
             "`struct Order { id: 1, units: 7 }`, a field between them skipped",
             Order { id: 1, discount: None, units: 7 },
         ),
-        bytes_of("`struct Unit`", Unit),
         bytes_of("`struct Newtype(Some(7))`: what is in it", Newtype(Some(7))),
         bytes_of("`Shape::Empty`", Shape::Empty),
         bytes_of("`Shape::Wrapped(7)`", Shape::Wrapped(7)),
@@ -191,7 +190,7 @@ fn values_travel_as_the_table_in_wire_md_says() {
 fn what_has_two_forms_has_that_for_people_where_structs_go_by_name() {
     let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
     assert_eq!(encoded(&ip, Named), b"\xa9127.0.0.1");
-    assert_eq!(encoded(&ip, Compact), b"\x81\xa2V4\x94\x7f\0\0\x01");
+    assert_eq!(encoded(&ip, Compact), b"\xde\0\x01\xa2V4\xdc\0\x04\x7f\0\0\x01");
     comes_back(ip);
     comes_back(SocketAddr::from(([1, 2, 3, 4], 80)));
 }
@@ -441,6 +440,42 @@ fn a_struct_by_position_is_refused_where_serde_goes_by_what_it_finds() {
         assert_eq!(through(&value, Named).as_ref(), Ok(&value));
         assert!(through(&value, Compact).is_err());
     }
+}
+
+#[test]
+fn a_form_for_programs_is_refused_where_serde_goes_by_what_it_finds() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Address {
+        Any(IpAddr),
+        Four(Ipv4Addr),
+        Six(Ipv6Addr),
+        Map(BTreeMap<String, Vec<u8>>),
+        List(Vec<u8>),
+    }
+    let six = Ipv6Addr::LOCALHOST;
+    for value in [Address::Any(Ipv4Addr::LOCALHOST.into()), Address::Any(six.into())] {
+        assert_eq!(through(&value, Named).as_ref(), Ok(&value));
+    }
+    for value in [Address::Any(six.into()), Address::Four(Ipv4Addr::LOCALHOST), Address::Six(six)] {
+        let error = through(&value, Compact).unwrap_err();
+        assert!(error.contains("a form for programs"), "{error}");
+    }
+    comes_back(Address::Map([("V4".to_owned(), vec![127, 0, 0, 1])].into()));
+    comes_back(Address::List(vec![127, 0, 0, 1]));
+    comes_back((six, vec![Some(Ipv4Addr::LOCALHOST)], SocketAddr::from((six, 80))));
+}
+
+#[test]
+fn a_struct_of_nothing_comes_back_where_serde_buffers_it() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Either {
+        Unit(Unit),
+        Number(u8),
+    }
+    comes_back((Either::Unit(Unit), Either::Number(1), Some(Either::Unit(Unit))));
+    assert_eq!(decoded(&[0x90], Named), Ok(Unit));
 }
 
 #[test]
