@@ -38,6 +38,12 @@ impl Payload {
         &mut self.flat
     }
 
+    /// The length of what was written, without what was spliced in.
+    #[inline]
+    pub(crate) fn flat_len(&self) -> usize {
+        self.flat.len()
+    }
+
     /// A body all of which was written.
     #[inline]
     pub(crate) fn flat(&self) -> &[u8] {

@@ -135,7 +135,7 @@ impl<'p> ValueWriter<'p> {
 
     #[inline]
     fn is_program_form(&self) -> bool {
-        self.program_form.get() == self.inner.get_ref().0.flat().len()
+        self.program_form.get() == self.inner.get_ref().0.flat_len()
     }
 
     /// A map of one entry, whose value comes next.
@@ -295,7 +295,7 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
     #[inline]
     fn is_human_readable(&self) -> bool {
         if !self.named {
-            self.program_form.set(self.inner.get_ref().0.flat().len());
+            self.program_form.set(self.inner.get_ref().0.flat_len());
         }
         self.named
     }
