@@ -1,6 +1,7 @@
 //! Threads that decode what takes long, so that no thread of a runtime is held up by it.
 
 use crate::per_process::PerProcess;
+use crate::turns::Lane;
 use crate::workers::{Fate, Job, LeaveOnDrop, WorkerThreads};
 use std::cell::Cell;
 use std::fmt;
@@ -22,9 +23,11 @@ thread_local! {
 }
 
 /// The threads of the process, which is what bounds how much is decoded at once. What waits for them is counted by its
-/// connection: a request until it is answered, an item until it is taken.
+/// connection: a request until it is answered, an item until it is taken. Connections take turns, so that what a peer has
+/// decoded holds up the others by one message at most.
+static THREADS: PerProcess<WorkerThreads> = PerProcess::new();
+
 fn threads() -> &'static WorkerThreads {
-    static THREADS: PerProcess<WorkerThreads> = PerProcess::new();
     THREADS.get_or_make(|| {
         // More would share the processors. With one alone, a `Deserialize` that blocks would hold up all others.
         let processors = thread::available_parallelism().map_or(2, |processors| processors.get().max(2));
@@ -38,8 +41,34 @@ pub(crate) fn is_here() -> bool {
     DECODING.get()
 }
 
+/// The connection of the lane is closed. What of it [outlives](decode_for_good) it has one turn with that of all others.
+pub(crate) fn close(lane: Lane) {
+    if let Some(threads) = THREADS.get() {
+        threads.close(lane);
+    }
+}
+
 /// Decodes on a thread of these. Where the system has none left to start the first one, decodes here.
-pub(crate) fn decode<R: Send + 'static>(decode: impl FnOnce() -> R + Send + 'static) -> Decoding<R> {
+pub(crate) fn decode<R: Send + 'static>(
+    lane: Lane,
+    decode: impl FnOnce() -> R + Send + 'static,
+) -> Decoding<R> {
+    submit(lane, decode, false)
+}
+
+/// As [`decode`], of what is decoded also when its connection is closed.
+pub(crate) fn decode_for_good<R: Send + 'static>(
+    lane: Lane,
+    decode: impl FnOnce() -> R + Send + 'static,
+) -> Decoding<R> {
+    submit(lane, decode, true)
+}
+
+fn submit<R: Send + 'static>(
+    lane: Lane,
+    decode: impl FnOnce() -> R + Send + 'static,
+    for_good: bool,
+) -> Decoding<R> {
     let (sender, decoded) = oneshot::channel();
     // `Deserialize` finds the runtime that it would find here.
     let runtime = Handle::try_current().ok();
@@ -51,7 +80,7 @@ pub(crate) fn decode<R: Send + 'static>(decode: impl FnOnce() -> R + Send + 'sta
         // Fails where nobody waits for it any more.
         let _ = sender.send(decoded);
     });
-    let ticket = threads().submit(job, true).unwrap_or_else(|no_thread| {
+    let ticket = threads().submit(lane, job, for_good).unwrap_or_else(|no_thread| {
         no_thread.job.into_iter().for_each(|job| job(Fate::Run));
         None
     });

@@ -10,7 +10,8 @@ use crate::error::{Refusal, Refused};
 use crate::handler::{Alone, Handler};
 use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, Start};
-use crate::workers::{Fate, NoThread, Ticket};
+use crate::turns::Ticket;
+use crate::workers::{Fate, NoThread};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -327,7 +328,8 @@ fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
         }
     };
     // Of the notifies of a connection no two are here at once.
-    let submitted = shared.workers().submit(Box::new(job), xid.is_none());
+    let lane = if xid.is_none() { shared.lane_for_good() } else { shared.lane() };
+    let submitted = shared.workers().submit(lane, Box::new(job), xid.is_none());
     match (submitted, xid) {
         (Ok(Some(ticket)), Some(xid)) => leave_when_unwanted(ticket, xid, shared),
         (Err(no_thread), Some(xid)) => {
@@ -394,7 +396,7 @@ fn decode_and_run(mut alone: Alone, held: Held, shared: &Arc<Shared>) {
                 let begun = decode_where_there_is_room(alone, &shared);
                 unwanted.run_until_cancelled(begun).await.flatten()
             }
-            None => decoders::decode(|| decoders::poll_made(alone)).await,
+            None => decoders::decode_for_good(shared.lane_for_good(), || decoders::poll_made(alone)).await,
         };
         if let Some(alone) = begun {
             run_decoded(alone, held, &shared).await;
@@ -407,7 +409,7 @@ async fn decode_where_there_is_room(alone: Alone, shared: &Shared) -> Option<Alo
     if shared.lock().is_full() {
         shared.until_room().await.ok()?;
     }
-    let mut alone = decoders::decode(|| decoders::poll_made(alone)).await?;
+    let mut alone = decoders::decode(shared.lane(), || decoders::poll_made(alone)).await?;
     loop {
         match alone.responder()?.start() {
             Start::Begun => return Some(alone),

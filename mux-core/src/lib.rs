@@ -40,6 +40,7 @@ mod stranger;
 mod stub;
 mod trace;
 mod transport;
+mod turns;
 mod value;
 mod workers;
 mod writer;

@@ -8,6 +8,7 @@ use crate::descriptor::MethodDescriptor;
 use crate::error::{CallError, Error, Refused};
 use crate::panic;
 use crate::proto::meta::MetaPairs;
+use crate::turns::Lane;
 use crate::workers::{self, Fate, LeaveOnDrop, NoThread, WorkerThreads};
 use std::any::Any;
 use std::future::Future;
@@ -253,7 +254,7 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDe
                 // Fails where the caller has gone.
                 let _ = sender.send(outcome.unwrap_or_else(|panicked| Err(panicked.into())));
             };
-            match WorkerThreads::shared().submit(Box::new(job), false) {
+            match WorkerThreads::shared().submit(Lane::LOCAL, Box::new(job), false) {
                 Ok(ticket) => {
                     let ticket = ticket.filter(|_| !notify);
                     let leave = ticket.map(|ticket| WorkerThreads::shared().leave_on_drop(ticket));

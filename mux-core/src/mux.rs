@@ -406,11 +406,11 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<T, Error<E>>> {
         let mut answered = Call { way: mem::replace(&mut self.way, Way::Failed(None)), value: PhantomData };
-        if let Way::Remote(remote) = &mut answered.way {
-            remote.progress = Progress::Ended(Some(Box::new((terminal, carried))));
-        }
+        let Way::Remote(remote) = &mut answered.way else { return Pin::new(self).poll(cx) };
+        let lane = remote.mux.shared().lane();
+        remote.progress = Progress::Ended(Some(Box::new((terminal, carried))));
         // Polled there, it is ready: so what decodes is compiled once.
-        self.way = Way::Decoding(Box::new(decoders::decode(move || blocking::block_on(answered))));
+        self.way = Way::Decoding(Box::new(decoders::decode(lane, move || blocking::block_on(answered))));
         Pin::new(self).poll(cx)
     }
 }

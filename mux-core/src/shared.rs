@@ -5,6 +5,7 @@ use crate::channel::carry::Port;
 use crate::channel::outlet::Outlet;
 use crate::config::ENDLESS;
 use crate::demux::{Owed, Parcel, Router};
+use crate::decoders;
 use crate::detached::{DetachedHandlers, Place};
 use crate::dispatch::Finished;
 use crate::driver::Helped;
@@ -20,6 +21,7 @@ use crate::proto::fault::{Fault, GoawayCode};
 use crate::proto::rare::Rare;
 use crate::proto::session::{Breach, Session};
 use crate::proto::xid::Xid;
+use crate::turns::Lane;
 use crate::workers::WorkerThreads;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
@@ -81,6 +83,8 @@ pub(crate) struct Shared {
     router: Arc<Router>,
     workers: Arc<WorkerThreads>,
     detached: Arc<DetachedHandlers>,
+    /// Where its work waits for threads.
+    lane: Lane,
     peer: Peer,
     reveal_traces: bool,
     in_background: bool,
@@ -185,6 +189,7 @@ impl Shared {
             router,
             workers,
             detached,
+            lane: Lane::new(),
             peer,
             reveal_traces,
             in_background: background::is_here(),
@@ -254,6 +259,16 @@ impl Shared {
 
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    /// Where its work waits for threads.
+    pub(crate) fn lane(&self) -> Lane {
+        self.lane
+    }
+
+    /// The same, of work that a close does not stop.
+    pub(crate) fn lane_for_good(&self) -> Lane {
+        if self.is_closed() { Lane::CLOSED } else { self.lane }
+    }
+
     }
 
     pub(crate) fn reveals_traces(&self) -> bool {
@@ -680,6 +695,8 @@ impl Shared {
         self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
         self.finish(after);
         handles.into_iter().for_each(Running::stop);
+        self.workers.close(self.lane);
+        decoders::close(self.lane);
         drop((outlets, deferred));
     }
 

@@ -3,8 +3,8 @@
 use crate::config::Workers;
 use crate::error::{Refusal, Refused};
 use crate::per_process::PerProcess;
+use crate::turns::{Lane, Ticket, Turns};
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
@@ -75,9 +75,7 @@ struct Pool {
 
 #[derive(Default)]
 struct Queue {
-    /// In the order of their tickets.
-    jobs: VecDeque<Entry>,
-    next_ticket: Ticket,
+    jobs: Turns<Entry>,
     /// Jobs that are exempt from the bound of the queue.
     exempt: usize,
     threads: usize,
@@ -91,11 +89,7 @@ struct Queue {
     stopped: bool,
 }
 
-/// A job's place in the queue.
-pub(crate) type Ticket = u64;
-
 struct Entry {
-    ticket: Ticket,
     job: Job,
     exempt: bool,
     /// Dropped with its entry: who waits for that learns that the job has left the queue.
@@ -138,6 +132,10 @@ impl WorkerThreads {
         }
     }
 
+    fn pool_that_is_there(&self) -> Option<&Arc<Pool>> {
+        self.own.as_ref().map_or(&OF_THE_PROCESS, |own| &own.pools).get()
+    }
+
     /// Those of local clients.
     pub(crate) fn shared() -> &'static WorkerThreads {
         static SHARED: WorkerThreads = WorkerThreads { own: None };
@@ -145,18 +143,25 @@ impl WorkerThreads {
     }
 
     /// Runs the job on a thread that is idle, or new, or, where there are enough, on the next one free: then the job has
-    /// a place in the queue. One that is `exempt` queues however many do, and also where all threads wait: its owner
-    /// bounds such jobs, and nobody waits for them.
-    pub(crate) fn submit(&self, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
-        self.pool().submit(job, exempt)
+    /// a place in the queue, in its lane. One that is `exempt` queues however many do, and also where all threads wait, and
+    /// stays when its lane is closed: its owner bounds such jobs, and nobody waits for them.
+    pub(crate) fn submit(&self, lane: Lane, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
+        self.pool().submit(lane, job, exempt)
+    }
+
+    /// The connection of the lane is closed: what of it is `exempt` waits with that of all other such connections, and
+    /// has one turn with it. The rest leaves by itself.
+    pub(crate) fn close(&self, lane: Lane) {
+        if let Some(pool) = self.pool_that_is_there() {
+            pool.lock().jobs.close(lane, |entry| entry.exempt);
+        }
     }
 
     /// Resolves when the job has left the queue.
     pub(crate) fn left(&self, ticket: Ticket) -> oneshot::Receiver<Infallible> {
         let (sender, receiver) = oneshot::channel();
-        let mut queue = self.pool().lock();
-        if let Ok(at) = queue.position(ticket) {
-            queue.jobs[at].left = Some(sender);
+        if let Some(entry) = self.pool().lock().jobs.get_mut(ticket) {
+            entry.left = Some(sender);
         }
         receiver
     }
@@ -175,13 +180,13 @@ pub(crate) struct LeaveOnDrop {
 
 impl Drop for LeaveOnDrop {
     fn drop(&mut self) {
-        let mut queue = self.pool.lock();
-        let entry = queue.position(self.ticket).ok().and_then(|at| queue.remove(at));
-        drop(queue);
+        let entry = self.pool.lock().remove(self.ticket);
         // Its drop tells its asker.
         drop(entry);
     }
 }
+
+static OF_THE_PROCESS: PerProcess<Arc<Pool>> = PerProcess::new();
 
 thread_local! {
     /// The pool of this thread.
@@ -215,10 +220,6 @@ impl Drop for Waiting {
 }
 
 impl Queue {
-    fn position(&self, ticket: Ticket) -> Result<usize, usize> {
-        self.jobs.binary_search_by_key(&ticket, |entry| entry.ticket)
-    }
-
     fn running(&self) -> usize {
         self.threads - self.waiting
     }
@@ -228,16 +229,19 @@ impl Queue {
         self.stuck >= self.running()
     }
 
-    fn push(&mut self, job: Job, exempt: bool) -> Ticket {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
+    fn push(&mut self, lane: Lane, job: Job, exempt: bool) -> Ticket {
         self.exempt += usize::from(exempt);
-        self.jobs.push_back(Entry { ticket, job, exempt, left: None });
-        ticket
+        self.jobs.push(lane, Entry { job, exempt, left: None })
     }
 
-    fn remove(&mut self, at: usize) -> Option<Entry> {
-        let entry = self.jobs.remove(at)?;
+    fn pop(&mut self) -> Option<Entry> {
+        let entry = self.jobs.pop()?;
+        self.exempt -= usize::from(entry.exempt);
+        Some(entry)
+    }
+
+    fn remove(&mut self, ticket: Ticket) -> Option<Entry> {
+        let entry = self.jobs.remove(ticket)?;
         self.exempt -= usize::from(entry.exempt);
         Some(entry)
     }
@@ -248,10 +252,8 @@ impl Queue {
     }
 
     /// Those that a thread which waits may wait for.
-    fn take_bounded(&mut self) -> VecDeque<Entry> {
-        let (exempt, bounded) = self.jobs.drain(..).partition(|entry| entry.exempt);
-        self.jobs = exempt;
-        bounded
+    fn take_bounded(&mut self) -> Vec<Entry> {
+        self.jobs.extract(|entry| !entry.exempt)
     }
 }
 
@@ -267,8 +269,7 @@ impl Pool {
     }
 
     fn of_the_process() -> &'static Arc<Pool> {
-        static POOL: PerProcess<Arc<Pool>> = PerProcess::new();
-        POOL.get_or_make(|| {
+        OF_THE_PROCESS.get_or_make(|| {
             Arc::new(Pool::new(Bounds {
                 name: NAME,
                 running: RUNNING,
@@ -282,25 +283,24 @@ impl Pool {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn submit(self: &Arc<Pool>, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
+    fn submit(self: &Arc<Pool>, lane: Lane, job: Job, exempt: bool) -> Result<Option<Ticket>, NoThread> {
         let mut queue = self.lock();
         if queue.idle > queue.jobs.len() {
-            queue.push(job, exempt);
+            queue.push(lane, job, exempt);
             self.wake.notify_one();
             return Ok(None);
         }
         if queue.running() < self.bounds.running {
-            let ticket = queue.push(job, exempt);
-            let last = queue.jobs.len() - 1;
+            let ticket = queue.push(lane, job, exempt);
             return match self.start_thread(&mut queue) {
                 Ok(()) => Ok(None),
                 // Other threads come to it.
                 Err(_) if !queue.is_stuck() || exempt && queue.threads > 0 => Ok(Some(ticket)),
-                Err(error) => Err(NoThread { error, job: queue.remove(last).map(|entry| entry.job) }),
+                Err(error) => Err(NoThread { error, job: queue.remove(ticket).map(|entry| entry.job) }),
             };
         }
         if exempt {
-            return Ok(Some(queue.push(job, exempt)));
+            return Ok(Some(queue.push(lane, job, exempt)));
         }
         if queue.is_stuck() {
             return Err(NoThread::because(ALL_WAIT, job));
@@ -308,7 +308,7 @@ impl Pool {
         if queue.bounded() >= self.bounds.queued {
             return Err(NoThread::because("too many calls wait for a thread", job));
         }
-        Ok(Some(queue.push(job, exempt)))
+        Ok(Some(queue.push(lane, job, exempt)))
     }
 
     fn start_thread(self: &Arc<Pool>, queue: &mut Queue) -> io::Result<()> {
@@ -336,7 +336,7 @@ impl Pool {
     fn next_job(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            if let Some(entry) = queue.remove(0) {
+            if let Some(entry) = queue.pop() {
                 return Some(entry.job);
             }
             if queue.stopped {
@@ -368,7 +368,7 @@ impl Pool {
             let _ = self.start_thread(&mut queue);
         }
         let stuck = queue.is_stuck();
-        let refused = if stuck { queue.take_bounded() } else { VecDeque::new() };
+        let refused = if stuck { queue.take_bounded() } else { Vec::new() };
         drop(queue);
         refused.into_iter().for_each(|entry| run(entry.job, Fate::Refused));
         gives_place
@@ -433,7 +433,7 @@ mod tests {
                 now.0 -= 1;
                 done.send(()).unwrap();
             };
-            assert!(workers.submit(Box::new(job), false).is_ok());
+            assert!(workers.submit(Lane::LOCAL, Box::new(job), false).is_ok());
         }
         for _ in 0..jobs {
             done.1.recv().unwrap();
@@ -461,7 +461,7 @@ mod tests {
         pool.stack = Some(usize::MAX / 2);
         let workers = WorkerThreads::with(pool.bounds);
         assert!(workers.own.as_ref().unwrap().pools.put(Arc::new(pool)).is_ok());
-        assert!(workers.submit(Box::new(|_| unreachable!("it was given back")), false).is_err());
+        assert!(workers.submit(Lane::LOCAL, Box::new(|_| unreachable!("it was given back")), false).is_err());
         assert_eq!(workers.pool().lock().jobs.len(), 0);
     }
 
@@ -477,7 +477,7 @@ mod tests {
             }
             drop(waiting);
         };
-        assert!(workers.submit(Box::new(job), false).is_ok());
+        assert!(workers.submit(Lane::LOCAL, Box::new(job), false).is_ok());
         (release, begun)
     }
 
@@ -487,8 +487,8 @@ mod tests {
         let running = [held(&workers, false), held(&workers, false)];
         running.iter().for_each(|(_, begun)| assert_eq!(begun.recv(), Ok(Fate::Run)));
         let queued = [held(&workers, false), held(&workers, false), held(&workers, false)];
-        assert!(workers.submit(Box::new(|_| {}), false).is_err());
-        assert!(workers.submit(Box::new(|_| {}), true).is_ok());
+        assert!(workers.submit(Lane::LOCAL, Box::new(|_| {}), false).is_err());
+        assert!(workers.submit(Lane::LOCAL, Box::new(|_| {}), true).is_ok());
         assert_eq!(workers.pool().lock().threads, 2);
         drop(running);
         for (release, begun) in queued {
@@ -523,16 +523,16 @@ mod tests {
             told.send(()).unwrap();
             let _ = gone.recv();
         };
-        assert!(workers.submit(Box::new(job), false).is_ok());
+        assert!(workers.submit(Lane::LOCAL, Box::new(job), false).is_ok());
         begun.recv().unwrap();
         let (_release, queued) = held(&workers, false);
         go.send(()).unwrap();
         begun.recv().unwrap();
         assert_eq!(queued.recv(), Ok(Fate::Refused));
-        assert!(workers.submit(Box::new(|_| {}), false).is_err());
+        assert!(workers.submit(Lane::LOCAL, Box::new(|_| {}), false).is_err());
         // Nobody waits for one that is exempt: it is run when a thread is free again.
         let (told, exempt) = mpsc::channel();
-        assert!(workers.submit(Box::new(move |fate| told.send(fate).unwrap()), true).is_ok());
+        assert!(workers.submit(Lane::LOCAL, Box::new(move |fate| told.send(fate).unwrap()), true).is_ok());
         drop((go, first));
         assert_eq!(exempt.recv(), Ok(Fate::Run));
     }
@@ -551,7 +551,7 @@ mod tests {
                 gone.recv().unwrap();
             }
         };
-        assert!(workers.submit(Box::new(waits_twice), false).is_ok());
+        assert!(workers.submit(Lane::LOCAL, Box::new(waits_twice), false).is_ok());
         assert_eq!(begun.recv(), Ok("waits"));
         let (_release, other) = held(&workers, true);
         assert_eq!(other.recv(), Ok(Fate::Run));
@@ -573,10 +573,36 @@ mod tests {
         let mut queue = pool.lock();
         // One that was started while the system had some left.
         queue.threads = 1;
-        queue.push(Box::new(move |fate| told.send(fate).unwrap()), false);
+        queue.push(Lane::LOCAL, Box::new(move |fate| told.send(fate).unwrap()), false);
         drop(queue);
         assert!(pool.begin_wait(2));
         assert_eq!(queued.recv(), Ok(Fate::Refused));
+    }
+
+    #[test]
+    fn jobs_of_a_lane_wait_for_each_other_and_one_of_another_for_the_first_of_them() {
+        let workers = WorkerThreads::with(bounds(1, 1, 9));
+        let (release, begun) = held(&workers, false);
+        assert_eq!(begun.recv(), Ok(Fate::Run));
+        let (told, order) = mpsc::channel();
+        let submit = |lane, name: &'static str, exempt| {
+            let told = told.clone();
+            let job = move |_| told.send(name).unwrap();
+            assert!(workers.submit(lane, Box::new(job), exempt).is_ok());
+        };
+        let lanes = [(); 4].map(|()| Lane::new());
+        for (lane, name, exempt) in [
+            (lanes[0], "flood 1", false),
+            (lanes[0], "flood 2", false),
+            (lanes[1], "closed 1", true),
+            (lanes[2], "closed 2", true),
+            (lanes[3], "other", false),
+        ] {
+            submit(lane, name, exempt);
+        }
+        lanes[1..3].iter().for_each(|lane| workers.close(*lane));
+        drop((release, told));
+        assert_eq!(Vec::from_iter(order), ["flood 1", "other", "closed 1", "flood 2", "closed 2"]);
     }
 
     #[test]
@@ -586,7 +612,7 @@ mod tests {
         assert_eq!(running.1.recv(), Ok(Fate::Run));
         let (dropped, tells) = mpsc::channel::<()>();
         let job = move |_| drop(dropped);
-        let ticket = workers.submit(Box::new(job), false).ok().flatten().expect("it waits");
+        let ticket = workers.submit(Lane::LOCAL, Box::new(job), false).ok().flatten().expect("it waits");
         let mut left = workers.left(ticket);
         assert!(left.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
         drop(workers.leave_on_drop(ticket));

@@ -503,6 +503,97 @@ fn what_leaves_the_queue_before_it_is_decoded_closes_the_channels_that_it_carrie
     });
 }
 
+/// Runs the test again in a process of its own, on a runtime of one thread.
+fn by_itself(test: &str, run: impl AsyncFnOnce()) {
+    if is_by_itself(&format!("decoding::{test}")) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run());
+    }
+}
+
+/// Keeps every decoder busy until the gate is opened.
+async fn occupy(busy: &Reached, gate: usize) -> Vec<mux::Call<usize>> {
+    let calls = (0..decoders()).map(|_| busy.client.put(waits(gate)).send()).collect();
+    until(|| GATES[gate].waiting.load(SeqCst) == decoders()).await;
+    calls
+}
+
+async fn settle(client: &ListsClient) {
+    for _ in 0..5 {
+        client.ping().await.unwrap();
+    }
+}
+
+#[test]
+fn what_one_connection_has_decoded_holds_up_another_by_one_message() {
+    by_itself("what_one_connection_has_decoded_holds_up_another_by_one_message", async || {
+        let (flood, other) = (reach(), reach());
+        let mut calls = occupy(&flood, 0).await;
+        calls.extend((0..50).map(|_| flood.client.put(waits(1)).send()));
+        settle(&flood.client).await;
+        let call = other.client.put(says("", LONG)).send();
+        settle(&other.client).await;
+        GATES[0].open();
+        assert_eq!(call.await.unwrap(), LONG);
+        assert!(GATES[1].come.load(SeqCst) <= decoders());
+        GATES[1].open();
+        for call in calls {
+            assert_eq!(call.await.unwrap(), LONG);
+        }
+    });
+}
+
+#[test]
+fn what_a_closed_connection_asked_for_leaves_the_queue() {
+    by_itself("what_a_closed_connection_asked_for_leaves_the_queue", async || {
+        let (busy, closed) = (reach(), reach());
+        let held = occupy(&busy, 0).await;
+        let calls: [fn(&ListsClient) -> mux::Call<usize>; 3] = [
+            |client| client.put(waits(1)),
+            |client| client.put_inline(waits(1)),
+            |client| client.put_detached(waits(1)),
+        ];
+        let calls = calls.map(|call| call(&closed.client).send());
+        settle(&closed.client).await;
+        closed.serving.close();
+        for call in calls {
+            assert!(call.await.unwrap_err().did_not_run());
+        }
+        settle(&busy.client).await;
+        GATES[0].open();
+        for call in held {
+            assert_eq!(call.await.unwrap(), LONG);
+        }
+        assert_eq!(busy.client.put(says("", LONG)).await.unwrap(), LONG);
+        assert_eq!(GATES[1].come.load(SeqCst), 0);
+    });
+}
+
+#[test]
+fn notifies_of_all_closed_connections_together_have_the_turn_of_one() {
+    by_itself("notifies_of_all_closed_connections_together_have_the_turn_of_one", async || {
+        let (busy, other) = (reach(), reach());
+        let held = occupy(&busy, 0).await;
+        let mut shelves = Vec::new();
+        for _ in 0..3 * decoders() {
+            let closed = reach();
+            closed.client.note(waits(1)).await.unwrap();
+            settle(&closed.client).await;
+            closed.serving.close();
+            closed.serving.closed().await;
+            shelves.push(closed.shelf);
+        }
+        let call = other.client.put(says("", LONG)).send();
+        settle(&other.client).await;
+        GATES[0].open();
+        assert_eq!(call.await.unwrap(), LONG);
+        GATES[1].open();
+        for call in held {
+            assert_eq!(call.await.unwrap(), LONG);
+        }
+        until(|| shelves.iter().all(|shelf| shelf.begun() == [LONG])).await;
+    });
+}
+
 /// What a future is ready with at once.
 async fn ready_at_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     tokio::time::timeout(Duration::ZERO, tokio::task::unconstrained(future)).await.ok()

@@ -124,8 +124,9 @@ fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
 ) -> Decoding<Vec<Decoded<T>>> {
     let Items { values, count, carried } = items;
     // Here: dropped before it is decoded, it closes them.
+    let lane = mux.shared().lane();
     let mut arrivals = Arrivals::new(carried, encoding, || mux);
-    decoders::decode(move || carry::decode(&mut arrivals, || body::decode_items(&values, count, encoding)))
+    decoders::decode(lane, move || carry::decode(&mut arrivals, || body::decode_items(&values, count, encoding)))
 }
 
 impl<T, E> Receiver<T, E> {

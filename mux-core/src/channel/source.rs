@@ -12,6 +12,7 @@ use crate::error::{CallError, Error, Refused, RemoteError};
 use crate::mux::Call;
 use crate::panic;
 use crate::proto::fault::Fault;
+use crate::turns::Lane;
 use crate::workers::{self, Fate, LeaveOnDrop, NoThread, WorkerThreads};
 use futures_core::Stream;
 use std::fmt;
@@ -211,7 +212,7 @@ fn run(
         };
         let _ = ended.send(end);
     };
-    let ticket = WorkerThreads::shared().submit(Box::new(job), false).map_err(|none| refused(none.error))?;
+    let ticket = WorkerThreads::shared().submit(Lane::LOCAL, Box::new(job), false).map_err(|none| refused(none.error))?;
     let leave = ticket.map(|ticket| WorkerThreads::shared().leave_on_drop(ticket));
     Ok(Running { abort: None, _leave: leave })
 }

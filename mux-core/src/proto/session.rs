@@ -1141,10 +1141,13 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             self.finish(xid, Answer::fault(fault), Rare::new(), out);
         }
         let last = self.serving.highest();
+        let mut handles = Vec::new();
         out.message(&Frame::Goaway { last, code, message: clip(message) });
+            handles.extend(self.serving.cancel(xid));
         // What is queued is still written, and may be run.
         self.calls.left_outbox(&self.ids);
-        self.end(out)
+        handles.append(&mut self.end(out));
+        handles
     }
 
     /// Ends every row, and forgets what is queued: nobody will read it.

@@ -199,12 +199,13 @@ fn a_close_answers_what_waits_for_a_thread_before_its_goaway() {
     pair.drive();
     let xids = [(); 3].map(|()| pair.server.next_inquiry().xid);
     pair.server.attach(xids[0]);
+    pair.server.attach(xids[1]);
     pair.server.session.park(xids[1]);
     pair.server.session.park(xids[2]);
     assert!(pair.server.session.start(xids[2]));
     pair.server.close();
     assert_eq!(pair.server.said(), [Fault(3, FaultCode::Draining), Goaway(5, GoawayCode::Closed)]);
-    assert_eq!(pair.server.stopped, [xids[0]]);
+    assert_eq!(pair.server.stopped, [xids[1], xids[0]]);
     pair.drive();
     assert!(pair.client.expect_fault(parked, FaultCode::Draining).code.did_not_run());
     assert_eq!(pair.client.expect_end(runs), Terminal::Closed { sent: true });
