@@ -230,8 +230,9 @@ impl Builder {
     /// and other connections' notifies behind it. What waits when the connection closes is dropped, if there is no place
     /// for it then. A call of a `detached` method is refused as [`Overloaded`](crate::Refusal::Overloaded).
     ///
-    /// Items that receivers may still take when their connection has closed count as a message of a handler. Where there
-    /// is no place for them they are dropped, and the receivers are told that the connection has closed.
+    /// Items that receivers may still take when their connection has closed count as a message of a handler, until the last
+    /// of these receivers is dropped or has been told the end. Where there is no place for them they are dropped, and the
+    /// receivers are told that the connection has closed.
     #[must_use]
     pub fn max_detached(mut self, handlers: usize) -> Builder {
         self.detached = Arc::new(DetachedHandlers::new(handlers));

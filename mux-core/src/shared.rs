@@ -117,7 +117,7 @@ pub(crate) struct State {
     /// The driver is to look at what changed here, written or not.
     wake_driver: bool,
     pub(crate) closed: Option<CloseReason>,
-    /// Of the items that receivers may still take when the connection is closed.
+    /// Of the items that receivers may still take when the connection is closed, as long as one of these is there.
     untaken: Option<Place>,
     /// The peer sends no more.
     pub(crate) half_closed: bool,
@@ -240,8 +240,10 @@ impl Shared {
         let mut state = self.lock();
         let result = change(&mut state);
         let driver = state.claim_flush();
+        let spent = state.spent_place();
         drop(state);
         self.wake(driver);
+        drop(spent);
         result
     }
 
@@ -257,8 +259,6 @@ impl Shared {
         &self.detached
     }
 
-    pub(crate) fn peer(&self) -> &Peer {
-        &self.peer
     /// Where its work waits for threads.
     pub(crate) fn lane(&self) -> Lane {
         self.lane
@@ -269,6 +269,8 @@ impl Shared {
         if self.is_closed() { Lane::CLOSED } else { self.lane }
     }
 
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     pub(crate) fn reveals_traces(&self) -> bool {
@@ -693,18 +695,21 @@ impl Shared {
         }
         // Before anyone is told, who may ask.
         self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
-        self.finish(after);
-        handles.into_iter().for_each(Running::stop);
         self.workers.close(self.lane);
         decoders::close(self.lane);
+        self.finish(after);
+        handles.into_iter().for_each(Running::stop);
         drop((outlets, deferred));
     }
 
     /// Items that nobody has taken outlive the connection with their receivers: they count with the handlers that do.
     /// Where there is no place for them, they are dropped.
     fn keep_untaken(&self, state: &mut State) {
-        let untaken = state.session.untaken();
-        if untaken == 0 || state.untaken.is_some() {
+        if state.untaken.is_some() {
+            return;
+        }
+        let untaken = state.session.keep_untaken();
+        if untaken == 0 {
             return;
         }
         state.untaken = self.detached.try_admit(untaken.try_into().unwrap_or(usize::MAX));
@@ -827,6 +832,12 @@ impl State {
         self.flushing |= unclaimed;
         let wake = std::mem::take(&mut self.wake_driver) || unclaimed;
         wake.then(|| self.driver.clone()).flatten()
+    }
+
+    /// That of items which no receiver holds any more. Whoever waits for it is woken as it is dropped.
+    #[inline]
+    fn spent_place(&mut self) -> Option<Place> {
+        self.untaken.take_if(|_| !self.session.keeps_untaken())
     }
 
     /// `false` where the peer reads none of its credit.

@@ -199,6 +199,39 @@ async fn items_that_a_handler_may_still_take_after_the_close_count_too() {
     assert_eq!(taken, [(0, 6), (1, 0)]);
 }
 
+#[tokio::test]
+async fn items_that_outlive_their_connection_count_until_their_last_receiver_has_taken_them() {
+    let (doors, connect) = tower();
+    let (closed, answering) = connect();
+    for n in 0..2 {
+        let (mut sender, receiver) = mux::channel();
+        closed.gather(n, receiver).await.unwrap();
+        for _ in 0..3 {
+            sender.send(vec![7; 10 << 10].into()).await.unwrap();
+        }
+        settle(&closed).await;
+        sender.finish();
+    }
+    settle(&closed).await;
+    drop(closed);
+    answering.closed().await;
+    let (client, _answering) = connect();
+    for n in 2..10 {
+        client.enter(n).await.unwrap();
+    }
+    settle(&client).await;
+    // Two handlers take a place each, and 60 KiB take four of the eight.
+    assert_eq!(doors.begun(), [0, 1, 2, 3]);
+    doors.exits.add_permits(1);
+    until(|| doors.begun().len() == 5).await;
+    settle(&client).await;
+    assert_eq!((doors.taken.lock().unwrap().clone(), doors.begun().len()), (vec![(0, 3)], 5));
+    doors.exits.add_permits(1);
+    until(|| doors.inside() == MOST).await;
+    // Of the connection that is closed there is a handle all this time.
+    drop(answering);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waits_behind_a_blocking_notify_is_kept_after_the_close_as_far_as_there_are_places() {
     let (doors, connect) = tower();

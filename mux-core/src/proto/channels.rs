@@ -142,6 +142,8 @@ struct Receiving<W> {
     stop: bool,
     /// When STOP was queued.
     stop_said: Option<Departure>,
+    /// Items waited when the connection closed. The receiver may hold them until it asks for more.
+    keeps: bool,
 }
 
 /// How a drain waits for the END of a channel.
@@ -186,6 +188,8 @@ pub(crate) struct Channels<W, P> {
     due: Vec<Xid>,
     /// Rows whose items carry more channels than the peer takes now, each once.
     crowded: Vec<Xid>,
+    /// Receivers for which items waited when the connection closed, and which are there.
+    keeping: usize,
 }
 
 impl<W, P: Clone> Channels<W, P> {
@@ -204,6 +208,7 @@ impl<W, P: Clone> Channels<W, P> {
             highest: 0,
             due: Vec::new(),
             crowded: Vec::new(),
+            keeping: 0,
         }
     }
 
@@ -568,6 +573,7 @@ impl<W, P: Clone> Channels<W, P> {
         if let Some(Oversize { cost, .. }) = receiving.oversize {
             self.unread.release(cost);
         }
+        self.keeping -= usize::from(receiving.keeps);
         match receiving.stop_said {
             Some(UNKNOWN_THERE) => {}
             Some(said) => self.closed(opened_here, said, after),
@@ -798,30 +804,37 @@ impl<W, P: Clone> Channels<W, P> {
             Way::Receiving(receiving) => {
                 receiving.ended.get_or_insert(Ended::Closed);
                 receiving.stop_said.get_or_insert(0);
+                // No END comes any more.
+                receiving.patience = Patience::Fresh;
                 after.wakers.extend(receiving.waker.take());
                 !receiving.dropped
             }
         });
     }
 
-    /// What has come and is not taken, in bytes.
-    pub(crate) fn untaken(&self) -> u64 {
-        let queues = self.rows.values().filter_map(|row| match &row.end {
-            Way::Receiving(receiving) => Some(&receiving.queue),
-            Way::Sending(_) | Way::Finished(_) => None,
-        });
-        queues.flatten().map(Items::cost).fold(0, u64::saturating_add)
+    /// The connection is closed: keeps what has come and is not taken, and returns how much it is, in bytes.
+    pub(crate) fn keep_untaken(&mut self) -> u64 {
+        let mut untaken = 0_u64;
+        for receiving in receiving_of(&mut self.rows).filter(|receiving| !receiving.queue.is_empty()) {
+            receiving.keeps = true;
+            self.keeping += 1;
+            untaken = receiving.queue.iter().map(Items::cost).fold(untaken, u64::saturating_add);
+        }
+        untaken
     }
 
-    /// Drops it, when the connection is closed: a receiver is told that, in place of how its sender ended.
+    /// Whether a receiver is there that holds some of what was kept, or can take it.
+    pub(crate) fn keeps_untaken(&self) -> bool {
+        self.keeping > 0
+    }
+
+    /// Drops what was kept: a receiver is told that its connection is closed, in place of how its sender ended.
     pub(crate) fn drop_untaken(&mut self) {
-        for row in self.rows.values_mut() {
-            if let Way::Receiving(receiving) = &mut row.end
-                && !receiving.queue.is_empty()
-            {
-                receiving.queue = VecDeque::new();
-                receiving.ended = Some(Ended::Closed);
-            }
+        self.keeping = 0;
+        for receiving in receiving_of(&mut self.rows).filter(|receiving| receiving.keeps) {
+            receiving.keeps = false;
+            receiving.queue = VecDeque::new();
+            receiving.ended = Some(Ended::Closed);
         }
     }
 
@@ -829,6 +842,13 @@ impl<W, P: Clone> Channels<W, P> {
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()
     }
+}
+
+fn receiving_of<W, P>(rows: &mut XidMap<Row<W, P>>) -> impl Iterator<Item = &mut Receiving<W>> {
+    rows.values_mut().filter_map(|row| match &mut row.end {
+        Way::Receiving(receiving) => Some(receiving),
+        Way::Sending(_) | Way::Finished(_) => None,
+    })
 }
 
 impl<W, P> Way<W, P> {
@@ -851,6 +871,7 @@ impl<W, P> Way<W, P> {
             grant: None,
             stop: false,
             stop_said: None,
+            keeps: false,
         })
     }
 }

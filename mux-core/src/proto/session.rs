@@ -1048,12 +1048,17 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         !self.channels.is_empty()
     }
 
-    /// Items that have come and are not taken, in bytes.
-    pub(crate) fn untaken(&self) -> u64 {
-        self.channels.untaken()
+    /// The connection is closed: keeps the items that have come and are not taken, and returns how much they are, in bytes.
+    pub(crate) fn keep_untaken(&mut self) -> u64 {
+        self.channels.keep_untaken()
     }
 
-    /// Drops them. The connection is closed.
+    /// Whether a receiver is there that holds some of them, or can take them.
+    pub(crate) fn keeps_untaken(&self) -> bool {
+        self.channels.keeps_untaken()
+    }
+
+    /// Drops them.
     pub(crate) fn drop_untaken(&mut self) {
         self.channels.drop_untaken();
     }
@@ -1136,14 +1141,14 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         if self.phase == Phase::Closed {
             return Vec::new();
         }
+        let mut handles = Vec::new();
         for xid in self.serving.parked() {
+            handles.extend(self.serving.cancel(xid));
             let fault = Fault::new(FaultCode::Draining, "the connection was closed before the call ran");
             self.finish(xid, Answer::fault(fault), Rare::new(), out);
         }
         let last = self.serving.highest();
-        let mut handles = Vec::new();
         out.message(&Frame::Goaway { last, code, message: clip(message) });
-            handles.extend(self.serving.cancel(xid));
         // What is queued is still written, and may be run.
         self.calls.left_outbox(&self.ids);
         handles.append(&mut self.end(out));
