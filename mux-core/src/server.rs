@@ -233,20 +233,23 @@ impl Hall {
             }
             while guests.try_join_next().is_some() {}
         }
-        self.send_home(&listener, &mut guests).await;
-        drop(listener);
+        self.send_home(listener, &mut guests).await;
         while guests.join_next().await.is_some() {}
     }
 
     /// Tells those who wait in the listener's queue that the server drains, so that their calls have certainly not run:
     /// a queue that is dropped resets its connections, and who was reset cannot know.
-    async fn send_home(&self, listener: &Listener, guests: &mut JoinSet<()>) {
+    async fn send_home(&self, listener: Listener, guests: &mut JoinSet<()>) {
         let builder = self.builder.draining();
         let until = Instant::now() + SENDING_HOME;
         for _ in 0..MAX_SENT_HOME {
             let patience = until.min(Instant::now() + LAST_KNOCK);
-            let Ok(incoming) = tokio::time::timeout_at(patience, accept(listener)).await else { return };
-            guests.spawn(drain(incoming.start(&builder), self.drain));
+            let Ok(incoming) = tokio::time::timeout_at(patience, accept(&listener)).await else { break };
+            tell(incoming);
+        }
+        // Who came since, of whom the runtime knows nothing yet.
+        for incoming in listener.close().take(MAX_SENT_HOME) {
+            tell(incoming);
         }
     }
 

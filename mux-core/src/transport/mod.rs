@@ -108,6 +108,21 @@ impl Listener {
             }
         }
     }
+
+    /// Listens no more, and gives the streams that peers have opened until then, also those that the runtime has not heard of.
+    /// Linux refuses newcomers at a Unix socket from now on; over TCP one that comes behind the last of these is reset, as no
+    /// system closes a queue for newcomers alone.
+    pub(crate) fn close(self) -> Box<dyn Iterator<Item = Incoming> + Send> {
+        match self {
+            Listener::Tcp(listener) => {
+                Box::new(tcp::close(listener).map(|(stream, peer)| Incoming::Tcp(stream, peer)))
+            }
+            #[cfg(unix)]
+            Listener::Unix(listener) => {
+                Box::new(listener.close().map(|(stream, peer)| Incoming::Unix(stream, peer)))
+            }
+        }
+    }
 }
 
 /// A stream that a peer opened, of which nothing is read yet.
@@ -184,6 +199,35 @@ pub(crate) fn is_own_user(_: u32) -> bool {
 mod tests {
     use super::*;
     use crate::peer::Credentials;
+
+    fn place(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("mux-{}-{name}.sock", std::process::id()))
+    }
+
+    /// Connections that are opened while the runtime hears of nothing.
+    #[tokio::test]
+    async fn a_listener_that_closes_gives_those_who_have_just_come() {
+        let path = place("just-come");
+        let unix = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
+        let tcp = Listener::bind(&"tcp://127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let Address::Tcp { host, port } = tcp.address().unwrap() else { panic!("it is TCP") };
+        let _unix = [(); 3].map(|()| std::os::unix::net::UnixStream::connect(&path).unwrap());
+        let _tcp = [(); 3].map(|()| std::net::TcpStream::connect((host.as_str(), port)).unwrap());
+        assert_eq!((unix.close().count(), tcp.close().count()), (3, 3));
+        assert!(!path.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_unix_listener_that_closes_refuses_newcomers_instead_of_resetting_them() {
+        let path = place("newcomers");
+        let listener = Listener::bind(&Address::Unix(path.clone())).await.unwrap();
+        let _before = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        let rest = listener.close();
+        let newcomer = std::os::unix::net::UnixStream::connect(&path);
+        assert_eq!(newcomer.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(rest.count(), 1);
+    }
 
     #[tokio::test]
     async fn a_socket_of_another_user_is_not_of_the_same_user() {

@@ -34,6 +34,16 @@ pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Pee
     prepare(listener.accept().await?.0)
 }
 
+/// See [`Listener::close`](super::Listener::close).
+pub(super) fn close(listener: TcpListener) -> impl Iterator<Item = (TcpStream, Peer)> {
+    let listener = listener.into_std().ok();
+    let accepted = std::iter::from_fn(move || listener.as_ref()?.accept().ok());
+    accepted.filter_map(|(stream, _)| {
+        stream.set_nonblocking(true).ok()?;
+        prepare(TcpStream::from_std(stream).ok()?).ok()
+    })
+}
+
 /// What the kernel takes beyond what it has sent, in bytes: enough to keep a fast network busy. Without a limit
 /// megabytes of a large message stand before a small one that comes later.
 #[cfg(any(target_os = "android", target_os = "linux"))]

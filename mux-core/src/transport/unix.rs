@@ -2,10 +2,13 @@
 
 use crate::escaped::Escaped;
 use crate::peer::{Credentials, Peer};
+use socket2::SockRef;
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
@@ -90,6 +93,18 @@ impl Listener {
 
     pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         prepare(self.socket.accept().await?.0, &self.path)
+    }
+
+    /// See [`Listener::close`](super::Listener::close).
+    pub(super) fn close(self) -> impl Iterator<Item = (Stream, Peer)> {
+        // Elsewhere than on Linux this may fail: newcomers queue then.
+        let _ = SockRef::from(&self.socket).shutdown(Shutdown::Read);
+        let socket = self.socket.as_fd().try_clone_to_owned().map(net::UnixListener::from).ok();
+        let accepted = std::iter::from_fn(move || socket.as_ref()?.accept().ok());
+        accepted.filter_map(move |(stream, _)| {
+            stream.set_nonblocking(true).ok()?;
+            prepare(UnixStream::from_std(stream).ok()?, &self.path).ok()
+        })
     }
 }
 
