@@ -28,6 +28,10 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// Connections of peers that hold as many as they may: so many at once are told so.
 const MAX_TURNED_AWAY: usize = 64;
 
+/// Connections that wait for a place: so many are accepted, so that those of peers which hold as many as they may are found
+/// among them and told. The others wait in their listener's queue.
+const MAX_WAITING: usize = 64;
+
 /// A server that stops empties its listener's queue: for a second at most, until nobody has come for 10 ms, and of 4096
 /// connections, which is what Linux keeps by default (`net.core.somaxconn`).
 const SENDING_HOME: Duration = Duration::from_secs(1);
@@ -117,8 +121,8 @@ impl Server {
         self
     }
 
-    /// Connections held at once. Further ones wait, one at each listener and the others in its queue, and give up after their
-    /// own time for the handshake. While three quarters are taken, a peer whose hello has not come is closed after 1 to 2
+    /// Connections held at once. Further ones wait, 64 of all listeners and one of each, and the others in its queue, and give
+    /// up after their own time for the handshake. While three quarters are taken, a peer whose hello has not come is closed after 1 to 2
     /// seconds, where [`Times::handshake`] gives it more. Default 1024.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Server {
@@ -193,6 +197,7 @@ impl Server {
             builder: Arc::new(builder),
             room: Arc::new(Semaphore::new(max_connections)),
             shares: Shares::new(max_connections_per_peer, max_connections),
+            waiting: Arc::new(Semaphore::new(MAX_WAITING)),
             turned_away: Arc::new(Semaphore::new(MAX_TURNED_AWAY)),
             stop: stopping.subscribe(),
             drain: drain.unwrap_or(DRAIN),
@@ -217,6 +222,7 @@ struct Hall {
     builder: Arc<Builder>,
     room: Arc<Semaphore>,
     shares: Arc<Shares>,
+    waiting: Arc<Semaphore>,
     turned_away: Arc<Semaphore>,
     stop: watch::Receiver<bool>,
     drain: Duration,
@@ -241,6 +247,7 @@ impl Hall {
     /// a queue that is dropped resets its connections, and who was reset cannot know.
     async fn send_home(&self, listener: Listener, guests: &mut JoinSet<()>) {
         let builder = self.builder.draining();
+        let mut tell = |incoming: Incoming| guests.spawn(drain(incoming.start(&builder), self.drain));
         let until = Instant::now() + SENDING_HOME;
         for _ in 0..MAX_SENT_HOME {
             let patience = until.min(Instant::now() + LAST_KNOCK);
@@ -253,16 +260,27 @@ impl Hall {
         }
     }
 
-    /// Serves a connection as soon as there is a place for it.
+    /// Serves a connection as soon as there is a place for it. Others are accepted meanwhile.
     async fn take_in(&self, incoming: Incoming, share: Share, guests: &mut JoinSet<()>) {
-        match self.unless_stopped(Arc::clone(&self.room).acquire_owned()).await {
+        if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
+            let connection = incoming.start(&self.builder);
+            guests.spawn(self.clone().attend(connection, (place, share)));
+            return;
+        }
+        let seat = self.unless_stopped(Arc::clone(&self.waiting).acquire_owned()).await;
+        guests.spawn(self.clone().attend_in_turn(incoming, share, seat.and_then(Result::ok)));
+    }
+
+    /// `seat` is its place among those that wait.
+    async fn attend_in_turn(self, incoming: Incoming, share: Share, seat: Option<OwnedSemaphorePermit>) {
+        let place = self.unless_stopped(Arc::clone(&self.room).acquire_owned()).await;
+        drop(seat);
+        match place.and_then(Result::ok) {
             Some(place) => {
                 let connection = incoming.start(&self.builder);
-                guests.spawn(self.clone().attend(connection, (place.ok(), share)));
+                self.attend(connection, (place, share)).await;
             }
-            None => {
-                guests.spawn(drain(incoming.start(&self.builder.draining()), self.drain));
-            }
+            None => drain(incoming.start(&self.builder.draining()), self.drain).await,
         }
     }
 
@@ -277,7 +295,7 @@ impl Hall {
     }
 
     /// Keeps the connection until it ends, or has been drained.
-    async fn attend(self, connection: Connection, _place: (Option<OwnedSemaphorePermit>, Share)) {
+    async fn attend(self, connection: Connection, _place: (OwnedSemaphorePermit, Share)) {
         let mut stop = self.stop.clone();
         let stopped = tokio::select! {
             () = connection.gone() => return,

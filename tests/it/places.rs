@@ -53,20 +53,23 @@ async fn a_peer_holds_no_more_connections_than_it_may_and_is_told_so() {
     assert!(answers(&third).await && answers(&second).await);
 }
 
+/// Linux takes all of 127.0.0.0/8 for this machine's.
+#[cfg(target_os = "linux")]
+async fn connect_from(from: &str, address: &Address) -> DemoClient {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    let stream = socket.connect(socket_address(address)).await.unwrap();
+    Connection::builder().open(stream).client()
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn what_one_address_holds_is_nothing_to_another() {
     let address = serve(Server::new().max_connections_per_peer(1), "tcp://127.0.0.1:0").await;
-    let connect = async |from: &str| {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
-        let stream = socket.connect(socket_address(&address)).await.unwrap();
-        Connection::builder().open(stream).client::<DemoClient>()
-    };
-    let first = connect("127.0.0.1").await;
+    let first = connect_from("127.0.0.1", &address).await;
     assert!(answers(&first).await);
-    is_turned_away(&connect("127.0.0.1").await).await;
-    assert!(answers(&connect("127.0.0.2").await).await);
+    is_turned_away(&connect_from("127.0.0.1", &address).await).await;
+    assert!(answers(&connect_from("127.0.0.2", &address).await).await);
 }
 
 #[cfg(unix)]
@@ -114,4 +117,18 @@ async fn a_listener_that_waits_takes_no_place() {
         let client = DemoClient::connect(address).await.unwrap();
         assert!(answers(&client).await, "{address}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_peer_over_its_share_is_told_at_once_also_while_others_wait_for_a_place() {
+    let server = Server::new().max_connections(1).max_connections_per_peer(1);
+    let address = serve(server, "tcp://127.0.0.1:0").await;
+    let first = connect_from("127.0.0.1", &address).await;
+    assert!(answers(&first).await);
+    let waiting = connect_from("127.0.0.2", &address).await;
+    is_turned_away(&connect_from("127.0.0.1", &address).await).await;
+    is_turned_away(&connect_from("127.0.0.2", &address).await).await;
+    drop(first);
+    assert!(answers(&waiting).await);
 }
