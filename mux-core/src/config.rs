@@ -153,6 +153,9 @@ pub struct Times {
     pub channel_grace: Duration,
     /// Without a call, notify or open channel of either end; then the connection is drained and closed, at the latest a
     /// quarter of this time later. Pings do not count. Default `Duration::MAX`: it stays open.
+    ///
+    /// A call that crosses the drain is told that it did not run. A notify that crosses it is lost, although its caller was
+    /// told `Ok`: it has no answer that could tell.
     #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub idle: Duration,
 }
