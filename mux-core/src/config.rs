@@ -41,10 +41,13 @@ pub struct Limits {
     /// trusted, choose 1 MiB or less here.
     ///
     /// What has more than 16,384 values is decoded on threads of the process that do nothing else, one for each
-    /// processor, and no thread of a runtime is held up by it; 64 bytes of text count as a value, and binary of any
-    /// length is one. A peer may send binary where a method takes a vector of numbers: its elements are then read one by
-    /// one on the runtime's thread, a MiB in about 40 ms in a debug build. Where the system has no thread left, what is
-    /// large is decoded where it would be otherwise.
+    /// processor, and no thread of a runtime is held up by it. 64 bytes of text count as a value, and so does binary of any
+    /// length that is copied or shared as one. A peer may send binary where a method takes a vector of numbers, which reads it
+    /// one by one: there 16 bytes of it count as a value. Which of these a method does, its answers or the items of a type, is
+    /// learnt from what it has decoded. Until then binary counts as numbers, and again from then on when it was read one by one
+    /// a single time. So where a peer can send both to a method, it can hold up the runtime's thread once for the process, for a
+    /// MiB about 40 ms in a debug build and 2 ms in a release build. Where the system has no thread left, what is large is
+    /// decoded where it would be otherwise.
     pub max_message: usize,
     /// Requests of the peer that may wait for their answer at once, 16 or more. Default 1024.
     pub max_in_flight: u32,

@@ -11,6 +11,7 @@ use crate::error::{Refusal, Refused};
 use crate::proto::frame::MethodPath;
 use crate::proto::xid::Xid;
 use crate::shared::Shared;
+use crate::value::Target;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -153,6 +154,7 @@ impl Inbound {
         &'a mut self,
         decode: impl FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
     ) -> Result<(R, &'a Context), Refused> {
+        let _learning = self.body.is_large().then(|| self.target().learn());
         let Inbound { context, body, arrivals } = self;
         let method = context.descriptor();
         let (name, args) = (method.name, body.args().of(method));
@@ -178,7 +180,12 @@ impl Inbound {
     /// Decoding it would hold up a thread of the runtime.
     #[inline]
     pub(crate) fn takes_long(&self) -> bool {
-        self.body.is_large() && decoders::takes_long(self.body.bytes())
+        self.body.is_large()
+            && decoders::takes_long(self.body.bytes(), || self.target().may_read_by_element())
+    }
+
+    fn target(&self) -> Target {
+        Target::arguments(self.method().path)
     }
 
     /// The method asked for.

@@ -18,6 +18,7 @@ use crate::proto::fault::GoawayCode;
 use crate::proto::meta::{MetaPairs, RESERVED};
 use crate::proto::rare::Rare;
 use crate::shared::Shared;
+use crate::value::Target;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt;
@@ -377,7 +378,8 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Future for Call<T,
                     return Poll::Ready(Err(remote.forked().into()));
                 }
                 let (terminal, carried) = ready!(remote.poll(cx));
-                if terminal.takes_long() && !decoders::is_here() {
+                let by_element = || remote.target().may_read_by_element();
+                if terminal.takes_long(by_element) && !decoders::is_here() {
                     return self.poll_elsewhere(terminal, carried, cx);
                 }
                 Poll::Ready(remote.result(terminal, carried))
@@ -450,6 +452,10 @@ impl<E> RemoteCall<E> {
         CallError::Closed(Closed { reason: CloseReason::Forked, sent })
     }
 
+    fn target(&self) -> Target {
+        Target::answers(self.method.path)
+    }
+
     /// On a plain thread.
     fn wait(&mut self, until: Option<std::time::Instant>) -> Option<(Terminal, Rare<Arrived>)> {
         self.writes = true;
@@ -488,6 +494,7 @@ impl<E> RemoteCall<E> {
         terminal: Terminal,
         carried: Rare<Arrived>,
     ) -> Result<T, Error<E>> {
+        let _learning = terminal.is_large().then(|| self.target().learn());
         // What is not taken out of the value is closed here.
         let mut arrivals = Arrivals::new(carried, self.method.encoding, || self.mux.clone());
         carry::decode(&mut arrivals, || self.decode(terminal))

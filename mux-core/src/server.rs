@@ -121,9 +121,9 @@ impl Server {
         self
     }
 
-    /// Connections held at once. Further ones wait, 64 of all listeners and one of each, and the others in its queue, and give
-    /// up after their own time for the handshake. While three quarters are taken, a peer whose hello has not come is closed after 1 to 2
-    /// seconds, where [`Times::handshake`] gives it more. Default 1024.
+    /// Connections held at once. Further ones wait: 64 that are accepted, one more for each listener, and the others in its
+    /// queue. They give up after their own time for the handshake. While three quarters are taken, a peer whose hello has not
+    /// come is closed after 1 to 2 seconds, where [`Times::handshake`] gives it more. Default 1024.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.max_connections = Some(connections.max(1));

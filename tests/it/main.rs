@@ -4,6 +4,7 @@
 
 mod alone;
 mod backtraces;
+mod binary;
 mod by_itself;
 mod calls;
 mod cancel;

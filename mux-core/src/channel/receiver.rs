@@ -16,6 +16,9 @@ use crate::mux::Mux;
 use crate::proto::carried::Half;
 use crate::proto::channels::{Ended, Items, Taken};
 use crate::proto::fault::{Fault, FaultCode};
+use crate::proto::hello::SMALL;
+use crate::value::Target;
+use bytes::Bytes;
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -114,7 +117,17 @@ impl<T: DeserializeOwned + Send + 'static, E: DeserializeOwned + 'static> Decode
 fn decode<T: DeserializeOwned + 'static>(items: Items, mux: &Mux, encoding: Encoding) -> Vec<Decoded<T>> {
     let Items { values, count, carried } = items;
     let mut arrivals = Arrivals::new(carried, encoding, || mux.clone());
-    carry::decode(&mut arrivals, || body::decode_items(&values, count, encoding))
+    decode_values(&values, count, encoding, &mut arrivals)
+}
+
+fn decode_values<T: DeserializeOwned + 'static>(
+    values: &Bytes,
+    count: u32,
+    encoding: Encoding,
+    arrivals: &mut Arrivals,
+) -> Vec<Decoded<T>> {
+    let _learning = (values.len() > SMALL).then(|| Target::items::<T>().learn());
+    carry::decode(arrivals, || body::decode_items(values, count, encoding))
 }
 
 fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
@@ -126,7 +139,7 @@ fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
     // Here: dropped before it is decoded, it closes them.
     let lane = mux.shared().lane();
     let mut arrivals = Arrivals::new(carried, encoding, || mux);
-    decoders::decode(lane, move || carry::decode(&mut arrivals, || body::decode_items(&values, count, encoding)))
+    decoders::decode(lane, move || decode_values(&values, count, encoding, &mut arrivals))
 }
 
 impl<T, E> Receiver<T, E> {
@@ -307,7 +320,7 @@ impl<T, E> Remote<T, E> {
     fn decode(&mut self, frame: Items) {
         self.cost += frame.cost();
         let Decoder { encoding, items, elsewhere, .. } = self.decoder;
-        if decoders::takes_long(&frame.values) {
+        if decoders::takes_long(&frame.values, || Target::items::<T>().may_read_by_element()) {
             self.decoding = Some(elsewhere(frame, self.place.0.clone(), encoding));
         } else {
             self.ready = items(frame, &self.place.0, encoding).into_iter();

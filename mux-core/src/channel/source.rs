@@ -212,7 +212,9 @@ fn run(
         };
         let _ = ended.send(end);
     };
-    let ticket = WorkerThreads::shared().submit(Lane::LOCAL, Box::new(job), false).map_err(|none| refused(none.error))?;
+    let ticket = WorkerThreads::shared()
+        .submit(Lane::LOCAL, Box::new(job), false)
+        .map_err(|none| refused(none.error))?;
     let leave = ticket.map(|ticket| WorkerThreads::shared().leave_on_drop(ticket));
     Ok(Running { abort: None, _leave: leave })
 }

@@ -9,7 +9,7 @@ use super::chunks::charge;
 use super::credit::{self, Purse};
 use super::fault::{Fault, FaultCode};
 use super::frame::{Frame, takes_long};
-use super::hello::Settings;
+use super::hello::{SMALL, Settings};
 use super::meta::MetaPairs;
 use super::payload::Payload;
 use super::rare::Rare;
@@ -78,12 +78,22 @@ impl Terminal {
         Terminal::Fault(Box::new(fault))
     }
 
-    /// Decoding it would hold up a thread of the runtime.
+    /// Decoding it would hold up a thread of the runtime, also if it reads binary `by_element`, where it does.
     #[inline]
-    pub(crate) fn takes_long(&self) -> bool {
+    pub(crate) fn takes_long(&self, by_element: impl FnOnce() -> bool) -> bool {
         match self {
-            Terminal::Reply(Value::Shared(value)) => takes_long(value),
-            Terminal::Fault(fault) => takes_long(&fault.detail),
+            Terminal::Reply(Value::Shared(value)) => takes_long(value, by_element),
+            Terminal::Fault(fault) => takes_long(&fault.detail, by_element),
+            _ => false,
+        }
+    }
+
+    /// It is more than a body of one frame.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        match self {
+            Terminal::Reply(value) => matches!(value, Value::Shared(_)),
+            Terminal::Fault(fault) => fault.detail.len() > SMALL,
             _ => false,
         }
     }

@@ -620,11 +620,17 @@ fn follows_acceptably(body: &[u8]) -> bool {
     true
 }
 
-/// Whether decoding a body takes longer than that of any body of one frame can: it has more than [`MANY`] values.
+/// Whether decoding a body takes longer than that of any body of one frame can: it has more than [`MANY`] values. Binary is one,
+/// unless it may be read `by_element`, which is asked where it matters.
 #[inline]
-pub(crate) fn takes_long(body: &[u8]) -> bool {
+pub(crate) fn takes_long(body: &[u8], by_element: impl FnOnce() -> bool) -> bool {
     // A value takes a byte at least.
-    body.len() > MANY && has_many_values(body)
+    body.len() > MANY
+        && match count_values(body) {
+            Count::Few => false,
+            Count::FewButBinary => by_element(),
+            Count::Many => true,
+        }
 }
 
 /// As many values as fit into a body of one frame. A value takes some 50 ns to decode, so these take about a millisecond.
@@ -633,23 +639,38 @@ const MANY: usize = SMALL;
 /// Bytes of text that take as long as a value: they are copied, and looked through for what is not UTF-8.
 const TEXT: usize = 64;
 
+/// Bytes of binary that take as long as a value, where they are read one by one.
+const BINARY: usize = 16;
+
+enum Count {
+    Few,
+    /// Many, if the elements of binary are counted.
+    FewButBinary,
+    Many,
+}
+
 #[cold]
-fn has_many_values(body: &[u8]) -> bool {
+fn count_values(body: &[u8]) -> Count {
     let mut input = Input { rest: body };
-    let mut values = 0;
+    let (mut values, mut binary) = (0, 0);
     while let Some(&marker) = input.rest.first() {
         let before = input.rest.len();
         if input.skip_one("body").is_err() {
             // Its decoder gets no further than this.
-            return false;
+            break;
         }
-        let is_long_text = matches!(marker, 0xd9..=0xdb);
-        values += if is_long_text { 1 + (before - input.rest.len()) / TEXT } else { 1 };
+        let len = before - input.rest.len();
+        values += 1;
+        match marker {
+            0xd9..=0xdb => values += len / TEXT,
+            0xc4..=0xc6 => binary += len,
+            _ => {}
+        }
         if values > MANY {
-            return true;
+            return Count::Many;
         }
     }
-    false
+    if values + binary / BINARY > MANY { Count::FewButBinary } else { Count::Few }
 }
 
 /// By its marker, the bytes that a value of known length takes; zero for all others.

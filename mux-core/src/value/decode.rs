@@ -1,6 +1,7 @@
 //! A value on its way in. It reads MessagePack by itself: `rmp_serde`'s deserializer tells nobody what comes next, which
 //! is what the marks of `encode.rs` are read by.
 
+use super::binary::{read_as_one, read_by_element};
 use super::error::{DecodeError, elements};
 use super::{MAX_SOMES, ext};
 use crate::descriptor::Encoding;
@@ -12,6 +13,8 @@ use serde::de::value::{BorrowedBytesDeserializer, I8Deserializer, SeqDeserialize
 use serde::de::{DeserializeSeed, EnumAccess, Expected, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use std::borrow::Cow;
+use std::iter::Copied;
+use std::slice;
 
 type Read<T> = Result<T, DecodeError>;
 
@@ -54,7 +57,8 @@ impl<'de> ValueReader<'de> {
     /// Binary, or an array of small integers as some peers send it.
     pub(crate) fn bin(&mut self) -> Read<Cow<'de, [u8]>> {
         match self.head()? {
-            Head::Binary(bytes) | Head::Text(bytes) => Ok(Cow::Borrowed(bytes)),
+            Head::Binary(bytes) => Ok(Cow::Borrowed(as_one(bytes))),
+            Head::Text(bytes) => Ok(Cow::Borrowed(bytes)),
             Head::Array(len) => {
                 let mut bytes = Vec::with_capacity(len.count as usize);
                 for index in 0..len.count {
@@ -300,7 +304,7 @@ impl<'de> ValueReader<'de> {
         }
         match self.head()? {
             Head::Text(text) => visit_text(text, visitor),
-            Head::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Head::Binary(bytes) => visitor.visit_borrowed_bytes(as_one(bytes)),
             other => Err(other.unlike(&visitor)),
         }
     }
@@ -308,7 +312,7 @@ impl<'de> ValueReader<'de> {
     #[inline]
     fn bytes<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
         match self.head()? {
-            Head::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Head::Binary(bytes) => visitor.visit_borrowed_bytes(as_one(bytes)),
             Head::Text(text) => visit_text(text, visitor),
             Head::Array(len) => self.elements(len.count, visitor),
             other => Err(other.unlike(&visitor)),
@@ -319,7 +323,7 @@ impl<'de> ValueReader<'de> {
     fn sequence<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
         match self.head()? {
             Head::Array(len) => self.elements(len.count, visitor),
-            Head::Binary(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            Head::Binary(bytes) => visitor.visit_seq(by_element(bytes)),
             other => Err(other.unlike(&visitor)),
         }
     }
@@ -330,9 +334,7 @@ impl<'de> ValueReader<'de> {
         match self.head()? {
             Head::Array(found) if found.count as usize == len => self.elements(found.count, visitor),
             Head::Array(found) => Err(not_as_many(found.count as usize, len, &visitor)),
-            Head::Binary(bytes) if bytes.len() == len => {
-                visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied()))
-            }
+            Head::Binary(bytes) if bytes.len() == len => visitor.visit_seq(by_element(bytes)),
             Head::Binary(bytes) => Err(not_as_many(bytes.len(), len, &visitor)),
             other => Err(other.unlike(&visitor)),
         }
@@ -364,6 +366,20 @@ fn u16_len(reader: &mut ValueReader<'_>) -> Read<u32> {
 
 fn u32_len(reader: &mut ValueReader<'_>) -> Read<u32> {
     reader.data().map(u32::from_be_bytes)
+}
+
+/// Binary that is copied or shared at once.
+#[inline]
+fn as_one(bytes: &[u8]) -> &[u8] {
+    read_as_one(bytes.len());
+    bytes
+}
+
+/// Binary as a sequence of numbers.
+#[inline]
+fn by_element(bytes: &[u8]) -> SeqDeserializer<Copied<slice::Iter<'_, u8>>, DecodeError> {
+    read_by_element(bytes.len());
+    SeqDeserializer::new(bytes.iter().copied())
 }
 
 #[inline]
@@ -495,7 +511,7 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
             Head::Single(number) => visitor.visit_f32(number),
             Head::Double(number) => visitor.visit_f64(number),
             Head::Text(text) => visit_text(text, visitor),
-            Head::Binary(bytes) => visitor.visit_borrowed_bytes(bytes),
+            Head::Binary(bytes) => visitor.visit_borrowed_bytes(as_one(bytes)),
             Head::Array(Len { is_long: true, .. }) => Err(unnamed()),
             Head::Array(len) => self.elements(len.count, visitor),
             Head::Map(len) => self.entries(len, visitor),

@@ -3,10 +3,12 @@
 //! What is particular about it is in WIRE.md, under "Values": what would be ambiguous is marked, so that a value is read
 //! as what was written, or refused.
 
+mod binary;
 mod decode;
 mod encode;
 mod error;
 
+pub(crate) use binary::Target;
 pub(crate) use decode::ValueReader;
 pub(crate) use encode::{EncodeFailure, ValueWriter};
 pub(crate) use error::DecodeError;
