@@ -6,6 +6,7 @@ use crate::channel::carry::{self, Departures};
 use crate::channel::{Decoded, Never};
 use crate::descriptor::{Encoding, MethodDescriptor};
 use crate::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
+use crate::evidence::{ErrorEvidence, Evidence, Impossible, Possible, Proof};
 use crate::proto::fault::{Fault, FaultCode};
 use crate::proto::frame::first_value;
 use crate::proto::payload::Payload;
@@ -64,11 +65,6 @@ impl ArgsEncoder {
 
 /// An argument on its way out. Behind a pointer, so that it is compiled once for its type, and not for each
 /// method that takes one.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument of a service method",
-    label = "not `serde::Serialize`",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
-)]
 pub trait Argument {
     #[doc(hidden)]
     fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError>;
@@ -505,6 +501,28 @@ impl<'a> ArgsDecoder<'a> {
         if self.left == 0 { Ok(T::default()) } else { self.value(name) }
     }
 
+    /// The next argument, of a type that is known to travel. A missing one is `None` where that is an `Option`.
+    ///
+    /// # Errors
+    /// When it is missing, or no such value; the text names it.
+    #[inline]
+    pub fn owned<T: Evidence>(&mut self, name: &'static str, _: T) -> Result<T::Value, Refused> {
+        self.value(name)
+    }
+
+    /// The same, or the default where it is missing.
+    ///
+    /// # Errors
+    /// When it is no such value; the text names it.
+    #[inline]
+    pub fn owned_or_default<T: Evidence<Value: Default>>(
+        &mut self,
+        name: &'static str,
+        _: T,
+    ) -> Result<T::Value, Refused> {
+        self.default(name)
+    }
+
     /// The next argument, from bin.
     ///
     /// # Errors
@@ -592,7 +610,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// A plain value.
-    pub fn value<T: Serialize + 'static>(value: &T, encoding: Encoding) -> Outcome {
+    pub fn value<T: Evidence>(value: &T::Value, encoding: Encoding, _: T) -> Outcome {
         Outcome::encoded(encode_result(value, encoding))
     }
 
@@ -604,8 +622,16 @@ impl Outcome {
     }
 
     /// The value or the error of a `Result`.
-    pub fn result<R: Returned>(result: R, encoding: Encoding) -> Outcome {
-        result.into_outcome(encoding)
+    pub fn result<T: Evidence, E: ErrorEvidence>(
+        result: Result<T::Value, E::Error>,
+        encoding: Encoding,
+        value: T,
+        _: E,
+    ) -> Outcome {
+        match result {
+            Ok(returned) => Outcome::value(&returned, encoding, value),
+            Err(error) => Outcome::failed(error, encoding),
+        }
     }
 
     /// Nothing: the outcome of a notify, or of a stream that has ended.
@@ -676,24 +702,17 @@ impl From<Refused> for Outcome {
     }
 }
 
-/// A method's `Result`, whose error travels: as itself, or as a [`Failure`].
+/// The two types of a method's `Result`, whatever it is called.
 pub trait Returned {
     /// The value.
     type Ok;
-    /// The error as the caller gets it in [`Error::App`].
-    type App;
-    /// The error as a stream of such results ends with.
-    #[doc(hidden)]
-    type End;
+    /// The error.
+    type Error;
+}
 
-    #[doc(hidden)]
-    fn into_outcome(self, encoding: Encoding) -> Outcome;
-
-    #[doc(hidden)]
-    fn into_result(self) -> Result<Self::Ok, Error<Self::App>>;
-
-    #[doc(hidden)]
-    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<Self::App, String>;
+impl<T, E> Returned for Result<T, E> {
+    type Ok = T;
+    type Error = E;
 }
 
 /// The error type of a method's `Result`.
@@ -704,10 +723,16 @@ pub trait Returned {
 )]
 pub trait Fallible: Sized {
     #[doc(hidden)]
-    type App;
+    type App: 'static;
     /// The error as a stream's receiver gets it.
     #[doc(hidden)]
-    type End;
+    type End: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Evidence of it.
+    #[doc(hidden)]
+    fn evidence() -> Proof<Self> {
+        Proof::HERE
+    }
 
     #[doc(hidden)]
     fn into_fault(self, encoding: Encoding) -> FaultParts;
@@ -757,6 +782,33 @@ impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     }
 }
 
+/// Never applies. It is there because with two impls the compiler reports an unfit error once, and not each bound of the
+/// impl above that is not met.
+#[diagnostic::do_not_recommend]
+impl<E> Fallible for E
+where
+    Possible<E>: Impossible,
+{
+    type App = Infallible;
+    type End = Never;
+
+    fn into_fault(self, _: Encoding) -> FaultParts {
+        Possible::<E>::never()
+    }
+
+    fn into_end(self) -> Result<Never, FaultParts> {
+        Possible::<E>::never()
+    }
+
+    fn into_error(self) -> Error<Infallible> {
+        Possible::<E>::never()
+    }
+
+    fn decode_app(_: &[u8], _: Encoding) -> Result<Infallible, String> {
+        Possible::<E>::never()
+    }
+}
+
 impl Fallible for Failure {
     type App = Infallible;
     type End = Never;
@@ -778,30 +830,14 @@ impl Fallible for Failure {
     }
 }
 
+/// What a caller in this process is told.
+pub fn local_result<T, E: ErrorEvidence>(result: Result<T, E::Error>, _: E) -> Result<T, Error<E::App>> {
+    result.map_err(Fallible::into_error)
+}
+
 /// The decoder of methods that have no error of their own.
 pub(crate) fn no_app(_: &[u8], _: Encoding) -> Result<Infallible, String> {
     Err("found an error value, expected none: here the method has no error type of its own".to_owned())
-}
-
-impl<T: Serialize + DeserializeOwned + Send + 'static, E: Fallible> Returned for Result<T, E> {
-    type Ok = T;
-    type App = E::App;
-    type End = E::End;
-
-    fn into_outcome(self, encoding: Encoding) -> Outcome {
-        match self {
-            Ok(value) => Outcome::value(&value, encoding),
-            Err(error) => Outcome::failed(error, encoding),
-        }
-    }
-
-    fn into_result(self) -> Result<T, Error<E::App>> {
-        self.map_err(Fallible::into_error)
-    }
-
-    fn decode_app(detail: &[u8], encoding: Encoding) -> Result<E::App, String> {
-        E::decode_app(detail, encoding)
-    }
 }
 
 /// What travels of a failure or a panic beside its message. A map by names, so that any peer can

@@ -1,18 +1,17 @@
 //! What a handler may know of the call it answers.
 
-use crate::body::{Fallible, Outcome};
+use crate::body::Outcome;
 use crate::channel::failing_channel;
 use crate::channel::source::{Source, pump};
 use crate::demux::Owed;
 use crate::descriptor::{Encoding, MethodDescriptor};
+use crate::evidence::{ErrorEvidence, Proof};
 use crate::mux::{Client, Mux};
 use crate::peer::Peer;
 use crate::proto::meta;
 use crate::proto::xid::Xid;
 use crate::proto::{Millis, NEVER};
 use crate::shared::Shared;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -165,13 +164,10 @@ impl Context {
     /// Answers with the receiver of a channel, then sends it what the stream yields: the outcome of a
     /// streaming method.
     #[doc(hidden)]
-    pub async fn stream<S>(&self, source: S, encoding: Encoding) -> Outcome
-    where
-        S: Source<Item: Serialize + DeserializeOwned, End: Serialize + DeserializeOwned>,
-    {
+    pub async fn stream<S: Source>(&self, source: S, encoding: Encoding) -> Outcome {
         let Origin::Remote { shared, xid: Some(xid), .. } = &self.origin else { return Outcome::none() };
         let (sender, receiver) = failing_channel::<S::Item, S::End>();
-        shared.answer(&mut [(Owed::Answer(xid.get()), Outcome::value(&receiver, encoding))]);
+        shared.answer(&mut [(Owed::Answer(xid.get()), Outcome::value(&receiver, encoding, Proof::HERE))]);
         // Its items are made on a task of their own.
         tokio::task::yield_now().await;
         pump(source, sender, shared.reveals_traces()).await;
@@ -180,11 +176,12 @@ impl Context {
 
     /// The same, where there is a stream.
     #[doc(hidden)]
-    pub async fn stream_result<S, E>(&self, result: Result<S, E>, encoding: Encoding) -> Outcome
-    where
-        S: Source<Item: Serialize + DeserializeOwned, End: Serialize + DeserializeOwned>,
-        E: Fallible,
-    {
+    pub async fn stream_result<S: Source, E: ErrorEvidence>(
+        &self,
+        result: Result<S, E::Error>,
+        encoding: Encoding,
+        _: E,
+    ) -> Outcome {
         match result {
             Ok(source) => self.stream(source, encoding).await,
             Err(error) => Outcome::failed(error, encoding),

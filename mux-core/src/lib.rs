@@ -21,6 +21,7 @@ mod dispatch;
 mod driver;
 mod error;
 mod escaped;
+mod evidence;
 mod handler;
 mod local;
 mod mux;

@@ -2,7 +2,7 @@
 
 use crate::background;
 use crate::blocking;
-use crate::body::{self, ArgsEncoder, EncodeError, Returned};
+use crate::body::{self, ArgsEncoder, EncodeError, Fallible};
 use crate::budget;
 use crate::buffer;
 use crate::channel::carry::{self, Arrivals, Departures, Port};
@@ -108,12 +108,12 @@ impl Mux {
 
     /// A call of a method that returns a `Result`.
     #[doc(hidden)]
-    pub fn transaction_result<R: Returned>(
+    pub fn transaction_result<T, E: Fallible>(
         &self,
         method: &'static MethodDescriptor,
         encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
-    ) -> Call<R::Ok, R::App> {
-        self.call(method, R::decode_app, encode)
+    ) -> Call<T, E::App> {
+        self.call(method, E::decode_app, encode)
     }
 
     /// What tells the other end the names of the arguments, unless it is known to have the same.

@@ -1,6 +1,8 @@
 //! All that generated code names. No part of the public interface.
 
-pub use crate::body::{Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned};
+pub use crate::body::{
+    Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned, local_result,
+};
 pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
 pub use crate::channel::{Never, Receiver, Sender};
 pub use crate::connection::Connection;
@@ -12,6 +14,10 @@ pub use crate::descriptor::{
 };
 pub use crate::dispatch::Turn;
 pub use crate::error::{Error, Refused};
+pub use crate::evidence::{
+    ErrorEvidence, Evidence, Fails, Travels, failing_receiver_of, fails, list_of, option_of, receiver_of,
+    travels,
+};
 pub use crate::mux::{Call, Client, Mux};
 pub use crate::server::{connect, connect_blocking};
 pub use crate::stub::{Stub, transaction, transaction_result};

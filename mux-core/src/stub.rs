@@ -1,9 +1,9 @@
 //! What generated clients are made of.
 
-use crate::body::{Argument, Returned};
+use crate::body::Argument;
 use crate::descriptor::MethodDescriptor;
+use crate::evidence::{ErrorEvidence, Evidence};
 use crate::mux::{Call, Mux};
-use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,19 +34,24 @@ impl<L: ?Sized> fmt::Debug for Stub<L> {
 }
 
 /// A call of a method that returns a plain value.
-pub fn transaction<T: DeserializeOwned + 'static>(
+#[inline]
+pub fn transaction<T: Evidence>(
     mux: &Mux,
     method: &'static MethodDescriptor,
     args: &[&dyn Argument],
-) -> Call<T> {
+    _: T,
+) -> Call<T::Value> {
     mux.transaction(method, |encoder| encoder.all(args))
 }
 
 /// A call of a method that returns a `Result`.
-pub fn transaction_result<R: Returned>(
+#[inline]
+pub fn transaction_result<T: Evidence, E: ErrorEvidence>(
     mux: &Mux,
     method: &'static MethodDescriptor,
     args: &[&dyn Argument],
-) -> Call<R::Ok, R::App> {
-    mux.transaction_result::<R>(method, |encoder| encoder.all(args))
+    _: T,
+    _: E,
+) -> Call<T::Value, E::App> {
+    mux.transaction_result::<T::Value, E::Error>(method, |encoder| encoder.all(args))
 }

@@ -23,7 +23,9 @@ pub(crate) struct ServiceOptions {
 
 impl ServiceOptions {
     pub(crate) fn parse(args: TokenStream, defects: &mut Defects) -> Self {
-        let mut options = Self { name: None, krate: parse_quote!(::mux), compact: false, debug: false };
+        // Of the same hygiene as what is generated around it: the compiler shows two errors that are alike once.
+        let mux = tokens!(::mux);
+        let mut options = Self { name: None, krate: parse_quote!(#mux), compact: false, debug: false };
         let entries = Entry::list(args, defects);
         for entry in Entry::known(entries, &SERVICE, defects) {
             match entry.key.to_string().as_str() {

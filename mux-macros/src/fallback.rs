@@ -7,7 +7,7 @@ use syn::{FnArg, ItemTrait, Pat, PatType, ReturnType, Signature, TraitItem, Trai
 
 use crate::args::{self, ServiceOptions};
 use crate::check::{Defects, TAKEN};
-use crate::expand;
+use crate::expand::{self, ResultTypes};
 use crate::model::Service;
 use crate::stream::{self, Streamed};
 use crate::{names, types};
@@ -132,7 +132,9 @@ fn resolved(returned: &Type, private: &TokenStream) -> TokenStream {
         let args = types::args(&returned);
         tokens!(#(#args),*)
     } else {
-        tokens!(<#returned as #private::Returned>::Ok, <#returned as #private::Returned>::App)
+        let types = ResultTypes::of(&returned, private);
+        let (ok, app) = (&types.ok, types.app(private));
+        tokens!(#ok, #app)
     }
 }
 

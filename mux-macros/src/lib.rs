@@ -8,6 +8,13 @@ macro_rules! tokens {
     };
 }
 
+/// The same, where an error about the code points at the given place.
+macro_rules! tokens_at {
+    ($place:expr=> $($tokens:tt)*) => {
+        ::quote::quote_spanned!(::proc_macro2::Span::mixed_site().located_at($place)=> $($tokens)*)
+    };
+}
+
 mod args;
 mod check;
 mod expand;
@@ -122,8 +129,8 @@ use crate::model::Service;
 /// # Results
 ///
 /// A return type whose last path segment is `Result` is a fallible method: the client gets its `Ok` type, and
-/// its `Err` type as the application's error. Any other type, an alias of `Result` under another name
-/// included, is a plain value.
+/// its `Err` type as the application's error, unless that is `mux::Failure`, which is known by that name or from an
+/// alias such as `mux::Result<T>`. Any other type, an alias of `Result` under another name included, is a plain value.
 ///
 /// # Streams
 ///

@@ -448,7 +448,7 @@ fn refuse_shifting_cfg(args: &[Arg], defects: &mut Defects) {
     }
 }
 
-fn text(attrs: &[Attribute]) -> Vec<String> {
+pub(crate) fn text(attrs: &[Attribute]) -> Vec<String> {
     attrs.iter().map(|attr| attr.to_token_stream().to_string()).collect()
 }
 
@@ -549,6 +549,17 @@ impl Reply {
             ty if types::is(&ty, "Result") => Self::Result(ty),
             ty if types::is_owned_bytes(&ty) => Self::Bytes(ty),
             ty => Self::Value(ty),
+        }
+    }
+}
+
+impl Reply {
+    /// Where an error about what is returned belongs.
+    pub(crate) fn place(&self) -> Span {
+        match self {
+            Self::None => Span::mixed_site(),
+            Self::Value(ty) | Self::Bytes(ty) | Self::Result(ty) => ty.span(),
+            Self::Stream(streamed) => streamed.item.span(),
         }
     }
 }

@@ -33,6 +33,11 @@ pub(crate) fn fingerprint() -> Ident {
     Ident::new("__fingerprint", Span::mixed_site())
 }
 
+/// A function that makes the evidence of a type.
+pub(crate) fn evidence(number: usize) -> Ident {
+    Ident::new(&format!("__evidence{number}"), Span::mixed_site())
+}
+
 /// A method of the local twin. Not the method's own name: as a method of `Arc<Self>` it would be found before
 /// the user's when called on an `Arc`.
 pub(crate) fn local_method(method: &Ident) -> Ident {

@@ -9,14 +9,18 @@ use crate::budget;
 use crate::context::Context;
 use crate::descriptor::{MethodDescriptor, Placement};
 use crate::error::{CallError, Error, Refused, RemoteError};
+use crate::evidence::{ErrorEvidence, Evidence};
 use crate::mux::Call;
 use crate::panic;
 use crate::proto::fault::Fault;
 use crate::turns::Lane;
 use crate::workers::{self, Fate, LeaveOnDrop, NoThread, WorkerThreads};
 use futures_core::Stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::task::{self, Poll, ready};
 use tokio::runtime::Handle;
@@ -26,9 +30,9 @@ use tokio::task::{AbortHandle, coop};
 /// What a streaming method returns.
 pub trait Source: Send {
     /// What its receiver gets.
-    type Item: Send + 'static;
+    type Item: Serialize + DeserializeOwned + Send + 'static;
     /// How it may fail.
-    type End: Send + 'static;
+    type End: Serialize + DeserializeOwned + Send + 'static;
 
     #[doc(hidden)]
     fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<Self::Item, Self::End>>>;
@@ -38,51 +42,64 @@ pub trait Source: Send {
 type Polled<T, E> = Result<T, Result<E, FaultParts>>;
 
 /// A stream of items.
-pub struct Plain<S>(Pin<Box<S>>);
+pub struct Plain<S, T>(Pin<Box<S>>, PhantomData<fn() -> T>);
 
 /// A stream of results, of which the first error is the end.
-pub struct Failing<S>(Pin<Box<S>>);
+pub struct Failing<S, T, E>(Pin<Box<S>>, PhantomData<fn() -> (T, E)>);
 
 /// Items as they are.
-pub fn plain<S: Stream>(stream: S) -> Plain<S> {
-    Plain(Box::pin(stream))
+pub fn plain<S, T>(stream: S, _: T) -> Plain<S, T>
+where
+    S: Stream<Item = T::Value>,
+    T: Evidence,
+{
+    Plain(Box::pin(stream), PhantomData)
 }
 
 /// Items until one fails.
-pub fn failing<S: Stream>(stream: S) -> Failing<S> {
-    Failing(Box::pin(stream))
+pub fn failing<S, T, E>(stream: S, _: T, _: E) -> Failing<S, T, E>
+where
+    S: Stream<Item = Result<T::Value, E::Error>>,
+    T: Evidence,
+    E: ErrorEvidence,
+{
+    Failing(Box::pin(stream), PhantomData)
 }
 
-impl<S: Stream<Item: Send + 'static> + Send> Source for Plain<S> {
-    type Item = S::Item;
+impl<S, T> Source for Plain<S, T>
+where
+    S: Stream<Item = T::Value> + Send,
+    T: Evidence<Value: Send>,
+{
+    type Item = T::Value;
     type End = Never;
 
-    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<S::Item, Never>>> {
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<T::Value, Never>>> {
         self.0.as_mut().poll_next(cx).map(|item| item.map(Ok))
     }
 }
 
-impl<S, T, E> Source for Failing<S>
+impl<S, T, E> Source for Failing<S, T, E>
 where
-    S: Stream<Item = Result<T, E>> + Send,
-    T: Send + 'static,
-    E: Fallible<End: Send + 'static>,
+    S: Stream<Item = Result<T::Value, E::Error>> + Send,
+    T: Evidence<Value: Send>,
+    E: ErrorEvidence,
 {
-    type Item = T;
+    type Item = T::Value;
     type End = E::End;
 
-    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<T, E::End>>> {
+    fn poll_next(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Polled<T::Value, E::End>>> {
         self.0.as_mut().poll_next(cx).map(|item| item.map(|item| item.map_err(Fallible::into_end)))
     }
 }
 
-impl<S> fmt::Debug for Plain<S> {
+impl<S, T> fmt::Debug for Plain<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Plain").finish_non_exhaustive()
     }
 }
 
-impl<S> fmt::Debug for Failing<S> {
+impl<S, T, E> fmt::Debug for Failing<S, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Failing").finish_non_exhaustive()
     }
@@ -262,10 +279,10 @@ impl<T, D, E> Opening<T, D, E> {
     }
 
     /// The same, where there is a stream.
-    pub async fn stream_result<S, X>(self, result: Result<S, X>)
+    pub async fn stream_result<S, X>(self, result: Result<S, X::Error>, _: X)
     where
         S: Source<Item = T, End = D>,
-        X: Fallible<App = E>,
+        X: ErrorEvidence<App = E>,
     {
         match result {
             Ok(source) => self.stream(source).await,

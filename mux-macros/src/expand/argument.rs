@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Type, TypeSlice};
 
+use super::evidence::Asking;
 use super::{Scope, pointing_at};
 use crate::model::{Arg, Format, Passing, Shape};
 use crate::types;
@@ -26,27 +27,72 @@ impl Passing {
         matches!(self.shape, Shape::InPlace(_) | Shape::Cow { .. })
     }
 
-    /// `args.value("sku")?`
-    pub(super) fn decode(&self, arg: &Arg) -> TokenStream {
+    /// `args.value("sku")?`, `args.owned("units", __InventoryMethods::__evidence0())?`
+    pub(super) fn decode(&self, arg: &Arg, asking: &Asking<'_>) -> TokenStream {
         let name = arg.name();
-        let decode = match self.format {
-            _ if self.default => tokens!(args.default(#name)?),
-            Format::Value => tokens!(args.value(#name)?),
-            Format::Bytes => tokens!(args.bytes(#name)?),
-            Format::Cow => tokens!(args.cow(#name)?),
+        let decode = match (self.field_evidence(arg, asking), &self.format) {
+            (Some(evidence), _) if self.default => tokens!(args.owned_or_default(#name, #evidence)?),
+            (Some(evidence), _) => tokens!(args.owned(#name, #evidence)?),
+            (None, _) if self.default => tokens!(args.default(#name)?),
+            (None, Format::Value) => tokens!(args.value(#name)?),
+            (None, Format::Bytes) => tokens!(args.bytes(#name)?),
+            (None, Format::Cow) => tokens!(args.cow(#name)?),
         };
         pointing_at(arg.place(), decode)
     }
 
-    /// `&sku`, `&AsBytes(blob)`
-    pub(super) fn encode(&self, arg: &Arg, private: &TokenStream) -> TokenStream {
-        let ident = &arg.ident;
-        let encode = match (&self.format, &self.shape) {
-            (Format::Bytes, Shape::InPlace(_) | Shape::Lent(_)) => tokens!(&#private::AsBytes(#ident)),
-            (Format::Bytes, _) => tokens!(&#private::AsBytes(&#ident)),
-            (Format::Value | Format::Cow, _) => tokens!(&#ident),
+    /// `&sku`, `&AsBytes(blob)`, `Evidence::argument(__InventoryMethods::__evidence0(), &units)`
+    pub(super) fn encode(&self, arg: &Arg, asking: &Asking<'_>) -> TokenStream {
+        let (private, ident) = (&asking.scope.private, &arg.ident);
+        let encode = match (self.evidence(arg, asking), &self.format, &self.shape) {
+            (Some(evidence), ..) => {
+                let (way, value) = self.encode_by_evidence(arg);
+                tokens!(#private::Evidence::#way(#evidence, #value))
+            }
+            (None, Format::Bytes, Shape::InPlace(_) | Shape::Lent(_)) => tokens!(&#private::AsBytes(#ident)),
+            (None, Format::Bytes, _) => tokens!(&#private::AsBytes(&#ident)),
+            (None, Format::Value | Format::Cow, _) => tokens!(&#ident),
         };
         pointing_at(arg.place(), encode)
+    }
+
+    /// The method of the evidence, and what it is given.
+    fn encode_by_evidence(&self, arg: &Arg) -> (TokenStream, TokenStream) {
+        let ident = &arg.ident;
+        match (self.optional, &self.shape) {
+            (true, _) if self.is_slice() => (tokens!(optional_slice), tokens!(&#ident)),
+            (true, _) => (tokens!(optional), tokens!(&#ident)),
+            (false, _) if self.is_slice() => (tokens!(slice), tokens!(&#ident)),
+            (false, Shape::Lent(_)) => (tokens!(argument), tokens!(#ident)),
+            (false, _) => (tokens!(argument), tokens!(&#ident)),
+        }
+    }
+
+    /// Evidence of its field in the request.
+    fn field_evidence(&self, arg: &Arg, asking: &Asking<'_>) -> Option<TokenStream> {
+        let (private, mut evidence) = (&asking.scope.private, self.evidence(arg, asking)?);
+        if self.is_slice() {
+            evidence = tokens!(#private::list_of(#evidence));
+        }
+        if self.optional {
+            evidence = tokens!(#private::option_of(#evidence));
+        }
+        Some(evidence)
+    }
+
+    /// Evidence of the type of the user's in it, if there is one.
+    fn evidence(&self, arg: &Arg, asking: &Asking<'_>) -> Option<TokenStream> {
+        let ty = match (&self.format, &self.shape) {
+            (Format::Value, Shape::Owned) => &arg.ty,
+            (Format::Value, Shape::Lent(Type::Slice(TypeSlice { elem, .. }))) => &**elem,
+            (Format::Value, Shape::Lent(target)) if is_sized(target) => target,
+            _ => return None,
+        };
+        Some(asking.under(&arg.cfgs).value(ty))
+    }
+
+    fn is_slice(&self) -> bool {
+        matches!(self.shape, Shape::Lent(Type::Slice(_)))
     }
 
     /// What the trait's method is given, from the field of the request.

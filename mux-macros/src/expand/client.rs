@@ -1,10 +1,12 @@
 //! The client, and the object-safe twin of the trait behind a client of the same process.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Type, parse_quote};
 
-use super::{Scope, pointing_at};
+use super::evidence::Asking;
+use super::{ResultTypes, Scope, pointing_at};
 use crate::model::{Arg, Method, Passing, Reply};
 use crate::names;
 
@@ -100,7 +102,7 @@ pub(super) fn inherent(scope: &Scope<'_>, methods: &TokenStream) -> TokenStream 
 // Output:
 //     pub fn stock(&self, sku: &str) -> Call<u32> {
 //         match &self.stub {
-//             Stub::Remote(mux) => transaction(mux, __InventoryMethods::STOCK, &[&sku]),
+//             Stub::Remote(mux) => transaction(mux, __InventoryMethods::STOCK, &[&sku], __InventoryMethods::__evidence0()),
 //             Stub::Local(local) => __InventoryLocal::__local_stock(Clone::clone(local), ToOwned::to_owned(sku)),
 //         }
 //     }
@@ -109,24 +111,27 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (vis, descriptor) = (scope.service.vis(), scope.descriptor(method));
     let (attrs, doc) = (method.client_attrs(), default_doc(scope, method));
     let (ident, twin) = (names::generated(&method.ident), names::local_method(&method.ident));
-    let ask = match Resolved::of(method, private) {
-        Resolved::Value(ty) => pointing_at(ty.span(), tokens!(#private::transaction)),
-        Resolved::Result(ty) => pointing_at(ty.span(), tokens!(#private::transaction_result::<#ty>)),
-    };
+    let asking = Asking::within(method, scope);
+    let (transaction, evidence) = transaction(method, &asking);
     let params = method.sent().map(|(arg, _)| {
         let Arg { cfgs, ident, ty, .. } = arg;
         tokens!(#(#cfgs)* #ident: #ty)
     });
     let call = call(scope, method);
-    let encode = each(method, |arg, passing| passing.encode(arg, private));
+    let encode = each(method, |arg, passing| passing.encode(arg, &asking));
     let keep = each(method, |arg, passing| passing.keep(arg, private));
+    let place = method.reply.place();
+    let transaction = pointing_at(place, tokens!(#private::#transaction));
+    let remote = tokens_at!(place=> #transaction(mux, #descriptor, &[#(#encode),*], #evidence));
+    let twin = pointing_at(place, tokens!(#local::#twin));
+    let nearby = tokens_at!(place=> #twin(#private::Clone::clone(local), #(#keep),*));
     tokens! {
         #(#attrs)*
         #doc
         #vis fn #ident(&self, #(#params),*) -> #call {
             match &self.stub {
-                #private::Stub::Remote(mux) => #ask(mux, #descriptor, &[#(#encode),*]),
-                #private::Stub::Local(local) => #local::#twin(#private::Clone::clone(local), #(#keep),*),
+                #private::Stub::Remote(mux) => #remote,
+                #private::Stub::Local(local) => #nearby,
             }
         }
     }
@@ -148,33 +153,47 @@ fn each(method: &Method, render: impl Fn(&Arg, &Passing) -> TokenStream) -> Vec<
     method.sent().map(under_cfg).collect()
 }
 
-/// `Call<u32>`, `Call<<Result<u32, Shortage> as Returned>::Ok, <Result<u32, Shortage> as Returned>::App>`
-fn call(scope: &Scope<'_>, method: &Method) -> TokenStream {
-    let private = &scope.private;
-    match Resolved::of(method, private) {
-        Resolved::Value(ty) => tokens!(#private::Call<#ty>),
-        Resolved::Result(ty) => {
-            let returned = pointing_at(ty.span(), tokens!(<#ty as #private::Returned>));
-            tokens!(#private::Call<#returned::Ok, #returned::App>)
+/// How it is asked, and by which evidence of what it resolves to.
+fn transaction(method: &Method, asking: &Asking<'_>) -> (TokenStream, TokenStream) {
+    let private = &asking.scope.private;
+    let value = |evidence| (tokens!(transaction), evidence);
+    let result = |ok: TokenStream, types: &ResultTypes| {
+        let error = asking.error(types);
+        (tokens!(transaction_result), tokens!(#ok, #error))
+    };
+    match &method.reply {
+        Reply::None => value(asking.value(&parse_quote!(()))),
+        Reply::Value(ty) | Reply::Bytes(ty) => value(asking.value(ty)),
+        Reply::Result(ty) => {
+            let types = ResultTypes::of(ty, private);
+            result(asking.value(&types.ok), &types)
+        }
+        Reply::Stream(streamed) => {
+            let receiver = streamed.evidence(asking).of_receiver(private);
+            match streamed.result(private) {
+                Some(types) => result(receiver, &types),
+                None => value(receiver),
+            }
         }
     }
 }
 
-/// What a call resolves to, as its method would return it.
-enum Resolved {
-    Value(Type),
-    Result(Type),
-}
-
-impl Resolved {
-    fn of(method: &Method, private: &TokenStream) -> Self {
-        match &method.reply {
-            Reply::None => Self::Value(parse_quote!(())),
-            Reply::Value(ty) | Reply::Bytes(ty) => Self::Value(ty.clone()),
-            Reply::Result(ty) => Self::Result(ty.clone()),
-            Reply::Stream(streamed) if streamed.is_in_result() => Self::Result(streamed.received(private)),
-            Reply::Stream(streamed) => Self::Value(streamed.received(private)),
-        }
+/// `Call<u32>`, `Call<u32, Shortage>`
+fn call(scope: &Scope<'_>, method: &Method) -> TokenStream {
+    let (private, place) = (&scope.private, method.reply.place());
+    let call = pointing_at(place, tokens!(#private::Call));
+    let value = |ty: &Type| tokens_at!(place=> #call<#ty>);
+    let result = |ty: &Type| {
+        let types = ResultTypes::of(ty, private);
+        let (ok, app) = (&types.ok, types.app(private));
+        tokens_at!(place=> #call<#ok, #app>)
+    };
+    match &method.reply {
+        Reply::None => value(&parse_quote!(())),
+        Reply::Value(ty) | Reply::Bytes(ty) => value(ty),
+        Reply::Result(ty) => result(ty),
+        Reply::Stream(streamed) if streamed.is_in_result() => result(&streamed.received(private)),
+        Reply::Stream(streamed) => value(&streamed.received(private)),
     }
 }
 
@@ -239,7 +258,9 @@ fn twin_signature(scope: &Scope<'_>, method: &Method) -> TokenStream {
         let (ident, kept) = (&arg.ident, passing.kept(arg, private));
         tokens!(#ident: #kept)
     });
-    tokens!(fn #twin(self: #private::Arc<Self>, #(#params),*) -> #call)
+    let place = method.reply.place();
+    let twin = pointing_at(place, twin.into_token_stream());
+    tokens_at!(place=> fn #twin(self: #private::Arc<Self>, #(#params),*) -> #call)
 }
 
 // Output:
@@ -276,7 +297,9 @@ fn bridge_body(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let call = match &method.reply {
         // Wherever the method runs, its stream goes on after the answer.
         Reply::Stream(_) => {
-            tokens!(#private::local_stream(#descriptor, #given, move |opening| async move #job))
+            let place = method.reply.place();
+            let local_stream = pointing_at(place, tokens!(#private::local_stream));
+            tokens_at!(place=> #local_stream(#descriptor, #given, move |opening| async move #job))
         }
         _ if method.is_async || method.inline => {
             tokens!(#private::Call::local(#descriptor, #given, async move #job))
@@ -312,11 +335,16 @@ impl LocalContext {
 /// `opening.stream(plain(Inventory::watch(&*self, prefix).await)).await`
 fn bridge_reply(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let private = &scope.private;
+    let asking = Asking::within(method, scope);
     let returned = scope.invoke(method, &tokens!(&*self), |arg, passing| passing.lend_kept(arg, private));
     match &method.reply {
         Reply::None => tokens!(#returned; #private::Ok(())),
         Reply::Value(_) | Reply::Bytes(_) => tokens!(#private::Ok(#returned)),
-        Reply::Result(ty) => pointing_at(ty.span(), tokens!(#private::Returned::into_result(#returned))),
-        Reply::Stream(streamed) => streamed.answered(&tokens!(opening), &streamed.source(&returned, private)),
+        Reply::Result(ty) => {
+            let error = asking.error(&ResultTypes::of(ty, private));
+            let result = pointing_at(ty.span(), tokens!(#private::local_result));
+            tokens_at!(ty.span()=> #result(#returned, #error))
+        }
+        Reply::Stream(streamed) => streamed.answered(&tokens!(opening), &returned, None, &asking),
     }
 }

@@ -3,7 +3,9 @@
 mod argument;
 mod client;
 mod descriptor;
+mod evidence;
 mod request;
+mod result;
 mod server;
 mod service;
 mod stream;
@@ -15,6 +17,7 @@ use syn::{Generics, Ident, Lifetime, WherePredicate, parse_quote};
 use crate::model::{Arg, Method, Passing, Role, Service};
 use crate::names;
 
+pub(crate) use result::ResultTypes;
 pub(crate) use service::render as trait_item;
 
 // Input:
@@ -40,7 +43,9 @@ pub(crate) fn around_trait(service: &Service) -> TokenStream {
     let server = server::render(&scope);
     let request = request::render(&scope);
     let descriptors = descriptor::methods(&scope);
-    tokens!(#client #server #request #descriptors)
+    // Last: what the others have asked for.
+    let evidence = evidence::render(&scope);
+    tokens!(#client #server #request #descriptors #evidence)
 }
 
 /// More methods for the client.
@@ -64,6 +69,7 @@ struct Scope<'s> {
     implementation: Ident,
     /// Those of the trait, each type bound to be a value.
     generics: Generics,
+    asked: evidence::Asked,
 }
 
 impl<'s> Scope<'s> {
@@ -82,6 +88,7 @@ impl<'s> Scope<'s> {
             implementation: names::unused("S", service.item.to_token_stream()),
             generics: generics(&service.item.generics, &private),
             private,
+            asked: evidence::Asked::default(),
         }
     }
 

@@ -5,7 +5,8 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{GenericParam, parse_quote};
 
-use super::{Scope, pointing_at};
+use super::evidence::Asking;
+use super::{ResultTypes, Scope, pointing_at};
 use crate::model::{Method, Reply};
 use crate::names;
 
@@ -94,7 +95,7 @@ fn methods(scope: &Scope<'_>) -> TokenStream {
 fn decode(scope: &Scope<'_>) -> TokenStream {
     let Scope { private, service, frame, .. } = scope;
     let vis = service.vis();
-    let arms = service.methods.iter().map(decode_arm);
+    let arms = service.methods.iter().map(|method| decode_arm(scope, method));
     let (params, body) = if scope.borrows_frame() {
         (None, frame.to_token_stream())
     } else {
@@ -119,10 +120,11 @@ fn decode(scope: &Scope<'_>) -> TokenStream {
     }
 }
 
-fn decode_arm(method: &Method) -> TokenStream {
+fn decode_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let (cfgs, wire, variant) = (method.cfgs(), &method.wire, &method.variant);
+    let asking = Asking::within(method, scope);
     let fields = method.sent().map(|(arg, passing)| {
-        let (cfgs, ident, decode) = (&arg.cfgs, &arg.ident, passing.decode(arg));
+        let (cfgs, ident, decode) = (&arg.cfgs, &arg.ident, passing.decode(arg, &asking));
         tokens!(#(#cfgs)* #ident: #decode)
     });
     tokens!(#(#cfgs)* #wire => Self::#variant { #(#fields),* })
@@ -185,30 +187,26 @@ fn name_of(param: &GenericParam) -> TokenStream {
 }
 
 fn run_arm(scope: &Scope<'_>, method: &Method) -> TokenStream {
-    let private = &scope.private;
+    let (private, asking) = (&scope.private, Asking::within(method, scope));
     let (cfgs, variant, pattern) = (method.cfgs(), &method.variant, pattern(method));
     let returned = scope.invoke(method, &tokens!(service), |arg, passing| passing.lend_field(arg, private));
     let encoding = scope.encoding();
     let outcome = match &method.reply {
         Reply::None => tokens!({ #returned; #private::Outcome::none() }),
         Reply::Value(ty) => {
-            let value = pointing_at(ty.span(), tokens!(#private::Outcome::value));
-            let returned = pointing_at(ty.span(), tokens!(&#returned));
-            tokens!(#value(#returned, #encoding))
+            let evidence = asking.value(ty);
+            tokens!(#private::Outcome::value(&#returned, #encoding, #evidence))
         }
         Reply::Bytes(ty) => {
             let bytes = pointing_at(ty.span(), tokens!(#private::Outcome::bytes));
             tokens!(#bytes(#returned))
         }
         Reply::Result(ty) => {
-            let result = pointing_at(ty.span(), tokens!(#private::Outcome::result));
-            let returned = pointing_at(ty.span(), returned);
-            tokens!(#result(#returned, #encoding))
+            let types = ResultTypes::of(ty, private);
+            let (ok, error) = (asking.value(&types.ok), asking.error(&types));
+            tokens!(#private::Outcome::result(#returned, #encoding, #ok, #error))
         }
-        Reply::Stream(streamed) => {
-            let source = streamed.source(&returned, private);
-            streamed.answered(&tokens!(context), &tokens!(#source, #encoding))
-        }
+        Reply::Stream(streamed) => streamed.answered(&tokens!(context), &returned, Some(encoding), &asking),
     };
     tokens! {
         #(#cfgs)* Self::#variant { .. } => {

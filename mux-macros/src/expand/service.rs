@@ -7,6 +7,7 @@ use syn::{
     Attribute, Block, FnArg, ItemTrait, Pat, ReturnType, Signature, TraitItem, TraitItemFn, Type, parse_quote,
 };
 
+use super::pointing_at;
 use crate::{args, names, stream};
 
 // Input:
@@ -65,6 +66,7 @@ fn send_stream(output: &mut ReturnType, private: &TokenStream) {
     if let Some(Type::ImplTrait(stream)) = stream::place(ty) {
         // Errors about the stream point at it.
         let place = Span::mixed_site().located_at(stream.impl_token.span());
+        let private = pointing_at(place, private.clone());
         let send = quote_spanned!(place=> #private::Send);
         stream.bounds.push(parse_quote!(#send));
     }
@@ -79,6 +81,7 @@ fn send_stream(output: &mut ReturnType, private: &TokenStream) {
 fn desugar_async(method: &mut TraitItemFn, private: &TokenStream) {
     // Errors about the future point at the word that asked for one.
     let place = Span::mixed_site().located_at(method.sig.asyncness.span());
+    let private = pointing_at(place, private.clone());
     let send = (!is_generic(&method.sig)).then(|| quote_spanned!(place=> + #private::Send));
     let output = match &method.sig.output {
         ReturnType::Default => tokens!(()),

@@ -69,7 +69,17 @@ impl CounterClient {
     pub fn add(&self, amount: u64) -> ::mux::__private::Call<u64> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction(mux, __CounterMethods::ADD, &[&amount])
+                ::mux::__private::transaction(
+                    mux,
+                    __CounterMethods::ADD,
+                    &[
+                        ::mux::__private::Evidence::argument(
+                            __CounterMethods::__evidence0(),
+                            &amount,
+                        ),
+                    ],
+                    __CounterMethods::__evidence0(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __CounterLocal::__local_add(
@@ -241,7 +251,7 @@ impl<'a> CounterRequest<'a> {
         let request = match method {
             "add" => {
                 Self::Add {
-                    amount: args.value("amount")?,
+                    amount: args.owned("amount", __CounterMethods::__evidence0())?,
                 }
             }
             _ => {
@@ -300,6 +310,7 @@ impl<'a> CounterRequest<'a> {
                     ::mux::__private::Outcome::value(
                         &Counter::add(service, amount).await,
                         ::mux::__private::Encoding::Named,
+                        __CounterMethods::__evidence0(),
                     )
                 }
             }
@@ -356,4 +367,10 @@ impl __CounterMethods {
         idempotent: false,
         fingerprint: Self::__fingerprint,
     };
+}
+#[allow(dead_code)]
+impl __CounterMethods {
+    fn __evidence0() -> impl ::mux::__private::Evidence<Value = u64> {
+        ::mux::__private::travels::<u64, _>()
+    }
 }

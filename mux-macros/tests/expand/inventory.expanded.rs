@@ -105,7 +105,12 @@ impl InventoryClient {
     pub fn stock(&self, sku: &str) -> ::mux::__private::Call<u32> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction(mux, __InventoryMethods::STOCK, &[&sku])
+                ::mux::__private::transaction(
+                    mux,
+                    __InventoryMethods::STOCK,
+                    &[&sku],
+                    __InventoryMethods::__evidence0(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_stock(
@@ -116,19 +121,22 @@ impl InventoryClient {
         }
     }
     /// Calls [`Inventory::take`].
-    pub fn take(
-        &self,
-        sku: &str,
-        units: u32,
-    ) -> ::mux::__private::Call<
-        <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
-        <Result<u32, Shortage> as ::mux::__private::Returned>::App,
-    > {
+    pub fn take(&self, sku: &str, units: u32) -> ::mux::__private::Call<u32, Shortage> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction_result::<
-                    Result<u32, Shortage>,
-                >(mux, __InventoryMethods::TAKE, &[&sku, &units])
+                ::mux::__private::transaction_result(
+                    mux,
+                    __InventoryMethods::TAKE,
+                    &[
+                        &sku,
+                        ::mux::__private::Evidence::argument(
+                            __InventoryMethods::__evidence0(),
+                            &units,
+                        ),
+                    ],
+                    __InventoryMethods::__evidence0(),
+                    __InventoryMethods::__evidence1(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_take(
@@ -147,6 +155,7 @@ impl InventoryClient {
                     mux,
                     __InventoryMethods::CHECKSUM,
                     &[&::mux::__private::AsBytes(blob)],
+                    __InventoryMethods::__evidence2(),
                 )
             }
             ::mux::__private::Stub::Local(local) => {
@@ -161,7 +170,17 @@ impl InventoryClient {
     pub fn log(&self, line: String) -> ::mux::__private::Call<()> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction(mux, __InventoryMethods::LOG, &[&line])
+                ::mux::__private::transaction(
+                    mux,
+                    __InventoryMethods::LOG,
+                    &[
+                        ::mux::__private::Evidence::argument(
+                            __InventoryMethods::__evidence4(),
+                            &line,
+                        ),
+                    ],
+                    __InventoryMethods::__evidence3(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_log(
@@ -178,7 +197,17 @@ impl InventoryClient {
     ) -> ::mux::__private::Call<::mux::__private::Receiver<Change>> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction(mux, __InventoryMethods::WATCH, &[&prefix])
+                ::mux::__private::transaction(
+                    mux,
+                    __InventoryMethods::WATCH,
+                    &[
+                        ::mux::__private::Evidence::argument(
+                            __InventoryMethods::__evidence4(),
+                            &prefix,
+                        ),
+                    ],
+                    ::mux::__private::receiver_of(__InventoryMethods::__evidence5()),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_watch(
@@ -192,33 +221,19 @@ impl InventoryClient {
     pub fn audit(
         &self,
         sku: &str,
-    ) -> ::mux::__private::Call<
-        <Result<
-            ::mux::__private::Receiver<
-                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-            >,
-            Shortage,
-        > as ::mux::__private::Returned>::Ok,
-        <Result<
-            ::mux::__private::Receiver<
-                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-            >,
-            Shortage,
-        > as ::mux::__private::Returned>::App,
-    > {
+    ) -> ::mux::__private::Call<::mux::__private::Receiver<Change, Rotten>, Shortage> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction_result::<
-                    Result<
-                        ::mux::__private::Receiver<
-                            <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                            <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-                        >,
-                        Shortage,
-                    >,
-                >(mux, __InventoryMethods::AUDIT, &[&sku])
+                ::mux::__private::transaction_result(
+                    mux,
+                    __InventoryMethods::AUDIT,
+                    &[&sku],
+                    ::mux::__private::failing_receiver_of(
+                        __InventoryMethods::__evidence5(),
+                        __InventoryMethods::__evidence6(),
+                    ),
+                    __InventoryMethods::__evidence1(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_audit(
@@ -232,7 +247,17 @@ impl InventoryClient {
     pub fn load(&self, rows: Receiver<Row>) -> ::mux::__private::Call<u64> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction(mux, __InventoryMethods::LOAD, &[&rows])
+                ::mux::__private::transaction(
+                    mux,
+                    __InventoryMethods::LOAD,
+                    &[
+                        ::mux::__private::Evidence::argument(
+                            __InventoryMethods::__evidence7(),
+                            &rows,
+                        ),
+                    ],
+                    __InventoryMethods::__evidence2(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_load(
@@ -246,7 +271,12 @@ impl InventoryClient {
     pub fn who(&self) -> ::mux::__private::Call<String> {
         match &self.stub {
             ::mux::__private::Stub::Remote(mux) => {
-                ::mux::__private::transaction(mux, __InventoryMethods::WHO, &[])
+                ::mux::__private::transaction(
+                    mux,
+                    __InventoryMethods::WHO,
+                    &[],
+                    __InventoryMethods::__evidence4(),
+                )
             }
             ::mux::__private::Stub::Local(local) => {
                 __InventoryLocal::__local_who(::mux::__private::Clone::clone(local))
@@ -290,10 +320,7 @@ trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'stati
         self: ::mux::__private::Arc<Self>,
         sku: ::mux::__private::String,
         units: u32,
-    ) -> ::mux::__private::Call<
-        <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
-        <Result<u32, Shortage> as ::mux::__private::Returned>::App,
-    >;
+    ) -> ::mux::__private::Call<u32, Shortage>;
     fn __local_checksum(
         self: ::mux::__private::Arc<Self>,
         blob: ::mux::__private::Vec<u8>,
@@ -309,22 +336,7 @@ trait __InventoryLocal: ::mux::__private::Send + ::mux::__private::Sync + 'stati
     fn __local_audit(
         self: ::mux::__private::Arc<Self>,
         sku: ::mux::__private::String,
-    ) -> ::mux::__private::Call<
-        <Result<
-            ::mux::__private::Receiver<
-                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-            >,
-            Shortage,
-        > as ::mux::__private::Returned>::Ok,
-        <Result<
-            ::mux::__private::Receiver<
-                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-            >,
-            Shortage,
-        > as ::mux::__private::Returned>::App,
-    >;
+    ) -> ::mux::__private::Call<::mux::__private::Receiver<Change, Rotten>, Shortage>;
     fn __local_load(
         self: ::mux::__private::Arc<Self>,
         rows: Receiver<Row>,
@@ -352,21 +364,19 @@ impl<S: Inventory> __InventoryLocal for S {
         self: ::mux::__private::Arc<Self>,
         sku: ::mux::__private::String,
         units: u32,
-    ) -> ::mux::__private::Call<
-        <Result<u32, Shortage> as ::mux::__private::Returned>::Ok,
-        <Result<u32, Shortage> as ::mux::__private::Returned>::App,
-    > {
+    ) -> ::mux::__private::Call<u32, Shortage> {
         ::mux::__private::Call::local(
             __InventoryMethods::TAKE,
             ::mux::__private::None,
             async move {
-                ::mux::__private::Returned::into_result(
+                ::mux::__private::local_result(
                     Inventory::take(
                             &*self,
                             ::mux::__private::Borrow::borrow(&sku),
                             units,
                         )
                         .await,
+                    __InventoryMethods::__evidence1(),
                 )
             },
         )
@@ -408,7 +418,10 @@ impl<S: Inventory> __InventoryLocal for S {
             move |opening| async move {
                 opening
                     .stream(
-                        ::mux::__private::plain(Inventory::watch(&*self, prefix).await),
+                        ::mux::__private::plain(
+                            Inventory::watch(&*self, prefix).await,
+                            __InventoryMethods::__evidence5(),
+                        ),
                     )
                     .await
             },
@@ -417,22 +430,7 @@ impl<S: Inventory> __InventoryLocal for S {
     fn __local_audit(
         self: ::mux::__private::Arc<Self>,
         sku: ::mux::__private::String,
-    ) -> ::mux::__private::Call<
-        <Result<
-            ::mux::__private::Receiver<
-                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-            >,
-            Shortage,
-        > as ::mux::__private::Returned>::Ok,
-        <Result<
-            ::mux::__private::Receiver<
-                <Result<Change, Rotten> as ::mux::__private::Returned>::Ok,
-                <Result<Change, Rotten> as ::mux::__private::Returned>::End,
-            >,
-            Shortage,
-        > as ::mux::__private::Returned>::App,
-    > {
+    ) -> ::mux::__private::Call<::mux::__private::Receiver<Change, Rotten>, Shortage> {
         ::mux::__private::local_stream(
             __InventoryMethods::AUDIT,
             ::mux::__private::None,
@@ -445,8 +443,13 @@ impl<S: Inventory> __InventoryLocal for S {
                                     ::mux::__private::Borrow::borrow(&sku),
                                 )
                                 .await,
-                            ::mux::__private::failing,
+                            |stream| ::mux::__private::failing(
+                                stream,
+                                __InventoryMethods::__evidence5(),
+                                __InventoryMethods::__evidence6(),
+                            ),
                         ),
+                        __InventoryMethods::__evidence1(),
                     )
                     .await
             },
@@ -633,7 +636,7 @@ impl<'a> InventoryRequest<'a> {
             "take" => {
                 Self::Take {
                     sku: args.value("sku")?,
-                    units: args.value("units")?,
+                    units: args.owned("units", __InventoryMethods::__evidence0())?,
                 }
             }
             "checksum" => {
@@ -643,12 +646,12 @@ impl<'a> InventoryRequest<'a> {
             }
             "log" => {
                 Self::Log {
-                    line: args.value("line")?,
+                    line: args.owned("line", __InventoryMethods::__evidence4())?,
                 }
             }
             "watch" => {
                 Self::Watch {
-                    prefix: args.value("prefix")?,
+                    prefix: args.owned("prefix", __InventoryMethods::__evidence4())?,
                 }
             }
             "audit" => {
@@ -658,7 +661,7 @@ impl<'a> InventoryRequest<'a> {
             }
             "load" => {
                 Self::Load {
-                    rows: args.value("rows")?,
+                    rows: args.owned("rows", __InventoryMethods::__evidence7())?,
                 }
             }
             "who" => Self::Who {},
@@ -718,6 +721,7 @@ impl<'a> InventoryRequest<'a> {
                     ::mux::__private::Outcome::value(
                         &Inventory::stock(service, sku).await,
                         ::mux::__private::Encoding::Named,
+                        __InventoryMethods::__evidence0(),
                     )
                 }
                 Self::Take { .. } => {
@@ -726,6 +730,8 @@ impl<'a> InventoryRequest<'a> {
                     ::mux::__private::Outcome::result(
                         Inventory::take(service, sku, units).await,
                         ::mux::__private::Encoding::Named,
+                        __InventoryMethods::__evidence0(),
+                        __InventoryMethods::__evidence1(),
                     )
                 }
                 Self::Checksum { .. } => {
@@ -734,6 +740,7 @@ impl<'a> InventoryRequest<'a> {
                     ::mux::__private::Outcome::value(
                         &Inventory::checksum(service, blob),
                         ::mux::__private::Encoding::Named,
+                        __InventoryMethods::__evidence2(),
                     )
                 }
                 Self::Log { .. } => {
@@ -752,6 +759,7 @@ impl<'a> InventoryRequest<'a> {
                         .stream(
                             ::mux::__private::plain(
                                 Inventory::watch(service, prefix).await,
+                                __InventoryMethods::__evidence5(),
                             ),
                             ::mux::__private::Encoding::Named,
                         )
@@ -765,9 +773,14 @@ impl<'a> InventoryRequest<'a> {
                         .stream_result(
                             ::mux::__private::Result::map(
                                 Inventory::audit(service, sku).await,
-                                ::mux::__private::failing,
+                                |stream| ::mux::__private::failing(
+                                    stream,
+                                    __InventoryMethods::__evidence5(),
+                                    __InventoryMethods::__evidence6(),
+                                ),
                             ),
                             ::mux::__private::Encoding::Named,
+                            __InventoryMethods::__evidence1(),
                         )
                         .await
                 }
@@ -778,6 +791,7 @@ impl<'a> InventoryRequest<'a> {
                     ::mux::__private::Outcome::value(
                         &Inventory::load(service, rows).await,
                         ::mux::__private::Encoding::Named,
+                        __InventoryMethods::__evidence2(),
                     )
                 }
                 Self::Who { .. } => {
@@ -787,6 +801,7 @@ impl<'a> InventoryRequest<'a> {
                     ::mux::__private::Outcome::value(
                         &Inventory::who(service, context).await,
                         ::mux::__private::Encoding::Named,
+                        __InventoryMethods::__evidence4(),
                     )
                 }
             }
@@ -1009,4 +1024,39 @@ impl __InventoryMethods {
         idempotent: false,
         fingerprint: Self::__fingerprint,
     };
+}
+#[allow(dead_code)]
+impl __InventoryMethods {
+    fn __evidence0() -> impl ::mux::__private::Evidence<Value = u32> {
+        ::mux::__private::travels::<u32, _>()
+    }
+    fn __evidence1() -> impl ::mux::__private::ErrorEvidence<
+        Error = Shortage,
+        App = Shortage,
+        End = Shortage,
+    > {
+        ::mux::__private::fails::<Shortage, _>()
+    }
+    fn __evidence2() -> impl ::mux::__private::Evidence<Value = u64> {
+        ::mux::__private::travels::<u64, _>()
+    }
+    fn __evidence3() -> impl ::mux::__private::Evidence<Value = ()> {
+        ::mux::__private::travels::<(), _>()
+    }
+    fn __evidence4() -> impl ::mux::__private::Evidence<Value = String> {
+        ::mux::__private::travels::<String, _>()
+    }
+    fn __evidence5() -> impl ::mux::__private::Evidence<Value = Change> {
+        ::mux::__private::travels::<Change, _>()
+    }
+    fn __evidence6() -> impl ::mux::__private::ErrorEvidence<
+        Error = Rotten,
+        App = Rotten,
+        End = Rotten,
+    > {
+        ::mux::__private::fails::<Rotten, _>()
+    }
+    fn __evidence7() -> impl ::mux::__private::Evidence<Value = Receiver<Row>> {
+        ::mux::__private::travels::<Receiver<Row>, _>()
+    }
 }
