@@ -528,7 +528,7 @@ fn what_one_connection_has_decoded_holds_up_another_by_one_message() {
     by_itself("what_one_connection_has_decoded_holds_up_another_by_one_message", async || {
         let (flood, other) = (reach(), reach());
         let mut calls = occupy(&flood, 0).await;
-        calls.extend((0..50).map(|_| flood.client.put(waits(1)).send()));
+        calls.extend((0..3 * decoders()).map(|_| flood.client.put(waits(1)).send()));
         settle(&flood.client).await;
         let call = other.client.put(says("", LONG)).send();
         settle(&other.client).await;
