@@ -31,9 +31,9 @@
 // thread. On the way out that is the `Bytes` itself, for as long as its slice is on the way to the writer, which
 // knows it by its address. On the way in it is the whole message, in whose range a part of it lies.
 
-use crate::proto::hello::SMALL;
-use crate::proto::payload::Payload;
 use bytes::Bytes;
+use mux_proto::session::outbox::payload::Payload;
+use mux_proto::wire::settings::SMALL;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::{Cell, RefCell};
@@ -79,7 +79,7 @@ pub trait Nested: Sized {
 
 impl Nested for Bytes {
     fn serialize_nested<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let _leaving = (self.len() > SMALL).then(|| Leaving::new(self));
+        let _leaving = (self.len() > SMALL).then(|| OutgoingHandle::new(self));
         serializer.serialize_bytes(self)
     }
 
@@ -182,19 +182,19 @@ impl<'de> Visitor<'de> for BytesVisitor {
 
 /// While it lives, a writer finds the bytes whose slice it is given. Puts back what was there before, also when a
 /// serializer panics.
-struct Leaving {
+struct OutgoingHandle {
     outer: Option<Bytes>,
 }
 
-impl Leaving {
-    fn new(bytes: &Bytes) -> Leaving {
+impl OutgoingHandle {
+    fn new(bytes: &Bytes) -> OutgoingHandle {
         // Fails only while the thread ends; the bytes are copied then.
         let outer = LEAVING.try_with(|leaving| leaving.replace(Some(bytes.clone())));
-        Leaving { outer: outer.ok().flatten() }
+        OutgoingHandle { outer: outer.ok().flatten() }
     }
 }
 
-impl Drop for Leaving {
+impl Drop for OutgoingHandle {
     fn drop(&mut self) {
         let _ = LEAVING.try_with(|leaving| leaving.replace(self.outer.take()));
     }

@@ -1,11 +1,11 @@
 //! What a user may set: limits, times, and where blocking methods run.
 
 use crate::channel::outlet;
-use crate::proto::frame::ENVELOPE;
-use crate::proto::hello::{MAX_SERVICES, SMALL, Settings};
-use crate::proto::session::MOST_OPEN;
 #[cfg(feature = "serde")]
 use crate::written_time;
+use mux_proto::session::MOST_OPEN;
+use mux_proto::wire::frame::ENVELOPE;
+use mux_proto::wire::settings::{MAX_SERVICES, SMALL, Settings};
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

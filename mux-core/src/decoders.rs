@@ -13,7 +13,7 @@ use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-pub(crate) use crate::proto::frame::takes_long;
+pub(crate) use mux_proto::wire::shape::takes_long;
 
 const NAME: &str = "mux-decoder";
 

@@ -1,7 +1,7 @@
 //! What a service is, as data: made by the macro, read by the router and by reflection.
 
 use crate::error::Refused;
-use crate::proto::meta;
+use mux_proto::wire::meta;
 
 /// How structs travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

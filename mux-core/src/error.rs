@@ -1,8 +1,8 @@
 //! What a caller is told: its method's own error, a break on the other side, or the fate of the call.
 
 use crate::escaped::{Escaped, EscapedLines, INDENT};
-use crate::proto::fault::{Fault, FaultCode};
 use crate::trace::Trace;
+use mux_proto::wire::fault::{Fault, FaultCode};
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::error::Error as StdError;

@@ -12,13 +12,14 @@ use crate::decoders::{self, Decoding};
 use crate::descriptor::{Encoding, MethodDescriptor};
 use crate::error::{CallError, CloseReason, Closed, Error, Refused};
 use crate::local::LocalCall;
-use crate::proto::calls::{Message, Request, Terminal, Ticket, Value};
-use crate::proto::carried::Arrived;
-use crate::proto::fault::GoawayCode;
-use crate::proto::meta::{MetaPairs, RESERVED};
-use crate::proto::rare::Rare;
 use crate::shared::Shared;
 use crate::value::Target;
+use mux_proto::session::calls::outgoing::Ticket;
+use mux_proto::session::message::{Message, Request, Terminal, Value};
+use mux_proto::thin_list::ThinList;
+use mux_proto::wire::fault::GoawayCode;
+use mux_proto::wire::handles::IncomingHandle;
+use mux_proto::wire::meta::{MetaPairs, RESERVED};
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 use std::fmt;
@@ -221,7 +222,7 @@ enum Progress {
     /// A notify that has left.
     Left,
     /// Refused, or answered, or over.
-    Ended(Option<Box<(Terminal, Rare<Arrived>)>>),
+    Ended(Option<Box<(Terminal, ThinList<IncomingHandle>)>>),
 }
 
 impl<T, E> fmt::Debug for Call<T, E> {
@@ -404,7 +405,7 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
     fn poll_elsewhere(
         &mut self,
         terminal: Terminal,
-        carried: Rare<Arrived>,
+        carried: ThinList<IncomingHandle>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<T, Error<E>>> {
         let mut answered = Call { way: mem::replace(&mut self.way, Way::Failed(None)), value: PhantomData };
@@ -418,7 +419,7 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
 }
 
 impl<E> RemoteCall<E> {
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, Rare<Arrived>)> {
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, ThinList<IncomingHandle>)> {
         if let Progress::Unsent = self.progress {
             self.send(Some(cx.waker().clone()));
             if let Progress::Sent(_) = self.progress {
@@ -429,10 +430,10 @@ impl<E> RemoteCall<E> {
         if self.waited { self.poll_ended(cx) } else { budget::poll_with(cx, |cx| self.poll_ended(cx)) }
     }
 
-    fn poll_ended(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, Rare<Arrived>)> {
+    fn poll_ended(&mut self, cx: &mut task::Context<'_>) -> Poll<(Terminal, ThinList<IncomingHandle>)> {
         let terminal = match &mut self.progress {
             Progress::Sent(ticket) => ready!(self.mux.shared().poll_call(*ticket, cx)),
-            Progress::Left => (Terminal::Sent, Rare::new()),
+            Progress::Left => (Terminal::Sent, ThinList::new()),
             Progress::Ended(terminal) => *terminal.take().expect("`Call` polled after it was over"),
             Progress::Unsent => return Poll::Pending,
         };
@@ -457,7 +458,7 @@ impl<E> RemoteCall<E> {
     }
 
     /// On a plain thread.
-    fn wait(&mut self, until: Option<std::time::Instant>) -> Option<(Terminal, Rare<Arrived>)> {
+    fn wait(&mut self, until: Option<std::time::Instant>) -> Option<(Terminal, ThinList<IncomingHandle>)> {
         self.writes = true;
         let in_background = self.mux.shared().is_in_background();
         let ended = future::poll_fn(|cx| self.poll(cx));
@@ -481,7 +482,7 @@ impl<E> RemoteCall<E> {
         self.progress = match opened {
             Ok(Some(ticket)) => Progress::Sent(ticket),
             Ok(None) => Progress::Left,
-            Err(terminal) => Progress::Ended(Some(Box::new((terminal, Rare::new())))),
+            Err(terminal) => Progress::Ended(Some(Box::new((terminal, ThinList::new())))),
         };
         if let Progress::Ended(_) = self.progress {
             // Whoever holds the other halves need not wait for this call to be looked at.
@@ -492,7 +493,7 @@ impl<E> RemoteCall<E> {
     fn result<T: DeserializeOwned + 'static>(
         &self,
         terminal: Terminal,
-        carried: Rare<Arrived>,
+        carried: ThinList<IncomingHandle>,
     ) -> Result<T, Error<E>> {
         let _learning = terminal.is_large().then(|| self.target().learn());
         // What is not taken out of the value is closed here.

@@ -58,3 +58,18 @@ impl<F: core::future::Future + ?Sized> Future for F {}
 pub trait Value: Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
+
+/// A value that was encoded, for the fuzz target `body`.
+#[cfg(fuzzing)]
+pub fn decode_value<T: DeserializeOwned + 'static>(bytes: &[u8], encoding: Encoding) -> Result<T, String> {
+    crate::body::decode(bytes, encoding)
+}
+
+/// The bytes of a value, for the fuzz target `body`.
+#[cfg(fuzzing)]
+pub fn encode_value<T: Serialize>(value: &T, encoding: Encoding) -> Option<Vec<u8>> {
+    let mut args = crate::body::ArgsEncoder::new(encoding);
+    args.all(&[value]).ok()?;
+    // An array of one begins with a byte.
+    args.finish().0.to_vec().get(1..).map(<[u8]>::to_vec)
+}

@@ -2,24 +2,26 @@
 
 use crate::buffer;
 use crate::channel::carry::Arrivals;
-use crate::codec::{self, PREFIX};
 use crate::demux::{Body, Owed, Parcel, Route};
 use crate::dispatch::{Dispatch, NotifyLane};
 use crate::error::{CloseReason, Refused};
 use crate::mux::Mux;
 use crate::pool;
-use crate::proto::Millis;
-use crate::proto::carried::Arrived;
-use crate::proto::chunks::{Chunked, Intake};
-use crate::proto::fault::GoawayCode;
-use crate::proto::frame::{ChunkHead, Frame, MAX_HELLO};
-use crate::proto::hello::{SMALL, Settings};
-use crate::proto::rare::Rare;
-use crate::proto::session::{Action, Answer, Breach, Inquiry};
-use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared, State};
 use crate::stranger::{self, is_stranger};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use mux_proto::Millis;
+use mux_proto::session::inbound::Action;
+use mux_proto::session::message::{Answer, RequestParts};
+use mux_proto::session::protocol_error::ProtocolError;
+use mux_proto::session::reassembly::{Chunked, Intake};
+use mux_proto::thin_list::ThinList;
+use mux_proto::wire::fault::GoawayCode;
+use mux_proto::wire::frame::{ChunkHead, Frame, MAX_HELLO};
+use mux_proto::wire::handles::IncomingHandle;
+use mux_proto::wire::prefix::{self, PREFIX};
+use mux_proto::wire::settings::{SMALL, Settings};
+use mux_proto::wire::xid::Xid;
 use std::io;
 use std::mem;
 use std::pin::Pin;
@@ -72,7 +74,8 @@ struct LargeFrame {
 /// A chunk whose data is read into its message's own buffer.
 struct OpenChunk {
     id: Xid,
-    intake: Intake,
+    /// Absent where its data is dropped.
+    buffer: Option<Vec<u8>>,
     missing: usize,
     /// Of the whole message, this chunk's included.
     remaining: usize,
@@ -81,7 +84,7 @@ struct OpenChunk {
 impl OpenChunk {
     /// Takes what has come already.
     fn take(&mut self, data: &[u8]) {
-        if let Intake::Keep(buffer) = &mut self.intake {
+        if let Some(buffer) = &mut self.buffer {
             let total = whole(buffer.len(), self.remaining);
             pool::grow(buffer, data.len(), total);
             buffer.extend_from_slice(data);
@@ -93,18 +96,24 @@ impl OpenChunk {
         self.missing -= len;
         self.remaining -= len;
     }
-
-    fn into_buffer(self) -> Option<Vec<u8>> {
-        match self.intake {
-            Intake::Keep(buffer) => Some(buffer),
-            Intake::Skip => None,
-        }
-    }
 }
 
 /// The room that a message takes of which so much has come and so much is claimed to come.
 fn whole(come: usize, remaining: usize) -> usize {
     come.saturating_add(remaining).saturating_add(pool::SLACK)
+}
+
+/// Where the data of a chunk goes, of which so much comes now.
+fn buffer_for(intake: Intake, now: usize) -> Option<Vec<u8>> {
+    match intake {
+        Intake::Begin { total } => Some(pool::take(total.saturating_add(pool::SLACK), now)),
+        Intake::Resume(buffer) => Some(buffer),
+        Intake::Skip => None,
+        Intake::GivenUp(buffer) => {
+            pool::give(buffer);
+            None
+        }
+    }
 }
 
 /// What a pass met.
@@ -133,7 +142,7 @@ struct Todo {
 }
 
 enum Over {
-    Breach(Breach),
+    ProtocolError(ProtocolError),
     Goodbye(String),
     /// The peer speaks another protocol.
     Stranger(String),
@@ -222,8 +231,8 @@ impl Reader {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         let Some(chunk) = &mut self.chunk else { return Poll::Pending };
-        let read = match &mut chunk.intake {
-            Intake::Keep(buffer) => {
+        let read = match &mut chunk.buffer {
+            Some(buffer) => {
                 let total = whole(buffer.len(), chunk.remaining);
                 pool::grow(buffer, chunk.missing.min(BUFFER), total);
                 let read = ready!(poll_read_buf(stream, cx, &mut buffer.limit(chunk.missing + AHEAD)))?;
@@ -233,7 +242,7 @@ impl Reader {
                 chunk.count(read - ahead);
                 return Poll::Ready(Ok(read));
             }
-            Intake::Skip => {
+            None => {
                 self.buffer.reserve(chunk.missing.min(BUFFER));
                 let read = ready!(poll_read_buf(stream, cx, &mut (&mut self.buffer).limit(chunk.missing)))?;
                 self.buffer.clear();
@@ -330,11 +339,11 @@ impl Reader {
             && todo.over.is_none()
         {
             let limit = if state.session.is_greeted() { self.limit } else { MAX_HELLO };
-            let len = match codec::frame_len(prefix, limit) {
+            let len = match prefix::frame_len(prefix, limit) {
                 Ok(len) => len,
                 Err(bad) => {
                     let stranger = stranger(&buffer, state).map(Over::Stranger);
-                    todo.over = stranger.or(Some(Over::Breach(bad.into())));
+                    todo.over = stranger.or(Some(Over::ProtocolError(bad.into())));
                     break;
                 }
             };
@@ -381,7 +390,7 @@ impl Reader {
                 return self.chunk(&head, data, state, shared, now, todo);
             }
             Ok(frame) => frame,
-            Err(bad) => return todo.over = Some(Over::Breach(bad.into())),
+            Err(bad) => return todo.over = Some(Over::ProtocolError(bad.into())),
         };
         let action = state.session.on_frame(&frame, owner, now, &mut state.outbox);
         self.act(action, owner, state, shared, todo);
@@ -397,13 +406,13 @@ impl Reader {
         now: Millis,
         todo: &mut Todo,
     ) {
-        let intake = match state.session.chunk_begins(head) {
-            Ok(intake) => intake,
-            Err(breach) => return todo.over = Some(Over::Breach(breach)),
+        let buffer = match state.session.chunk_begins(head) {
+            Ok(intake) => buffer_for(intake, head.len),
+            Err(protocol_error) => return todo.over = Some(Over::ProtocolError(protocol_error)),
         };
         // What the session has accepted fits the limit, or is dropped.
         let remaining = head.len.saturating_add(head.remaining.unwrap_or(0).try_into().unwrap_or(usize::MAX));
-        let mut chunk = OpenChunk { id: head.id, intake, missing: head.len, remaining };
+        let mut chunk = OpenChunk { id: head.id, buffer, missing: head.len, remaining };
         chunk.take(data);
         if chunk.missing > 0 {
             self.chunk = Some(chunk);
@@ -421,10 +430,11 @@ impl Reader {
         todo: &mut Todo,
     ) {
         let id = chunk.id;
-        match state.session.chunk_ends(id, chunk.into_buffer()) {
+        match state.session.chunk_ends(id, chunk.buffer) {
             Chunked::Part => {}
             Chunked::Whole(message) => {
-                let frame = Frame::decode(&message).map_err(Breach::from);
+                let message = pool::share(message);
+                let frame = Frame::decode(&message).map_err(ProtocolError::from);
                 let action = frame
                     .and_then(|frame| state.session.on_whole(id, &frame, &message, now, &mut state.outbox));
                 self.act(action, Some(&message), state, shared, todo);
@@ -439,7 +449,7 @@ impl Reader {
     #[inline]
     fn act(
         &mut self,
-        action: Result<Action<'_, Waker, Running>, Breach>,
+        action: Result<Action<'_, Waker, Running>, ProtocolError>,
         owner: Option<&Bytes>,
         state: &mut State,
         shared: &Arc<Shared>,
@@ -447,7 +457,7 @@ impl Reader {
     ) {
         let action = match action {
             Ok(action) => action,
-            Err(breach) => return todo.over = Some(Over::Breach(breach)),
+            Err(protocol_error) => return todo.over = Some(Over::ProtocolError(protocol_error)),
         };
         match action {
             Action::None => {}
@@ -458,13 +468,13 @@ impl Reader {
             }
             Action::WakeAll(wakers) => self.wakers.extend(wakers),
             Action::Stop(running) => todo.stops.push(running),
-            Action::Serve { xid, deadline, inquiry, carried } => {
+            Action::Serve { xid, deadline, parts, carried } => {
                 self.calls = true;
                 state.look_at(deadline);
-                serve((inquiry, carried), owner, Owed::Answer(xid), deadline, state, shared, todo);
+                serve((parts, carried), owner, Owed::Answer(xid), deadline, state, shared, todo);
             }
-            Action::ServeNotify { cost, inquiry, carried } => {
-                serve((inquiry, carried), owner, Owed::Credit(cost), None, state, shared, todo);
+            Action::ServeNotify { cost, parts, carried } => {
+                serve((parts, carried), owner, Owed::Credit(cost), None, state, shared, todo);
             }
             Action::Close { message, refused } => {
                 self.wakers.extend(refused);
@@ -487,8 +497,8 @@ impl Reader {
         }
         match todo.over {
             None => Pass::Some,
-            Some(Over::Breach(breach)) => {
-                shared.close(CloseReason::Protocol(breach.message), breach.code);
+            Some(Over::ProtocolError(protocol_error)) => {
+                shared.close(CloseReason::Protocol(protocol_error.message), protocol_error.code);
                 Pass::Over
             }
             Some(Over::Stranger(what)) => {
@@ -550,7 +560,7 @@ fn ends_overlap() -> bool {
 /// Finds the handler of a request or notify, or answers that there is none.
 #[inline]
 fn serve(
-    (inquiry, carried): (Inquiry<'_>, Rare<Arrived>),
+    (parts, carried): (RequestParts<'_>, ThinList<IncomingHandle>),
     owner: Option<&Bytes>,
     owed: Owed,
     deadline: Option<Millis>,
@@ -558,7 +568,7 @@ fn serve(
     shared: &Arc<Shared>,
     todo: &mut Todo,
 ) {
-    let Inquiry { method, meta, args } = inquiry;
+    let RequestParts { method, meta, args } = parts;
     let route = shared.router().route(method, matches!(owed, Owed::Credit(_)));
     let checked =
         |route: Route| meta.map_or(Ok(route), |meta| route.method.check_names(meta).map(|()| route));
@@ -574,7 +584,7 @@ fn serve(
         Err(refused) => {
             state.session.discard(carried, &mut state.outbox);
             if !refuse(owed, refused, state) {
-                todo.over = Some(Over::Breach(Breach::unread_credit()));
+                todo.over = Some(Over::ProtocolError(ProtocolError::unread_credit()));
             }
         }
     }
@@ -585,7 +595,7 @@ fn refuse(owed: Owed, refused: Refused, state: &mut State) -> bool {
     match owed {
         Owed::Answer(xid) => {
             let answer = Answer::fault(refused.into_fault());
-            state.session.finish(xid, answer, Rare::new(), &mut state.outbox);
+            state.session.finish(xid, answer, ThinList::new(), &mut state.outbox);
             true
         }
         Owed::Credit(cost) => state.session.finish_notify(cost, &mut state.outbox),

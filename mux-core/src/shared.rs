@@ -10,19 +10,21 @@ use crate::detached::{DetachedHandlers, Place};
 use crate::dispatch::Finished;
 use crate::driver::Helped;
 use crate::error::CloseReason;
-use crate::outbox::{Batch, Outbox};
 use crate::peer::Peer;
-use crate::proto::Millis;
-use crate::proto::after::After;
-use crate::proto::calls::{Request, Terminal, Ticket};
-use crate::proto::carried::Arrived;
-use crate::proto::channels::Taken;
-use crate::proto::fault::{Fault, GoawayCode};
-use crate::proto::rare::Rare;
-use crate::proto::session::{Breach, Session};
-use crate::proto::xid::Xid;
 use crate::turns::Lane;
 use crate::workers::WorkerThreads;
+use mux_proto::Millis;
+use mux_proto::session::Session;
+use mux_proto::session::calls::outgoing::Ticket;
+use mux_proto::session::channels::receiving::Taken;
+use mux_proto::session::effects::Effects;
+use mux_proto::session::message::{Request, Terminal};
+use mux_proto::session::outbox::{Batch, Outbox};
+use mux_proto::session::protocol_error::ProtocolError;
+use mux_proto::thin_list::ThinList;
+use mux_proto::wire::fault::{Fault, GoawayCode};
+use mux_proto::wire::handles::IncomingHandle;
+use mux_proto::wire::xid::Xid;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -208,8 +210,8 @@ impl Shared {
     }
 
     /// Does what must not be done under the lock.
-    fn finish(&self, after: After<Waker, Port>) {
-        let After { wakers, attached, closed, resumed, bodies, segments } = after;
+    fn finish(&self, after: Effects<Waker, Port>) {
+        let Effects { wakers, attached, closed, resumed, bodies, segments } = after;
         if let Some(me) = self.me.upgrade() {
             attached.iter().for_each(|(port, id)| port.attach(&me, *id));
         }
@@ -381,7 +383,11 @@ impl Shared {
     }
 
     /// The call's end, or a promise to wake.
-    pub(crate) fn poll_call(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<(Terminal, Rare<Arrived>)> {
+    pub(crate) fn poll_call(
+        &self,
+        ticket: Ticket,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Terminal, ThinList<IncomingHandle>)> {
         let mut state = self.lock();
         if let Some(terminal) = state.session.take_done(ticket) {
             return Poll::Ready(terminal);
@@ -451,7 +457,7 @@ impl Shared {
     }
 
     /// Halves that came with a message and were not taken out of it.
-    pub(crate) fn discard_halves(&self, carried: Rare<Arrived>) {
+    pub(crate) fn discard_halves(&self, carried: ThinList<IncomingHandle>) {
         self.act(|state| state.session.discard(carried, &mut state.outbox));
     }
 
@@ -471,8 +477,8 @@ impl Shared {
     }
 
     /// Why the peer would not take an item at all.
-    pub(crate) fn misfit_item(&self, len: usize, carried: usize) -> Option<Fault> {
-        self.lock().session.misfit_item(len, carried)
+    pub(crate) fn item_exceeds_limits(&self, len: usize, carried: usize) -> Option<Fault> {
+        self.lock().session.item_exceeds_limits(len, carried)
     }
 
     /// Moves what is to be written into a spent batch; `false` where that is nothing.
@@ -636,8 +642,8 @@ impl Shared {
     }
 
     fn close_unread(&self) {
-        let breach = Breach::unread_credit();
-        self.close(CloseReason::Protocol(breach.message), breach.code);
+        let protocol_error = ProtocolError::unread_credit();
+        self.close(CloseReason::Protocol(protocol_error.message), protocol_error.code);
     }
 
     // The end.
@@ -813,7 +819,7 @@ impl State {
     }
 
     /// Queues the outlets again that may go on.
-    fn resume(&mut self, after: &mut After<Waker, Port>) {
+    fn resume(&mut self, after: &mut Effects<Waker, Port>) {
         let State { outlets, .. } = self;
         for port in &after.resumed {
             if let Port::Outlet(outlet) = port

@@ -1,7 +1,7 @@
 //! What a peer sent instead of a hello, in words. Reads bytes, and knows no connection.
 
-use crate::codec::PREFIX;
-use crate::proto::xid::Side;
+use mux_proto::wire::prefix::PREFIX;
+use mux_proto::wire::xid::Side;
 use std::fmt::Write;
 
 /// Characters of a line, or bytes, that are told at most.

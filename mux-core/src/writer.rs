@@ -1,8 +1,8 @@
 //! Outbox -> bytes, in batches. Holds what is taken until the stream has taken it.
 
-use crate::outbox::Batch;
-use crate::proto::Millis;
 use crate::shared::Shared;
+use mux_proto::Millis;
+use mux_proto::session::outbox::Batch;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -72,7 +72,11 @@ impl Writer {
         cx: &mut Context<'_>,
     ) -> io::Result<Poll<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let count = self.batch.slices(&mut slices);
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(self.batch.parts()) {
+            *slice = IoSlice::new(part);
+            count += 1;
+        }
         let poll = match &slices[..count] {
             [one] => stream.poll_write(cx, one),
             many => stream.poll_write_vectored(cx, many),

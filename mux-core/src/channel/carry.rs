@@ -5,17 +5,17 @@ use super::inlet::Inlet;
 use super::outlet::Outlet;
 use crate::descriptor::Encoding;
 use crate::mux::Mux;
-use crate::proto::carried::{Arrived, Half, Leaving};
-use crate::proto::rare::Rare;
-use crate::proto::xid::Xid;
 use crate::shared::Shared;
+use mux_proto::thin_list::ThinList;
+use mux_proto::wire::handles::{Half, IncomingHandle, OutgoingHandle};
+use mux_proto::wire::xid::Xid;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 thread_local! {
     static ENCODING: Cell<Option<Scope>> = const { Cell::new(None) };
     /// Those of the innermost encoding last.
-    static DEPARTING: RefCell<Vec<Leaving<Port>>> = const { RefCell::new(Vec::new()) };
+    static DEPARTING: RefCell<Vec<OutgoingHandle<Port>>> = const { RefCell::new(Vec::new()) };
     static DECODING: RefCell<Option<Arrivals>> = const { RefCell::new(None) };
     /// There is something in [`DECODING`]: rarely, so it is looked at first.
     static ARRIVING: Cell<bool> = const { Cell::new(false) };
@@ -55,7 +55,7 @@ impl Port {
 
 /// Halves that leave with a message. Those that never do are closed.
 #[derive(Debug, Default)]
-pub(crate) struct Departures(Rare<Leaving<Port>>);
+pub(crate) struct Departures(ThinList<OutgoingHandle<Port>>);
 
 impl Departures {
     #[inline]
@@ -88,13 +88,13 @@ impl Departures {
 
     /// For the session, which attaches or closes each.
     #[inline]
-    pub(crate) fn take_leaving(&mut self) -> Rare<Leaving<Port>> {
+    pub(crate) fn take_leaving(&mut self) -> ThinList<OutgoingHandle<Port>> {
         self.0.take()
     }
 }
 
-impl From<Rare<Leaving<Port>>> for Departures {
-    fn from(leaving: Rare<Leaving<Port>>) -> Departures {
+impl From<ThinList<OutgoingHandle<Port>>> for Departures {
+    fn from(leaving: ThinList<OutgoingHandle<Port>>) -> Departures {
         Departures(leaving)
     }
 }
@@ -167,7 +167,7 @@ pub(super) fn encoding() -> Option<Encoding> {
 pub(super) fn depart(half: Half, port: Port) -> u32 {
     let Some(scope) = ENCODING.get() else { return 0 };
     ENCODING.set(Some(Scope { place: scope.place + 1, ..scope }));
-    DEPARTING.with_borrow_mut(|departing| departing.push(Leaving { half, port }));
+    DEPARTING.with_borrow_mut(|departing| departing.push(OutgoingHandle { half, port }));
     scope.place
 }
 
@@ -181,13 +181,17 @@ struct Halves {
     mux: Mux,
     /// That of the message, and so of what its channels carry.
     encoding: Encoding,
-    halves: Vec<Option<Arrived>>,
+    halves: Vec<Option<IncomingHandle>>,
 }
 
 impl Arrivals {
     /// `mux` makes the one that each half gets.
     #[inline]
-    pub(crate) fn new(carried: Rare<Arrived>, encoding: Encoding, mux: impl FnOnce() -> Mux) -> Arrivals {
+    pub(crate) fn new(
+        carried: ThinList<IncomingHandle>,
+        encoding: Encoding,
+        mux: impl FnOnce() -> Mux,
+    ) -> Arrivals {
         if carried.is_empty() {
             return Arrivals(None);
         }
@@ -207,7 +211,7 @@ impl Arrivals {
 
 impl Drop for Halves {
     fn drop(&mut self) {
-        let untaken: Rare<Arrived> = self.halves.drain(..).flatten().collect();
+        let untaken: ThinList<IncomingHandle> = self.halves.drain(..).flatten().collect();
         if !untaken.is_empty() {
             self.mux.shared().discard_halves(untaken);
         }
@@ -250,7 +254,7 @@ pub(super) fn arrive(place: u32, half: Half) -> Result<(Mux, Xid, Encoding), &'s
             return Err("the message carries fewer channels");
         };
         match arrived.take_if(|arrived| arrived.half == half) {
-            Some(Arrived { id, .. }) => Ok((arrivals.mux.clone(), id, arrivals.encoding)),
+            Some(IncomingHandle { id, .. }) => Ok((arrivals.mux.clone(), id, arrivals.encoding)),
             None if arrived.is_none() => Err("this half of the channel was taken already"),
             None => Err("the other half of the channel came"),
         }

@@ -1,8 +1,8 @@
 //! The receiving end of a channel whose sending half leaves, until it is known under which id.
 
 use crate::mux::Mux;
-use crate::proto::xid::Xid;
 use crate::shared::Shared;
+use mux_proto::wire::xid::Xid;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 

@@ -5,7 +5,7 @@ use super::inlet::Inlet;
 use super::outlet::Outlet;
 use super::receiver::Decoder;
 use super::sender::Encoder;
-use crate::proto::fault::Fault;
+use mux_proto::wire::fault::Fault;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;

@@ -3,14 +3,15 @@
 
 use crate::channel::carry::{Departures, Port};
 use crate::mux::Mux;
-use crate::outbox::Outbox;
-use crate::proto::channels::{NotSent, item_cost};
-use crate::proto::fault::Fault;
-use crate::proto::hello::SMALL;
-use crate::proto::payload::{Mark, Payload};
-use crate::proto::session::Session;
-use crate::proto::xid::Xid;
 use crate::shared::{Running, Shared};
+use mux_proto::session::Session;
+use mux_proto::session::channels::item_cost;
+use mux_proto::session::channels::sending::NotSent;
+use mux_proto::session::outbox::Outbox;
+use mux_proto::session::outbox::payload::{Mark, Payload};
+use mux_proto::wire::fault::Fault;
+use mux_proto::wire::settings::SMALL;
+use mux_proto::wire::xid::Xid;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -324,11 +325,11 @@ impl Outlet {
             return Given::default();
         };
         let (len, carried) = (batch.values.len(), batch.departures.len());
-        if let Some(misfit) = session.misfit_item(len, carried) {
+        if let Some(exceeds_limits) = session.item_exceeds_limits(len, carried) {
             // Sent before anyone knew what the peer takes. What waits is let go with the port.
             state.closed = true;
             drop(state);
-            session.end_channel(id, Some(misfit), now, out);
+            session.end_channel(id, Some(exceeds_limits), now, out);
             return Given::default();
         }
         match session.may_send_items(id, len, carried) {

@@ -5,7 +5,7 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 use crate::background;
 use crate::body;
-use crate::proto::fault::{Fault, FaultCode};
+use mux_proto::wire::fault::{Fault, FaultCode};
 use tokio::runtime::Handle;
 
 /// Starts passing on. Where no runtime can be had, both halves are dropped.

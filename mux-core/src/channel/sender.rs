@@ -11,12 +11,12 @@ use crate::blocking;
 use crate::body::{self, EncodeError};
 use crate::budget;
 use crate::descriptor::Encoding;
-use crate::proto::carried::Half;
-use crate::proto::fault::{Fault, FaultCode};
-use crate::proto::hello::SMALL;
-use crate::proto::payload::Payload;
 use futures_core::Stream;
 use futures_sink::Sink;
+use mux_proto::session::outbox::payload::Payload;
+use mux_proto::wire::fault::{Fault, FaultCode};
+use mux_proto::wire::handles::Half;
+use mux_proto::wire::settings::SMALL;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -540,7 +540,7 @@ impl<T, E> Remote<T, E> {
     fn push_apart(&mut self, batch: Batch) -> Result<(), SendError> {
         let (len, carried) = (batch.values.len(), batch.departures.len());
         if let Some(shared) = self.outlet.connection()
-            && let Some(fault) = shared.misfit_item(len, carried)
+            && let Some(fault) = shared.item_exceeds_limits(len, carried)
         {
             return Err(SendError::TooLarge(fault.message));
         }

@@ -24,7 +24,7 @@ pub use stdio::{StdioStream, stdio};
 
 use crate::connection::{Builder, Connection};
 use crate::peer::Peer;
-use crate::proto::xid::Side;
+use mux_proto::wire::xid::Side;
 use std::any::Any;
 use std::io;
 use tokio::io::DuplexStream;

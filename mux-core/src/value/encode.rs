@@ -3,7 +3,7 @@
 use super::{MAX_SOMES, ext};
 use crate::bytes::Writer;
 use crate::descriptor::Encoding;
-use crate::proto::payload::Payload;
+use mux_proto::session::outbox::payload::Payload;
 use rmp::encode;
 use rmp_serde::MSGPACK_EXT_STRUCT_NAME;
 use serde::ser::{

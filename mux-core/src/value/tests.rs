@@ -2,9 +2,9 @@ use super::*;
 use crate::body;
 use crate::bytes as shared_bytes;
 use crate::descriptor::Encoding::{self, Compact, Named};
-use crate::proto::hello::SMALL;
-use crate::proto::payload::Payload;
 use ::bytes::Bytes;
+use mux_proto::session::outbox::payload::Payload;
+use mux_proto::wire::settings::SMALL;
 use proptest::prelude::{any, proptest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ enum Id {
 #[serde(untagged)]
 enum When {
     At(SystemTime),
-    After(Duration),
+    Effects(Duration),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -436,7 +436,7 @@ fn a_struct_by_position_is_refused_where_serde_goes_by_what_it_finds() {
         let error = through(value, Compact).unwrap_err();
         assert!(error.contains("may need `encoding = \"named\"`"), "{error}");
     }
-    for value in [When::At(UNIX_EPOCH + Duration::from_secs(1)), When::After(Duration::from_secs(1))] {
+    for value in [When::At(UNIX_EPOCH + Duration::from_secs(1)), When::Effects(Duration::from_secs(1))] {
         assert_eq!(through(&value, Named).as_ref(), Ok(&value));
         assert!(through(&value, Compact).is_err());
     }

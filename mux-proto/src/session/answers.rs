@@ -1,0 +1,212 @@
+//! The answers this end owes: handlers that start and stop, and what they came to.
+
+use crate::session::Phase;
+use crate::session::Session;
+use crate::session::calls::serving::Stopped;
+use crate::session::channels::credit;
+use crate::session::limits::MOST_CARRIED;
+use crate::session::limits::reply_too_large;
+use crate::session::limits::truncate;
+use crate::session::message::Answer;
+use crate::session::outbox::Outbox;
+use crate::session::outbox::payload::Payload;
+use crate::thin_list::ThinList;
+use crate::wire::fault::Fault;
+use crate::wire::fault::FaultCode;
+use crate::wire::frame::Frame;
+use crate::wire::handles::OutgoingHandle;
+use crate::wire::xid::Xid;
+use alloc::format;
+use alloc::vec;
+
+impl<W, H: Default, P: Clone> Session<W, H, P> {
+    /// A request's handler waits for a thread: until [`start`](Session::start) it certainly has not run.
+    pub fn park(&mut self, xid: Xid) {
+        self.serving.park(xid);
+    }
+
+    /// A parked handler begins; `false` when it is not wanted any more.
+    pub fn start(&mut self, xid: Xid) -> bool {
+        self.serving.start(xid)
+    }
+
+    /// Keeps what stops a handler, or gives it back when the handler must stop at once. `merge` is
+    /// given what was kept before.
+    pub fn attach(&mut self, xid: Xid, merge: impl FnOnce(H) -> H) -> Option<H> {
+        if self.phase == Phase::Closed { Some(merge(H::default())) } else { self.serving.attach(xid, merge) }
+    }
+
+    pub fn is_serving(&self, xid: Xid) -> bool {
+        self.serving.is_live(xid)
+    }
+
+    /// The request's asker, its time or the connection gave it up before it was answered.
+    pub fn is_stopped(&self, xid: Xid) -> bool {
+        self.phase == Phase::Closed || self.serving.stopped(xid).is_some()
+    }
+
+    /// The request's one answer: what goes, or waits, is taken out of it. The rest is to be dropped outside
+    /// the lock.
+    #[inline]
+    pub fn answer(
+        &mut self,
+        xid: Xid,
+        answer: &mut Answer,
+        carried: ThinList<OutgoingHandle<P>>,
+        out: &mut Outbox,
+    ) {
+        match answer {
+            Answer::Value(value) if carried.is_empty() && !value.is_large() => {
+                if self.serving.finish(xid) {
+                    out.reply(xid, value.flat());
+                }
+            }
+            _ => self.finish(xid, answer.take(), carried, out),
+        }
+    }
+
+    /// As [`answer`](Session::answer), of any size and with any channels.
+    pub fn finish(
+        &mut self,
+        xid: Xid,
+        answer: Answer,
+        carried: ThinList<OutgoingHandle<P>>,
+        out: &mut Outbox,
+    ) {
+        if !self.serving.is_live(xid) {
+            return self.discard_answer(answer, carried);
+        }
+        let (answer, carried) = self.sendable(answer, carried);
+        if !self.has_room_for(&carried) {
+            self.awaiting_channels.push_back((xid, answer, carried));
+            return self.drop_unwanted_answers(out);
+        }
+        self.serving.finish(xid);
+        self.send_answer(xid, answer, carried, out);
+    }
+
+    fn has_room_for(&self, carried: &[OutgoingHandle<P>]) -> bool {
+        carried.is_empty()
+            || self.awaiting_channels.is_empty() && self.channels.has_room(carried.len(), &self.peer)
+    }
+
+    pub(crate) fn send_answer(
+        &mut self,
+        xid: Xid,
+        answer: Answer,
+        mut carried: ThinList<OutgoingHandle<P>>,
+        out: &mut Outbox,
+    ) {
+        let (_, _, mut exit) = self.parts(out);
+        let carried = exit.open(&mut carried);
+        let meta = if carried.is_empty() {
+            None
+        } else {
+            crate::wire::meta::MetaPairs::default().encode(None, &carried)
+        };
+        let meta = meta.as_deref();
+        let spent = match answer {
+            Answer::Value(value) => exit.send(xid, &Frame::Reply { xid, meta, value: &[] }, value, &carried),
+            Answer::Fault(fault) => {
+                let Fault { code, message, detail } = *fault;
+                let detail = if detail.is_empty() { vec![0xc0] } else { detail };
+                let frame = Frame::Fault { xid, meta, code, message: truncate(&message), detail: &[] };
+                exit.send(xid, &frame, detail.into(), &carried)
+            }
+        };
+        drop(spent);
+    }
+
+    /// Bytes of answers that are ready and not written.
+    #[inline]
+    pub fn unsent(&self, out: &Outbox) -> u64 {
+        if self.awaiting_channels.is_empty() { out.unsent() } else { out.unsent() + self.crowded_len() }
+    }
+
+    #[cold]
+    fn crowded_len(&self) -> u64 {
+        self.awaiting_channels.iter().map(|(_, answer, _)| answer.len() as u64).sum()
+    }
+
+    /// Sends the answers that waited until the peer would take the channels they carry.
+    pub(crate) fn pump_answers(&mut self, out: &mut Outbox) {
+        while let Some((_, _, carried)) = self.awaiting_channels.front()
+            && self.channels.has_room(carried.len(), &self.peer)
+            && let Some((xid, answer, carried)) = self.awaiting_channels.pop_front()
+        {
+            if self.serving.finish(xid) {
+                self.send_answer(xid, answer, carried, out);
+            } else {
+                self.discard_answer(answer, carried);
+            }
+        }
+    }
+
+    /// Of the answers that wait, those are dropped whose askers have gone.
+    pub(crate) fn drop_unwanted_answers(&mut self, out: &mut Outbox) {
+        for (xid, answer, carried) in core::mem::take(&mut self.awaiting_channels) {
+            if self.serving.stopped(xid).is_some() {
+                self.discard_answer(answer, carried);
+                self.finish_unanswered(xid, out);
+            } else {
+                self.awaiting_channels.push_back((xid, answer, carried));
+            }
+        }
+    }
+
+    pub(crate) fn discard_answer(&mut self, answer: Answer, carried: ThinList<OutgoingHandle<P>>) {
+        let body = match answer {
+            Answer::Value(value) => value,
+            Answer::Fault(_) => Payload::default(),
+        };
+        self.after.discard(body, carried);
+    }
+
+    /// The handler was dropped before it had an answer.
+    pub fn finish_unanswered(&mut self, xid: Xid, out: &mut Outbox) {
+        let fault = match self.serving.stopped(xid) {
+            Some(Stopped::Cancelled) => Fault::new(FaultCode::Cancelled, "the call was cancelled"),
+            Some(Stopped::TimedOut) => Fault::new(FaultCode::TimedOut, "the call ran out of time"),
+            None if self.serving.is_parked(xid) => Fault::new(
+                FaultCode::Overloaded,
+                "the call left its queue before it ran, as no thread would come to it",
+            ),
+            None => Fault::new(FaultCode::Cancelled, "the handler was dropped before it had an answer"),
+        };
+        self.finish(xid, Answer::fault(fault), ThinList::new(), out);
+    }
+
+    /// The answer itself, or the fault that says it exceeds the peer's limits.
+    fn sendable(
+        &mut self,
+        answer: Answer,
+        carried: ThinList<OutgoingHandle<P>>,
+    ) -> (Answer, ThinList<OutgoingHandle<P>>) {
+        let len = answer.len() as u64;
+        let (limit, channels) = (self.peer.max_message, self.peer.max_channels);
+        let fault = if len > limit {
+            reply_too_large(len, limit)
+        } else if self.channels_over && !carried.is_empty() {
+            Fault::new(FaultCode::Cancelled, "the connection ends, and takes no more channels")
+        } else if carried.len() as u64 > channels.min(MOST_CARRIED) {
+            let count = carried.len();
+            let message = format!("reply with {count} channels exceeds the asker's limit of {channels}");
+            Fault::new(FaultCode::ReplyTooLarge, message)
+        } else {
+            return (answer, carried);
+        };
+        self.discard_answer(answer, carried);
+        (Answer::fault(fault), ThinList::new())
+    }
+
+    /// A notify's handler ended: its credit goes back. `false` when the peer reads nothing.
+    #[must_use]
+    pub fn finish_notify(&mut self, cost: u64, out: &mut Outbox) -> bool {
+        match self.receive_credit.consume(cost) {
+            Some(total) if self.phase != Phase::Closed => {
+                out.control(&Frame::Credit { channel: credit::NOTIFIES, total })
+            }
+            _ => true,
+        }
+    }
+}

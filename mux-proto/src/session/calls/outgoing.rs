@@ -1,0 +1,606 @@
+//! The transactions we made. A row waits for room, then for its answer; what its caller no longer
+//! wants stays behind as a tombstone until the peer has answered, and holds its place so long.
+
+use crate::Millis;
+use crate::session::channels::credit::{self, SendCredit};
+use crate::session::effects::Effects;
+use crate::session::message::{Message, Request, Terminal};
+use crate::session::outbox::Outbox;
+use crate::session::outbox::payload::Payload;
+use crate::session::send_context::SendContext;
+use crate::thin_list::ThinList;
+use crate::wire::fault::{Fault, FaultCode};
+use crate::wire::frame::Frame;
+use crate::wire::handles::{IncomingHandle, OutgoingHandle};
+use crate::wire::xid::{Counter, Xid, XidMap};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+use slab::Slab;
+
+/// A caller's hold on its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    index: u32,
+    generation: u32,
+}
+
+impl Ticket {
+    /// Generations count up, and wrap round.
+    fn is_older(self, other: Ticket) -> bool {
+        (self.generation.wrapping_sub(other.generation) as i32) < 0
+    }
+}
+
+#[derive(Debug)]
+struct Row<W, P> {
+    generation: u32,
+    deadline: Option<Millis>,
+    waker: Option<W>,
+    state: State<P>,
+}
+
+#[derive(Debug)]
+enum State<P> {
+    Queued(Box<Message<P>>),
+    /// A notify that waits for credit. It lies in its queue, and goes even if its caller does.
+    Posted,
+    /// The buffer held the arguments and will hold the value.
+    Waiting {
+        xid: Xid,
+        buffer: Vec<u8>,
+    },
+    /// The halves that came with it belong to the caller.
+    Done(Terminal, ThinList<IncomingHandle>),
+}
+
+/// A request the peer has not answered. Without a row it is a tombstone.
+#[derive(Debug)]
+struct Unanswered {
+    row: Option<u32>,
+    /// Zero for a small one.
+    charge: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Calls<W, P> {
+    rows: Slab<Row<W, P>>,
+    unanswered: XidMap<Unanswered>,
+    /// Requests waiting for a slot, and demanding ones that wait for room in the peer's buffers or for
+    /// channels too, so that they hold back no small one.
+    small_queue: VecDeque<Ticket>,
+    demanding_queue: VecDeque<Ticket>,
+    /// Notifies waiting for credit.
+    notify_queue: VecDeque<(Ticket, Message<P>)>,
+    /// Large notifies that have not gone whole, with their charges.
+    large_notifies: Vec<(Xid, u64)>,
+    next_generation: u32,
+    /// Sum of the large requests the peer has not answered, and of the large notifies that go.
+    buffered: u64,
+    /// Rows above this never left the outbox.
+    last_sent: Xid,
+    /// Replies that came late or were never asked for.
+    pub(crate) stray_replies: u64,
+}
+
+impl<W, P: Clone> Calls<W, P> {
+    pub(crate) fn new() -> Calls<W, P> {
+        Calls {
+            rows: Slab::new(),
+            unanswered: XidMap::default(),
+            small_queue: VecDeque::new(),
+            demanding_queue: VecDeque::new(),
+            notify_queue: VecDeque::new(),
+            large_notifies: Vec::new(),
+            next_generation: 0,
+            buffered: 0,
+            last_sent: 0,
+            stray_replies: 0,
+        }
+    }
+
+    /// Sends the request where there is room, or queues it.
+    #[inline]
+    pub(crate) fn open(
+        &mut self,
+        request: Request<'_, W, P>,
+        now: Millis,
+        exit: &mut SendContext<'_, W, P>,
+    ) -> Result<Ticket, Fault> {
+        let Request { message, deadline, waker, nested } = request;
+        let demanding = message.is_demanding();
+        let waiting = if demanding { !self.demanding_queue.is_empty() } else { !self.small_queue.is_empty() };
+        if !waiting && self.has_room(message, exit) {
+            let timeout = timeout(deadline, now);
+            let index = self.rows.vacant_key() as u32;
+            let state = self.send(index, message, timeout, exit);
+            return Ok(self.insert(deadline, waker.take(), state));
+        }
+        self.queue(Request { message, deadline, waker, nested }, demanding)
+    }
+
+    #[cold]
+    fn queue(&mut self, request: Request<'_, W, P>, demanding: bool) -> Result<Ticket, Fault> {
+        let Request { message, deadline, waker, nested } = request;
+        if nested {
+            return Err(Fault::new(
+                FaultCode::Overloaded,
+                "the peer takes no more calls now, and a handler may not wait for it",
+            ));
+        }
+        let ticket = self.insert(deadline, waker.take(), State::Queued(Box::new(message.take())));
+        let queue = if demanding { &mut self.demanding_queue } else { &mut self.small_queue };
+        enqueue(queue, &self.rows, ticket);
+        Ok(ticket)
+    }
+
+    /// Sends the notify where there is credit (then there is no row), or queues it.
+    pub(crate) fn notify(
+        &mut self,
+        request: Request<'_, W, P>,
+        send_credit: &mut SendCredit,
+        exit: &mut SendContext<'_, W, P>,
+    ) -> Result<Option<Ticket>, Fault> {
+        let Request { message, deadline, waker, nested } = request;
+        if self.notify_queue.is_empty() && self.may_notify(message, send_credit, exit) {
+            self.send_notify(message, send_credit, exit);
+            return Ok(None);
+        }
+        if nested {
+            return Err(Fault::new(
+                FaultCode::Overloaded,
+                "the peer takes no more notifies now, and a handler may not wait for it",
+            ));
+        }
+        let ticket = self.insert(deadline, waker.take(), State::Posted);
+        self.notify_queue.push_back((ticket, message.take()));
+        Ok(Some(ticket))
+    }
+
+    #[inline]
+    fn insert(&mut self, deadline: Option<Millis>, waker: Option<W>, state: State<P>) -> Ticket {
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let index = self.rows.insert(Row { generation, deadline, waker, state }) as u32;
+        Ticket { index, generation }
+    }
+
+    #[inline]
+    fn has_room(&self, message: &Message<P>, exit: &SendContext<'_, W, P>) -> bool {
+        let slot = (self.unanswered.len() as u64) < exit.peer.max_in_flight;
+        slot && self.fits(message, exit)
+    }
+
+    /// What is small always fits. Until the peer has told what it takes, nothing else does.
+    #[inline]
+    fn fits(&self, message: &Message<P>, exit: &SendContext<'_, W, P>) -> bool {
+        if !message.is_demanding() {
+            return true;
+        }
+        let charge = message.charge();
+        exit.greeted
+            && (charge == 0 || self.buffered == 0 || self.buffered + charge <= exit.peer.max_buffered)
+            && exit.channels.has_room(message.carried.len(), exit.peer)
+    }
+
+    fn may_notify(
+        &self,
+        message: &Message<P>,
+        send_credit: &SendCredit,
+        exit: &SendContext<'_, W, P>,
+    ) -> bool {
+        // Notifies keep their order: none overtakes a large one.
+        send_credit.has_any() && self.large_notifies.is_empty() && self.fits(message, exit)
+    }
+
+    /// Takes an xid for a request, as now its first byte may go out.
+    #[inline]
+    fn send(
+        &mut self,
+        index: u32,
+        message: &mut Message<P>,
+        timeout: Option<Millis>,
+        exit: &mut SendContext<'_, W, P>,
+    ) -> State<P> {
+        let charge = message.charge();
+        let xid = exit.ids.take();
+        let carried = exit.open(&mut message.carried);
+        let meta = message.meta.encode(timeout, &carried);
+        let frame = Frame::Request { xid, method: message.method.into(), meta: meta.as_deref(), args: &[] };
+        let buffer = exit.send(xid, &frame, mem::take(&mut message.body), &carried);
+        self.buffered += charge;
+        self.unanswered.insert(xid, Unanswered { row: Some(index), charge });
+        State::Waiting { xid, buffer }
+    }
+
+    fn send_notify(
+        &mut self,
+        message: &mut Message<P>,
+        send_credit: &mut SendCredit,
+        exit: &mut SendContext<'_, W, P>,
+    ) {
+        let charge = message.charge();
+        let carried = exit.open(&mut message.carried);
+        let meta = message.meta.encode(None, &carried);
+        send_credit.spend(credit::notify_cost(meta.as_deref(), message.body.len()));
+        let frame = Frame::Notify { method: message.method.into(), meta: meta.as_deref(), args: &[] };
+        let id = if charge > 0 { exit.ids.take() } else { 0 };
+        // The buffer is used again by whoever made the message.
+        message.body = exit.send(id, &frame, mem::take(&mut message.body), &carried).into();
+        if charge > 0 {
+            self.large_notifies.push((id, charge));
+            self.buffered += charge;
+        }
+    }
+
+    /// A large notify has gone whole.
+    pub(crate) fn notify_left(&mut self, id: Xid) {
+        if let Some(at) = self.large_notifies.iter().position(|(notify, _)| *notify == id) {
+            self.buffered -= self.large_notifies.swap_remove(at).1;
+        }
+    }
+
+    /// Sends what waited, as far as there is room now: of the two queues' fronts the older first, so
+    /// that neither starves the other of slots.
+    pub(crate) fn pump(&mut self, now: Millis, exit: &mut SendContext<'_, W, P>) {
+        while let Some(ticket) = self.next_queued(exit) {
+            self.send_queued(ticket.index, now, exit);
+        }
+    }
+
+    fn send_queued(&mut self, index: u32, now: Millis, exit: &mut SendContext<'_, W, P>) {
+        let row = &mut self.rows[index as usize];
+        let timeout = timeout(row.deadline, now);
+        if let State::Queued(mut message) = mem::replace(&mut row.state, State::done(Terminal::Sent)) {
+            self.rows[index as usize].state = self.send(index, &mut message, timeout, exit);
+        }
+    }
+
+    fn next_queued(&mut self, exit: &SendContext<'_, W, P>) -> Option<Ticket> {
+        let small = live_front(&mut self.small_queue, &self.rows);
+        let demanding = live_front(&mut self.demanding_queue, &self.rows);
+        let [small, demanding] = [small, demanding].map(|front| {
+            front.filter(|&ticket| {
+                queued(&self.rows, ticket).is_some_and(|message| self.has_room(message, exit))
+            })
+        });
+        let queue = match (small, demanding) {
+            (Some(small), Some(demanding)) if small.is_older(demanding) => &mut self.small_queue,
+            (_, Some(_)) => &mut self.demanding_queue,
+            (Some(_), None) => &mut self.small_queue,
+            (None, None) => return None,
+        };
+        queue.pop_front()
+    }
+
+    /// Sends the notifies that waited, as far as there is credit now. Returns whom to wake.
+    pub(crate) fn pump_notifies(
+        &mut self,
+        send_credit: &mut SendCredit,
+        exit: &mut SendContext<'_, W, P>,
+    ) -> Vec<W> {
+        let mut wakers = Vec::new();
+        while let Some((_, message)) = self.notify_queue.front()
+            && self.may_notify(message, send_credit, exit)
+            && let Some((ticket, mut message)) = self.notify_queue.pop_front()
+        {
+            self.send_notify(&mut message, send_credit, exit);
+            exit.after.bodies.push(message.body);
+            // Whoever sent it may have gone: it has nothing to wait for.
+            wakers.extend(self.end_posted(ticket, Terminal::Sent));
+        }
+        wakers
+    }
+
+    fn end_posted(&mut self, ticket: Ticket, terminal: Terminal) -> Option<W> {
+        let row = self.get_mut(ticket)?;
+        row.state = State::done(terminal);
+        row.waker.take()
+    }
+
+    /// Refuses what waits and will never fit; for when the peer's limits become known.
+    pub(crate) fn refuse_oversized(
+        &mut self,
+        exceeds_limits: impl Fn(&Payload, &[OutgoingHandle<P>]) -> Option<Fault>,
+        after: &mut Effects<W, P>,
+    ) {
+        for (_, row) in &mut self.rows {
+            if let State::Queued(message) = &row.state
+                && let Some(fault) = exceeds_limits(&message.body, &message.carried)
+            {
+                row.end(Terminal::fault(fault), after);
+            }
+        }
+        for (ticket, message) in mem::take(&mut self.notify_queue) {
+            match exceeds_limits(&message.body, &message.carried) {
+                Some(fault) => {
+                    after.discard(message.body, message.carried);
+                    after.wakers.extend(self.end_posted(ticket, Terminal::fault(fault)));
+                }
+                None => self.notify_queue.push_back((ticket, message)),
+            }
+        }
+    }
+
+    /// Something waits for room.
+    #[inline]
+    pub(crate) fn waits(&self) -> bool {
+        self.has_queued() || self.has_queued_notifies()
+    }
+
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.small_queue.is_empty() || !self.demanding_queue.is_empty()
+    }
+
+    pub(crate) fn has_queued_notifies(&self) -> bool {
+        !self.notify_queue.is_empty()
+    }
+
+    /// The peer owes an answer to `xid`.
+    pub(crate) fn is_unanswered(&self, xid: Xid) -> bool {
+        self.unanswered.contains_key(&xid)
+    }
+
+    /// The answer to `xid` came. `fill` puts a value into the row's own buffer. Returns whom to wake, or
+    /// the halves that nobody waits for.
+    #[inline]
+    pub(crate) fn answered(
+        &mut self,
+        xid: Xid,
+        carried: ThinList<IncomingHandle>,
+        exit: &mut SendContext<'_, W, P>,
+        fill: impl FnOnce(Vec<u8>) -> Terminal,
+    ) -> Result<Option<W>, ThinList<IncomingHandle>> {
+        let Some(unanswered) = self.unanswered.remove(&xid) else {
+            self.stray_replies += 1;
+            return Err(carried);
+        };
+        if unanswered.charge > 0 {
+            self.buffered -= unanswered.charge;
+            // It was refused before all of it had gone.
+            exit.abandon(xid);
+        }
+        let Some(index) = unanswered.row else {
+            self.stray_replies += 1;
+            return Err(carried);
+        };
+        let row = &mut self.rows[index as usize];
+        let State::Waiting { buffer, .. } = mem::replace(&mut row.state, State::done(Terminal::Sent)) else {
+            return Err(carried);
+        };
+        row.state = State::Done(fill(buffer), carried);
+        Ok(row.waker.take())
+    }
+
+    /// Ends a row before its answer: the caller is told `terminal`, the peer is told to stop.
+    fn give_up(
+        &mut self,
+        index: u32,
+        terminal: impl FnOnce(bool) -> Terminal,
+        exit: &mut SendContext<'_, W, P>,
+    ) {
+        let row = &mut self.rows[index as usize];
+        let sent = match row.state {
+            State::Waiting { xid, .. } => self.call_off(xid, exit),
+            State::Queued(_) => false,
+            State::Posted => {
+                let ticket = Ticket { index, generation: row.generation };
+                if let Some(at) = self.notify_queue.iter().position(|(posted, _)| *posted == ticket)
+                    && let Some((_, message)) = self.notify_queue.remove(at)
+                {
+                    exit.after.discard(message.body, message.carried);
+                }
+                false
+            }
+            State::Done(..) => return,
+        };
+        self.rows[index as usize].end(terminal(sent), exit.after);
+    }
+
+    /// Tells the peer that nobody waits for the answer. `false` where the request had not gone whole: what
+    /// is left of it never goes, and there will be no answer.
+    fn call_off(&mut self, xid: Xid, exit: &mut SendContext<'_, W, P>) -> bool {
+        let Some(entry) = self.unanswered.get_mut(&xid) else { return true };
+        let charge = entry.charge;
+        if charge > 0 && exit.abandon(xid) {
+            self.buffered -= charge;
+            self.unanswered.remove(&xid);
+            return false;
+        }
+        entry.row = None;
+        exit.out.message(&Frame::Cancel { xid });
+        true
+    }
+
+    /// Takes the row's end, if it has come; the row is gone then.
+    #[inline]
+    pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, ThinList<IncomingHandle>)> {
+        let row = self.get_mut(ticket)?;
+        if !matches!(row.state, State::Done(..)) {
+            return None;
+        }
+        match self.rows.remove(ticket.index as usize).state {
+            State::Done(terminal, carried) => Some((terminal, carried)),
+            _ => None,
+        }
+    }
+
+    /// Whom to wake when the row ends. Returns the one before.
+    pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: W) -> Option<W> {
+        self.get_mut(ticket)?.waker.replace(waker)
+    }
+
+    #[inline]
+    pub(crate) fn waker(&self, ticket: Ticket) -> Option<&W> {
+        self.rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?.waker.as_ref()
+    }
+
+    #[inline]
+    fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Row<W, P>> {
+        self.rows.get_mut(ticket.index as usize).filter(|row| row.generation == ticket.generation)
+    }
+
+    /// The caller is gone. A request that was not sent is never sent; one that was is cancelled; a
+    /// notify goes its way. Returns what must be dropped outside the lock, and the halves that nobody took.
+    pub(crate) fn abandon(
+        &mut self,
+        ticket: Ticket,
+        exit: &mut SendContext<'_, W, P>,
+    ) -> (Option<W>, Option<Terminal>, ThinList<IncomingHandle>) {
+        if self.get_mut(ticket).is_none() {
+            return (None, None, ThinList::new());
+        }
+        let row = self.rows.remove(ticket.index as usize);
+        let (mut terminal, mut untaken) = (None, ThinList::new());
+        match row.state {
+            State::Waiting { xid, .. } => drop(self.call_off(xid, exit)),
+            State::Queued(message) => exit.after.discard(message.body, message.carried),
+            State::Posted => {}
+            State::Done(ended, carried) => (terminal, untaken) = (Some(ended), carried),
+        }
+        (row.waker, terminal, untaken)
+    }
+
+    /// Times out what is due. Returns the next deadline.
+    pub(crate) fn expire(&mut self, now: Millis, exit: &mut SendContext<'_, W, P>) -> Option<Millis> {
+        let mut next: Option<Millis> = None;
+        let mut due = Vec::new();
+        for (index, row) in &self.rows {
+            match row.deadline {
+                Some(_) if matches!(row.state, State::Done(..)) => {}
+                Some(deadline) if deadline <= now => due.push(index as u32),
+                Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
+                None => {}
+            }
+        }
+        for index in due {
+            self.give_up(index, |sent| Terminal::TimedOut { sent }, exit);
+        }
+        next
+    }
+
+    /// The peer will not run anything above `last`.
+    pub(crate) fn refuse_above(
+        &mut self,
+        last: Xid,
+        fault: &Fault,
+        exit: &mut SendContext<'_, W, P>,
+    ) -> Vec<W> {
+        let above: Vec<Xid> = self.unanswered.keys().copied().filter(|&xid| xid > last).collect();
+        let mut refuse = |xid| self.answered(xid, ThinList::new(), exit, |_| Terminal::fault(fault.clone()));
+        above.into_iter().filter_map(|xid| refuse(xid).ok().flatten()).collect()
+    }
+
+    /// Refuses everything that still waits for room.
+    pub(crate) fn refuse_queued(&mut self, fault: &Fault, after: &mut Effects<W, P>) {
+        for (ticket, message) in mem::take(&mut self.notify_queue) {
+            after.discard(message.body, message.carried);
+            after.wakers.extend(self.end_posted(ticket, Terminal::fault(fault.clone())));
+        }
+        let queues = [&mut self.small_queue, &mut self.demanding_queue];
+        let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
+        for ticket in queued {
+            if let Some(row) = self.get_mut(ticket)
+                && matches!(row.state, State::Queued(_))
+            {
+                row.end(Terminal::fault(fault.clone()), after);
+            }
+        }
+    }
+
+    /// All that was taken so far has left the outbox.
+    pub(crate) fn left_outbox(&mut self, ids: &Counter) {
+        self.last_sent = ids.last();
+    }
+
+    /// Ends every row, and forgets what the peer owed.
+    pub(crate) fn close(&mut self, out: &Outbox, after: &mut Effects<W, P>) {
+        let unanswered = mem::take(&mut self.unanswered);
+        let went_whole = |xid: &Xid| {
+            *xid <= self.last_sent
+                && unanswered.get(xid).is_none_or(|entry| entry.charge == 0 || !out.holds(*xid))
+        };
+        for (_, row) in &mut self.rows {
+            let sent = match &row.state {
+                State::Waiting { xid, .. } => went_whole(xid),
+                State::Queued(_) | State::Posted => false,
+                State::Done(..) => continue,
+            };
+            row.end(Terminal::Closed { sent }, after);
+        }
+        self.small_queue.clear();
+        self.demanding_queue.clear();
+        self.large_notifies.clear();
+        self.buffered = 0;
+        for (_, message) in self.notify_queue.drain(..) {
+            after.discard(message.body, message.carried);
+        }
+    }
+
+    pub(crate) fn trim(&mut self) {
+        self.rows.shrink_to_fit();
+        self.unanswered.shrink_to_fit();
+        self.small_queue.shrink_to_fit();
+        self.demanding_queue.shrink_to_fit();
+        self.notify_queue.shrink_to_fit();
+        self.large_notifies.shrink_to_fit();
+    }
+
+    /// Requests the peer has not answered, tombstones among them.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.len()
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+impl<W, P> Row<W, P> {
+    /// The caller will find `terminal`.
+    fn end(&mut self, terminal: Terminal, after: &mut Effects<W, P>) {
+        if let State::Queued(message) = mem::replace(&mut self.state, State::done(terminal)) {
+            after.discard(message.body, message.carried);
+        }
+        after.wakers.extend(self.waker.take());
+    }
+}
+
+impl<P> State<P> {
+    fn done(terminal: Terminal) -> State<P> {
+        State::Done(terminal, ThinList::new())
+    }
+}
+
+fn timeout(deadline: Option<Millis>, now: Millis) -> Option<Millis> {
+    deadline.map(|deadline| deadline.saturating_sub(now).max(1))
+}
+
+/// The first of a queue that still waits.
+fn live_front<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>) -> Option<Ticket> {
+    while let Some(&ticket) = queue.front() {
+        if queued(rows, ticket).is_some() {
+            return Some(ticket);
+        }
+        queue.pop_front();
+    }
+    None
+}
+
+fn queued<W, P>(rows: &Slab<Row<W, P>>, ticket: Ticket) -> Option<&Message<P>> {
+    let row = rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?;
+    match &row.state {
+        State::Queued(message) => Some(message),
+        _ => None,
+    }
+}
+
+/// Callers that gave up leave their tickets behind; they are swept out when they outnumber the rest.
+fn enqueue<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>, ticket: Ticket) {
+    if queue.len() > 64 && queue.len() > 2 * rows.len() {
+        queue.retain(|&ticket| queued(rows, ticket).is_some());
+    }
+    queue.push_back(ticket);
+}

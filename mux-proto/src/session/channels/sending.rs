@@ -1,0 +1,271 @@
+//! The sending half of a channel: credit, END, and what the receiver takes.
+
+use crate::session::channels::Channels;
+use crate::session::channels::Departure;
+use crate::session::channels::Endpoint;
+use crate::session::channels::HeldBack;
+use crate::session::channels::Row;
+use crate::session::channels::credit::SendCredit;
+use crate::session::channels::item_cost;
+use crate::session::channels::never_opened;
+use crate::session::channels::unread::Oversize;
+use crate::session::effects::Effects;
+use crate::session::outbox::Outbox;
+use crate::wire::fault::Fault;
+use crate::wire::fault::FaultCode;
+use crate::wire::frame;
+use crate::wire::frame::Frame;
+use crate::wire::settings::SMALL;
+use crate::wire::settings::Settings;
+use crate::wire::xid::Counter;
+use crate::wire::xid::Xid;
+use alloc::format;
+use alloc::string::String;
+
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// When END was queued.
+    said: Departure,
+    window: u64,
+    oversize: Option<Oversize>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Sending<P> {
+    pub(crate) send_credit: SendCredit,
+    /// Absent until the half that came with a message has been decoded.
+    pub(crate) port: Option<P>,
+    /// What the items cost that wait for the port to be resumed.
+    pub(crate) waits: Option<u64>,
+    /// An item of more than half a window that the receiver may not have taken.
+    pub(crate) oversize: Option<Oversize>,
+    /// It is listed among those that wait for the peer to take more channels.
+    pub(crate) awaiting_channels: bool,
+    /// What END will say once nothing is in front.
+    pub(crate) ending: Option<Option<Fault>>,
+}
+
+impl<P> Sending<P> {
+    pub(crate) fn new(window: u64, port: Option<P>) -> Sending<P> {
+        let send_credit = SendCredit::new(window);
+        Sending { send_credit, port, waits: None, oversize: None, awaiting_channels: false, ending: None }
+    }
+}
+
+impl<P: Clone> Sending<P> {
+    /// Has the port looked at again, where it waits and there is credit.
+    pub(crate) fn resume<W>(&mut self, after: &mut Effects<W, P>) {
+        if self.waits.take_if(|cost| self.send_credit.has(*cost)).is_some() {
+            after.resumed.extend(self.port.clone());
+        }
+    }
+}
+
+/// Why items cannot go now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSent {
+    /// No credit, or a large message is in front. The port will be resumed.
+    Wait,
+    /// The receiver has gone.
+    Stopped,
+}
+
+impl<W, P: Clone> Channels<W, P> {
+    /// The half that came with a message has got its port; `false` where its receiver has gone already.
+    pub(crate) fn bind(&mut self, id: Xid, port: P) -> bool {
+        match self.rows.get_mut(&id) {
+            Some(Row { end: Endpoint::Sending(sending), .. }) => {
+                sending.port = Some(port);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether items may be taken from a port now, where they have so many bytes and carry so many channels.
+    pub(crate) fn may_send(
+        &mut self,
+        id: Xid,
+        (len, carried): (usize, usize),
+        peer: &Settings,
+        after: &mut Effects<W, P>,
+    ) -> Result<(), NotSent> {
+        let room = self.has_room(carried, peer);
+        let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
+            return Err(NotSent::Stopped);
+        };
+        let cost = item_cost(len, carried);
+        let held = *held_back != HeldBack::No;
+        if !held && room && sending.send_credit.has(cost) {
+            if !sending.send_credit.is_oversize(cost)
+                || self.unread_there.may_begin(id, cost, peer.max_unread)
+            {
+                return Ok(());
+            }
+            sending.waits = Some(cost);
+            return Err(NotSent::Wait);
+        }
+        sending.waits = Some(cost);
+        if !room && !held && !core::mem::replace(&mut sending.awaiting_channels, true) {
+            self.awaiting_channels.push(id);
+        }
+        // Its turn would hold up others, who may have to end before it can begin.
+        let next = self.unread_there.leave(id);
+        self.resume_next(next, after);
+        Err(NotSent::Wait)
+    }
+
+    /// Counts items that go now. A large one holds all that comes behind it on its channel.
+    pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool, after: &mut Effects<W, P>) {
+        let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
+            return;
+        };
+        let end = sending.send_credit.spend(cost);
+        *held_back = if large { HeldBack::ByItem } else { HeldBack::No };
+        if sending.send_credit.is_oversize(cost) {
+            sending.oversize = Some(Oversize { end, cost });
+            let next = self.unread_there.begin(id, cost);
+            self.resume_next(next, after);
+        }
+    }
+
+    /// The sender has no more to say. END goes behind what is in front.
+    pub(crate) fn end(&mut self, id: Xid, why: Option<Fault>, out: &mut Outbox, after: &mut Effects<W, P>) {
+        let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
+            return;
+        };
+        if *held_back != HeldBack::No {
+            sending.ending = Some(why);
+            return;
+        }
+        self.finish(id, why.as_ref(), out, after);
+    }
+
+    /// END goes now. The receiver has still to say that all was taken.
+    fn finish(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, after: &mut Effects<W, P>) {
+        say_end(id, why, out);
+        let said = self.departures;
+        let Some(row) = self.rows.get_mut(&id) else { return };
+        let Endpoint::Sending(sending) = &mut row.end else { return };
+        after.closed.extend(sending.port.take());
+        let finished = Finished { said, window: sending.send_credit.window(), oversize: sending.oversize };
+        row.end = Endpoint::Finished(finished);
+        self.live = self.live.saturating_sub(1);
+        let next = self.unread_there.leave(id);
+        self.resume_next(next, after);
+    }
+
+    /// CREDIT came. For a channel that ended meanwhile it only tells what was taken.
+    pub(crate) fn on_credit(
+        &mut self,
+        id: Xid,
+        total: u64,
+        ids: &Counter,
+        after: &mut Effects<W, P>,
+    ) -> Result<(), String> {
+        let freed = match self.rows.get_mut(&id) {
+            Some(Row { held_back: HeldBack::ByIntroduction, .. }) => return Err(never_opened(id)),
+            Some(Row { end: Endpoint::Sending(sending), held_back, .. }) => {
+                sending.send_credit.allow(total);
+                if *held_back == HeldBack::No {
+                    sending.resume(after);
+                }
+                take_below(&mut sending.oversize, sending.send_credit.taken())
+            }
+            Some(Row { end: Endpoint::Finished(finished), .. }) => {
+                take_below(&mut finished.oversize, total.saturating_sub(finished.window))
+            }
+            Some(_) => return Err(format!("credit for channel {id} from the end that sends on it")),
+            None => return self.has_been(id, ids),
+        };
+        self.free(freed, after);
+        Ok(())
+    }
+
+    /// STOP came: all was taken, or nobody receives. What was under way is given up, and END goes at once where it has
+    /// not gone.
+    pub(crate) fn on_stop(
+        &mut self,
+        id: Xid,
+        ids: &Counter,
+        out: &mut Outbox,
+        after: &mut Effects<W, P>,
+    ) -> Result<(), String> {
+        match self.rows.get_mut(&id) {
+            Some(Row { held_back: HeldBack::ByIntroduction, .. }) => return Err(never_opened(id)),
+            Some(Row { end: Endpoint::Sending(sending), .. }) => {
+                after.closed.extend(sending.port.take());
+                if let Some(large) = out.abandon(id) {
+                    after.segments.extend(large.segments);
+                    large.introduces.iter().for_each(|&carried| self.recall(carried, after));
+                }
+                let stopped = Fault::new(FaultCode::Cancelled, "its receiver was dropped");
+                self.finish(id, Some(&stopped), out, after);
+            }
+            Some(Row { end: Endpoint::Finished(_), .. }) => {}
+            Some(_) => return Err(format!("stop of channel {id} from the end that sends on it")),
+            None => return self.has_been(id, ids),
+        }
+        if let Some(Row { opened_here, end: Endpoint::Finished(finished), .. }) = self.rows.remove(&id) {
+            self.free(finished.oversize, after);
+            self.closed(opened_here, finished.said, after);
+        }
+        Ok(())
+    }
+
+    /// The receiver has taken an item of more than half a window.
+    fn free(&mut self, oversize: Option<Oversize>, after: &mut Effects<W, P>) {
+        if let Some(Oversize { cost, .. }) = oversize {
+            let next = self.unread_there.taken(cost);
+            self.resume_next(next, after);
+        }
+    }
+
+    /// Has the port looked at again whose item may begin now.
+    fn resume_next(&mut self, next: Option<Xid>, after: &mut Effects<W, P>) {
+        if let Some(id) = next
+            && let Some(Row { held_back: HeldBack::No, end: Endpoint::Sending(sending), .. }) =
+                self.rows.get_mut(&id)
+        {
+            sending.resume(after);
+        }
+    }
+
+    fn has_been(&self, id: Xid, ids: &Counter) -> Result<(), String> {
+        let highest = if self.side.owns(id) { ids.last() } else { self.highest };
+        if id == 0 || id > highest { Err(never_opened(id)) } else { Ok(()) }
+    }
+
+    pub(crate) fn resume_crowded(&mut self, after: &mut Effects<W, P>) {
+        for id in core::mem::take(&mut self.awaiting_channels) {
+            if let Some(Row { end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) {
+                sending.awaiting_channels = false;
+                after.resumed.extend(sending.port.clone());
+            }
+        }
+    }
+}
+
+/// Takes an item off that ends within what was taken.
+pub(crate) fn take_below(oversize: &mut Option<Oversize>, taken: u64) -> Option<Oversize> {
+    oversize.take_if(|oversize| oversize.end <= taken)
+}
+
+/// Queues END. What does not fit a small frame of it is said to be too large.
+fn say_end(id: Xid, why: Option<&Fault>, out: &mut Outbox) {
+    let too_large;
+    let why = match why {
+        Some(Fault { detail, .. }) if detail.len() > SMALL => {
+            let message = format!("its error of {} bytes exceeds the limit of {SMALL}", detail.len());
+            too_large = Fault::new(FaultCode::ReplyTooLarge, message);
+            Some(&too_large)
+        }
+        why => why,
+    };
+    let end = why.map(|Fault { code, message, detail }| frame::End {
+        code: *code,
+        message: crate::session::limits::truncate(message),
+        detail,
+    });
+    out.message(&Frame::End { channel: id, why: end });
+}
