@@ -27,7 +27,7 @@ else
     export PYTHONPATH
 fi
 
-"$python" "$here/golden.py" "$root/mux-core/src/proto/tests/wire"
+"$python" "$here/golden.py" "$root/mux-proto/src/tests/wire"
 
 cd "$root"
 cargo build --quiet --example interop_server
