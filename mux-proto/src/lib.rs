@@ -1,7 +1,7 @@
 //! The protocol of mux, pure: frames, tables, and the session that rules them.
 //!
 //! Knows no runtime, no clock, no I/O and no type of a user. The crate is `no_std`, so the compiler keeps it so. What a
-//! runtime has to do is handed out as values: [`session::Action`] for a frame, [`session::effects::Effects`] once a lock
+//! runtime has to do is handed out as values: [`session::inbound::Action`] for a frame, [`session::effects::Effects`] once a lock
 //! is free, [`session::outbox::Batch`] to be written. Time comes in as [`Millis`]. WIRE.md says what the frames mean.
 //!
 //! A part of `mux-rpc`, which is what programs depend on. It changes with it and promises nothing by itself.

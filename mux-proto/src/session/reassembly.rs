@@ -31,9 +31,9 @@ pub(crate) fn charge(total: u64) -> u64 {
 /// What to do with the data of a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Intake {
-    /// The first of a message of so many bytes: to be written to a new buffer, which [`Chunks::end`] takes.
+    /// The first of a message of so many bytes: to be written to a new buffer, which `Chunks::end` takes.
     Begin { total: usize },
-    /// To be appended to this buffer, which goes back to [`Chunks::end`].
+    /// To be appended to this buffer, which goes back to `Chunks::end`.
     Resume(Vec<u8>),
     /// To be dropped.
     Skip,

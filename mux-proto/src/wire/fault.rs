@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-/// Why a transaction has no value, as it travels. Below [`FaultCode::RAN`] the call did not run.
+/// Why a transaction has no value, as it travels. Below 32 the call did not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultCode {
     UnknownMethod,

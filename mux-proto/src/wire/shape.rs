@@ -64,7 +64,7 @@ fn follows_acceptably(body: &[u8]) -> bool {
     true
 }
 
-/// Whether decoding a body takes longer than that of any body of one frame can: it has more than [`MANY`] values. Binary is one,
+/// Whether decoding a body takes longer than that of any body of one frame can: it has more than 16,384 values. Binary is one,
 /// unless it may be read `by_element`, which is asked where it matters.
 #[inline]
 pub fn takes_long(body: &[u8], by_element: impl FnOnce() -> bool) -> bool {
