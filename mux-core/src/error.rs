@@ -299,7 +299,7 @@ pub enum Refusal {
     Draining,
     /// The request exceeds what the other side takes.
     TooLarge,
-    /// The request uses what the other side does not know.
+    /// The request uses what the other side does not know, or a type whose fields positions do not tell.
     Unsupported,
     /// The other side wants to know who asks.
     Unauthenticated,

@@ -6,6 +6,7 @@
 
 use crate::body::{Argument, Fallible};
 use crate::channel::{Never, Receiver};
+use crate::value::probe::Probe;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -39,16 +40,26 @@ pub trait Evidence: Sized {
     fn optional_slice<'a>(self, values: &'a Option<&[Self::Value]>) -> &'a dyn Argument {
         values
     }
+
+    /// Whether it reads what it writes where it goes by position.
+    fn probe(self, place: &'static str) -> Probe {
+        Probe::of::<Self::Value>(place)
+    }
 }
 
 /// That a type can be the error of a method's `Result`.
-pub trait ErrorEvidence {
+pub trait ErrorEvidence: Sized {
     /// The type.
     type Error: Fallible<App = Self::App, End = Self::End>;
     /// What a caller gets of it.
     type App: 'static;
     /// What a stream's receiver gets of it.
     type End: Serialize + DeserializeOwned + Send + 'static;
+
+    /// Whether it reads what it writes where it goes by position.
+    fn probe_error(self, place: &'static str) -> Probe {
+        Probe::of::<Self::End>(place)
+    }
 }
 
 /// Evidence of a `T`, where `T` allows for it.

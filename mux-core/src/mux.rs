@@ -242,7 +242,7 @@ impl<T, E> Call<T, E> {
         Call { way: Way::Remote(remote), value: PhantomData }
     }
 
-    fn failed(refused: Refused) -> Call<T, E> {
+    pub(crate) fn failed(refused: Refused) -> Call<T, E> {
         Call { way: Way::Failed(Some(CallError::Refused(refused))), value: PhantomData }
     }
 

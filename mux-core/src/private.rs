@@ -22,6 +22,7 @@ pub use crate::mux::{Call, Client, Mux};
 pub use crate::server::{connect, connect_blocking};
 pub use crate::stub::{Stub, transaction, transaction_result};
 pub use crate::transport::{Address, ConnectError};
+pub use crate::value::probe::{Probe, Probed};
 pub use bytes::Bytes;
 pub use core::borrow::Borrow;
 pub use core::clone::Clone;

@@ -97,6 +97,7 @@ use crate::model::Service;
 /// | structs in an `untagged` enum, and types with a form for people there, as `IpAddr` | arrive | refused |
 /// | a struct read as `serde_json::Value`, or as another type that takes any value | arrives | refused |
 /// | `skip_serializing` or `skip_deserializing` alone, and ends whose structs differ in the number of their fields | as serde's attributes say | refused |
+/// | `skip_serializing` on one field and `skip_deserializing` on another, or impls by hand that differ so | as serde's attributes say | refused before it is sent, as far as [probed](#what-is-probed) |
 /// | `u128` and `i128` within `untagged`, an internal `tag` or `flatten` | refused | refused |
 /// | a tuple struct or variant with `skip_serializing_if` that leaves an element out | refused | refused |
 /// | `serde_json::value::RawValue` within `untagged`, an internal `tag` or `flatten` | refused | refused |
@@ -108,8 +109,8 @@ use crate::model::Service;
 ///
 /// - An `untagged` enum takes the first variant that fits: `Name(String)` before `Id(Uuid)` takes ids too, and a string takes
 ///   bytes that are UTF-8. Put the stricter variant first.
-/// - With `"compact"` two structs of as many fields are taken for each other: what differs between the two ends, by version or
-///   by `skip_serializing` on one field and `skip_deserializing` on another, has to have another number of fields to be noticed.
+/// - With `"compact"` two structs of as many fields are taken for each other: what differs between two versions of a type has to
+///   have another number of fields to be noticed.
 /// - A field under `#[serde(skip)]` arrives as its default.
 /// - A tuple struct or variant that leaves an element out by `skip_serializing_if` moves up those behind it where serde buffers
 ///   it, within `untagged`, an internal `tag` or `flatten`, if these have a default.
@@ -120,6 +121,24 @@ use crate::model::Service;
 ///   `untagged` enum.
 ///
 /// A client in the same process gets the value itself, which is not serialised: nothing of this holds there.
+///
+/// # What is probed
+///
+/// With `"compact"` fields go without their names, so a type has to read the fields that it writes. When a client first calls a
+/// method, it probes the method's types, once in a process: it makes values up by `Deserialize`, up to 128 of each type, and
+/// watches what `Serialize` does with them. A call whose types fail is refused (`Refusal::Unsupported`), has not run, and its error
+/// names the place, the struct and the two fields. Not probed are:
+///
+/// - a type that cannot be made up, and all that contains it: one that takes only values of a form unknown here, that panics
+///   (which is caught and reported like any panic), or that has a `flatten`, an internal `tag`, or an `untagged` enum without a
+///   variant for nothing, a number, a text or a list. A variant that cannot be made up is left out.
+/// - what only some values have: a field behind `skip_serializing_if` is as it is for the values made up. What is within a type
+///   of the same type is empty, or the first variant that ends it.
+/// - a type that goes by position where it is written as a tuple or a map and read as a struct, or the other way round.
+/// - two fields, one in the place of the other, that are equal in all values made up, such as two without data.
+///
+/// A field with a name to be read and another one to be written is known by its value. One that also changes its value by `with`
+/// is taken for two, and refused.
 ///
 /// # Generics, and what a trait may have beside
 ///

@@ -200,7 +200,10 @@ macro_rules! services {
                     sent
                 };
                 let (taken, sent) = tokio::join!(client.take(receiver), sent);
-                sent.map_err(|error| error.to_string())?;
+                // Where the call is refused, its receiver is gone too.
+                if !taken.as_ref().is_err_and(Error::did_not_run) {
+                    sent.map_err(|error| error.to_string())?;
+                }
                 told(taken.map_err(unquoted), &true)
             }
 
@@ -416,6 +419,52 @@ async fn long_values_arrive() {
     arrives(vec![7_u16; 70_000]).await;
     arrives(mux::Bytes::from(vec![7; 70_000])).await;
     arrives((0..70_000).map(|number| (number, ())).collect::<BTreeMap<u32, ()>>()).await;
+}
+
+/// Writes other fields than it reads, but as many.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Split {
+    same: u8,
+    #[serde(default, skip_serializing)]
+    read: u8,
+    #[serde(skip_deserializing)]
+    written: u8,
+}
+
+#[tokio::test]
+async fn fields_that_positions_do_not_tell_are_refused_in_all_places_and_arrive_by_names() {
+    let split = Split { same: 1, read: 0, written: 0 };
+    let faults = Clients::new(split.clone()).faults(&split, Fate::NeedsNames).await;
+    assert!(faults.is_empty(), "{faults:#?}");
+    // Of another type parameter.
+    arrives(7).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_fields_positions_do_not_tell_has_not_run_and_says_which() {
+    let split = Split { same: 1, read: 2, written: 3 };
+    let (client, _connections) = compact::remote(&Keeper::new(split.clone()));
+    let error = client.argument(split).await.unwrap_err();
+    assert!(error.did_not_run());
+    let within = std::any::type_name::<Split>();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "refused: `keep.argument` is not called: argument `value`: `Split` (in `{within}`) writes its field `written` \
+             where it reads `read`, and positions do not tell; `encoding = \"named\"` goes by names"
+        )
+    );
+    let error = client.failed().await.unwrap_err().to_string();
+    assert!(error.contains("is not called: the error of the stream: `Split`"), "{error}");
+}
+
+#[test]
+fn no_type_that_arrives_by_position_is_refused_beforehand() {
+    for kind in KINDS {
+        let _ = Animal::any(*kind, &mut Unstructured::new(&[0; BYTES]));
+        let probe = mux::__private::Evidence::probe(mux::__private::travels::<Animal, _>(), "it");
+        assert_eq!(probe.refusal(), None, "{kind:?}");
+    }
 }
 
 struct Echoing;

@@ -7,6 +7,7 @@ mod binary;
 mod decode;
 mod encode;
 mod error;
+pub(crate) mod probe;
 
 pub(crate) use binary::Target;
 pub(crate) use decode::ValueReader;

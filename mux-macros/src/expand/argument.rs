@@ -81,7 +81,7 @@ impl Passing {
     }
 
     /// Evidence of the type of the user's in it, if there is one.
-    fn evidence(&self, arg: &Arg, asking: &Asking<'_>) -> Option<TokenStream> {
+    pub(super) fn evidence(&self, arg: &Arg, asking: &Asking<'_>) -> Option<TokenStream> {
         let ty = match (&self.format, &self.shape) {
             (Format::Value, Shape::Owned) => &arg.ty,
             (Format::Value, Shape::Lent(Type::Slice(TypeSlice { elem, .. }))) => &**elem,

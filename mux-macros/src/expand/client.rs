@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Type, parse_quote};
 
 use super::evidence::Asking;
+use super::stream::ItemEvidence;
 use super::{ResultTypes, Scope, pointing_at};
 use crate::model::{Arg, Method, Passing, Reply};
 use crate::names;
@@ -123,6 +124,7 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
     let place = method.reply.place();
     let transaction = pointing_at(place, tokens!(#private::#transaction));
     let remote = tokens_at!(place=> #transaction(mux, #descriptor, &[#(#encode),*], #evidence));
+    let remote = if scope.service.compact { probed(method, &remote, &asking) } else { remote };
     let twin = pointing_at(place, tokens!(#local::#twin));
     let nearby = tokens_at!(place=> #twin(#private::Clone::clone(local), #(#keep),*));
     tokens! {
@@ -135,6 +137,61 @@ fn method(scope: &Scope<'_>, method: &Method) -> TokenStream {
             }
         }
     }
+}
+
+// Output:
+//     {
+//         static __PROBED: Probed = Probed::new();
+//         __PROBED.call::<Self, _, _, _>(
+//             __InventoryMethods::STOCK,
+//             || [Evidence::probe(__InventoryMethods::__evidence0(), "the result")],
+//             || transaction(…),
+//         )
+//     }
+/// A call by position, once it is known that its types read what they write.
+fn probed(method: &Method, remote: &TokenStream, asking: &Asking<'_>) -> TokenStream {
+    let (private, descriptor) = (&asking.scope.private, asking.scope.descriptor(method));
+    let probes = probes(method, asking);
+    // A static is one for all type parameters, so it is told which these are.
+    tokens! {{
+        static __PROBED: #private::Probed = #private::Probed::new();
+        __PROBED.call::<Self, _, _, _>(#descriptor, || [#(#probes),*], || #remote)
+    }}
+}
+
+/// Of the types of the user's in it, each under its `#[cfg]`.
+fn probes(method: &Method, asking: &Asking<'_>) -> Vec<TokenStream> {
+    let private = &asking.scope.private;
+    let value = |place: &str, evidence| tokens!(#private::Evidence::probe(#evidence, #place));
+    let error = |place: &str, evidence| tokens!(#private::ErrorEvidence::probe_error(#evidence, #place));
+    let mut probes = Vec::new();
+    for (arg, passing) in method.sent() {
+        let (cfgs, place) = (&arg.cfgs, format!("argument `{}`", arg.name()));
+        if let Some(evidence) = passing.evidence(arg, asking) {
+            let probe = value(&place, evidence);
+            probes.push(tokens!(#(#cfgs)* #probe));
+        }
+    }
+    let result = match &method.reply {
+        Reply::None | Reply::Bytes(_) => None,
+        Reply::Value(ty) => {
+            probes.push(value("the result", asking.value(ty)));
+            None
+        }
+        Reply::Result(ty) => {
+            let types = ResultTypes::of(ty, private);
+            probes.push(value("the result", asking.value(&types.ok)));
+            Some(types)
+        }
+        Reply::Stream(streamed) => {
+            let ItemEvidence { item, error: end } = streamed.evidence(asking);
+            probes.push(value("an item", item));
+            probes.extend(end.map(|end| error("the error of the stream", end)));
+            streamed.result(private)
+        }
+    };
+    probes.extend(result.map(|types| error("the error", asking.error(&types))));
+    probes
 }
 
 /// A user may forbid undocumented items, and yet owe no documentation to a private trait.

@@ -65,8 +65,8 @@ impl Streamed {
 
 /// Evidence of a stream's items, and of the error that ends it.
 pub(super) struct ItemEvidence {
-    item: TokenStream,
-    error: Option<TokenStream>,
+    pub(super) item: TokenStream,
+    pub(super) error: Option<TokenStream>,
 }
 
 impl ItemEvidence {
