@@ -1,14 +1,10 @@
 //! What a handler may know of the call it answers.
 
-use crate::body::Outcome;
-use crate::channel::failing_channel;
-use crate::channel::source::{Source, pump};
-use crate::demux::Owed;
-use crate::descriptor::{Encoding, MethodDescriptor};
-use crate::evidence::{ErrorEvidence, Proof};
-use crate::mux::{Client, Mux};
-use crate::peer::Peer;
-use crate::shared::Shared;
+use crate::api::descriptor::MethodDescriptor;
+use crate::api::peer::Peer;
+use crate::link::handle::Client;
+use crate::link::handle::Mux;
+use crate::link::shared::Shared;
 use mux_proto::wire::meta;
 use mux_proto::wire::xid::Xid;
 use mux_proto::{Millis, NEVER};
@@ -71,6 +67,14 @@ impl Context {
     #[doc(hidden)]
     pub fn local(method: &'static MethodDescriptor) -> Context {
         Context { method, origin: Origin::Local(Arc::default()) }
+    }
+
+    /// The connection and the xid of a request, where it is one that wants an answer.
+    pub(crate) fn request(&self) -> Option<(&Arc<Shared>, Xid)> {
+        match &self.origin {
+            Origin::Remote { shared, xid: Some(xid), .. } => Some((shared, xid.get())),
+            Origin::Remote { .. } | Origin::Local(_) => None,
+        }
     }
 
     /// What it keeps of its message, in bytes.
@@ -158,33 +162,6 @@ impl Context {
             Origin::Remote { shared, xid: Some(xid), .. } => shared.is_unwanted(xid.get()),
             Origin::Remote { shared, xid: None, .. } => shared.is_closed(),
             Origin::Local(call) => call.lock().cancelled,
-        }
-    }
-
-    /// Answers with the receiver of a channel, then sends it what the stream yields: the outcome of a
-    /// streaming method.
-    #[doc(hidden)]
-    pub async fn stream<S: Source>(&self, source: S, encoding: Encoding) -> Outcome {
-        let Origin::Remote { shared, xid: Some(xid), .. } = &self.origin else { return Outcome::none() };
-        let (sender, receiver) = failing_channel::<S::Item, S::End>();
-        shared.answer(&mut [(Owed::Answer(xid.get()), Outcome::value(&receiver, encoding, Proof::HERE))]);
-        // Its items are made on a task of their own.
-        tokio::task::yield_now().await;
-        pump(source, sender, shared.reveals_traces()).await;
-        Outcome::none()
-    }
-
-    /// The same, where there is a stream.
-    #[doc(hidden)]
-    pub async fn stream_result<S: Source, E: ErrorEvidence>(
-        &self,
-        result: Result<S, E::Error>,
-        encoding: Encoding,
-        _: E,
-    ) -> Outcome {
-        match result {
-            Ok(source) => self.stream(source, encoding).await,
-            Err(error) => Outcome::failed(error, encoding),
         }
     }
 

@@ -1,28 +1,31 @@
 //! All that generated code names. No part of the public interface.
 
-pub use crate::body::{
-    Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned, local_result,
-};
-pub use crate::channel::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
-pub use crate::channel::{Never, Receiver, Sender};
-pub use crate::connection::Connection;
-pub use crate::context::Context;
-pub use crate::decoders::{made, once};
-pub use crate::demux::{Inbound, Service};
-pub use crate::descriptor::{
+pub use crate::api::descriptor::{
     ArgDescriptor, Encoding, Kind, MethodDescriptor, Placement, ServiceDescriptor, Shape, fingerprint,
 };
-pub use crate::dispatch::Turn;
-pub use crate::error::{Error, Refused};
-pub use crate::evidence::{
+pub use crate::api::error::{Error, Refused};
+pub use crate::channel::{Never, Receiver, Sender};
+pub use crate::client::call::Call;
+pub use crate::client::probed::Probed;
+pub use crate::client::stub::{Stub, transaction, transaction_result};
+pub use crate::context::Context;
+pub use crate::endpoint::connection::Connection;
+pub use crate::endpoint::server::{connect, connect_blocking};
+pub use crate::link::handle::Client;
+pub use crate::link::handle::Mux;
+pub use crate::serve::demux::{Inbound, Service};
+pub use crate::serve::dispatch::Turn;
+pub use crate::serve::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
+pub use crate::threads::decoders::{made, once};
+pub use crate::transport::{Address, ConnectError};
+pub use crate::value::body::{
+    Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned, local_result,
+};
+pub use crate::value::evidence::{
     ErrorEvidence, Evidence, Fails, Travels, failing_receiver_of, fails, list_of, option_of, receiver_of,
     travels,
 };
-pub use crate::mux::{Call, Client, Mux};
-pub use crate::server::{connect, connect_blocking};
-pub use crate::stub::{Stub, transaction, transaction_result};
-pub use crate::transport::{Address, ConnectError};
-pub use crate::value::probe::{Probe, Probed};
+pub use crate::value::probe::Probe;
 pub use bytes::Bytes;
 pub use core::borrow::Borrow;
 pub use core::clone::Clone;
@@ -63,13 +66,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 /// A value that was encoded, for the fuzz target `body`.
 #[cfg(fuzzing)]
 pub fn decode_value<T: DeserializeOwned + 'static>(bytes: &[u8], encoding: Encoding) -> Result<T, String> {
-    crate::body::decode(bytes, encoding)
+    crate::value::body::decode(bytes, encoding)
 }
 
 /// The bytes of a value, for the fuzz target `body`.
 #[cfg(fuzzing)]
 pub fn encode_value<T: Serialize>(value: &T, encoding: Encoding) -> Option<Vec<u8>> {
-    let mut args = crate::body::ArgsEncoder::new(encoding);
+    let mut args = crate::value::body::ArgsEncoder::new(encoding);
     args.all(&[value]).ok()?;
     // An array of one begins with a byte.
     args.finish().0.to_vec().get(1..).map(<[u8]>::to_vec)

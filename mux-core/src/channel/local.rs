@@ -1,10 +1,10 @@
 //! A channel both of whose halves are in this process: its items are not encoded. When one half leaves,
 //! the other finds here where it has gone.
 
-use super::inlet::Inlet;
-use super::outlet::Outlet;
 use super::receiver::Decoder;
 use super::sender::Encoder;
+use crate::link::pending_receiver::PendingReceiver;
+use crate::link::send_queue::SendQueue;
 use mux_proto::wire::fault::Fault;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,15 +39,15 @@ pub(super) enum Ending<E> {
 
 /// The half that has left, by the port that stands for it.
 pub(super) enum Left<T, E> {
-    Receiver(Arc<Outlet>, Encoder<T, E>),
-    Sender(Arc<Inlet>, Decoder<T, E>),
+    Receiver(Arc<SendQueue>, Encoder<T, E>),
+    Sender(Arc<PendingReceiver>, Decoder<T, E>),
 }
 
 impl<T, E> Clone for Left<T, E> {
     fn clone(&self) -> Left<T, E> {
         match self {
-            Left::Receiver(outlet, encoder) => Left::Receiver(Arc::clone(outlet), *encoder),
-            Left::Sender(inlet, decoder) => Left::Sender(Arc::clone(inlet), *decoder),
+            Left::Receiver(send_queue, encoder) => Left::Receiver(Arc::clone(send_queue), *encoder),
+            Left::Sender(pending, decoder) => Left::Sender(Arc::clone(pending), *decoder),
         }
     }
 }

@@ -1,18 +1,12 @@
 //! Channels as values: a pair of halves, either of which may go to the peer in an argument, a result, or an item
 //! of another channel.
 
-pub(crate) mod carry;
-mod error;
-mod inlet;
-mod local;
-pub(crate) mod outlet;
-mod receiver;
-mod relay;
-mod sender;
-pub(crate) mod source;
+pub(crate) mod local;
+pub(crate) mod receiver;
+pub(crate) mod relay;
+pub(crate) mod sender;
 
-pub use error::{ChannelError, Never, SendError, TrySendError};
-pub(crate) use receiver::Decoded;
+pub use crate::api::channel_error::{ChannelError, Never, SendError, TrySendError};
 pub use receiver::{Iter, Receiver};
 pub use sender::Sender;
 

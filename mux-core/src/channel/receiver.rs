@@ -1,18 +1,20 @@
 //! The receiving half.
 
-use super::carry::{self, Arrivals, Port};
-use super::error::{ChannelError, Never};
-use super::inlet::{Inlet, Place};
 use super::local::{Ending, Left, Local};
-use super::outlet::{Batch, Outlet};
 use super::relay;
 use super::sender::{Encoder, Sender};
-use crate::blocking;
-use crate::body;
-use crate::budget;
-use crate::decoders::{self, Decoding};
-use crate::descriptor::Encoding;
-use crate::mux::Mux;
+use crate::api::channel_error::{ChannelError, Never};
+use crate::api::descriptor::Encoding;
+use crate::link::handle::Mux;
+use crate::link::pending_receiver::{PendingReceiver, Place};
+use crate::link::port::ChannelPort;
+use crate::link::send_queue::{Batch, SendQueue};
+use crate::threads::blocking;
+use crate::threads::decoders::{self, Decoding};
+use crate::util::budget;
+use crate::value::body;
+use crate::value::body::Decoded;
+use crate::value::scope::{self, IncomingHandles};
 use crate::value::{Target, probe};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -63,7 +65,7 @@ pub struct Receiver<T, E = Never> {
 enum Way<T, E> {
     Local(Arc<Local<T, E>>),
     /// Its sender leaves.
-    Inlet(Arc<Inlet>, Decoder<T, E>),
+    PendingReceiver(Arc<PendingReceiver>, Decoder<T, E>),
     Remote(Remote<T, E>),
     /// It was sent away, or has ended.
     Gone,
@@ -83,9 +85,6 @@ struct Remote<T, E> {
     /// What was taken, and the connection does not know of yet.
     taken: u64,
 }
-
-/// An item, or why it is none.
-pub(crate) type Decoded<T> = Result<T, Box<str>>;
 
 /// How bytes become items; known where one of the halves left or came.
 pub(super) struct Decoder<T, E> {
@@ -117,7 +116,7 @@ impl<T: DeserializeOwned + Send + 'static, E: DeserializeOwned + 'static> Decode
 
 fn decode<T: DeserializeOwned + 'static>(items: Items, mux: &Mux, encoding: Encoding) -> Vec<Decoded<T>> {
     let Items { values, count, carried } = items;
-    let mut arrivals = Arrivals::new(carried, encoding, || mux.clone());
+    let mut arrivals = IncomingHandles::new(carried, encoding, || mux.clone());
     decode_values(&values, count, encoding, &mut arrivals)
 }
 
@@ -125,10 +124,10 @@ fn decode_values<T: DeserializeOwned + 'static>(
     values: &Bytes,
     count: u32,
     encoding: Encoding,
-    arrivals: &mut Arrivals,
+    arrivals: &mut IncomingHandles,
 ) -> Vec<Decoded<T>> {
     let _learning = (values.len() > SMALL).then(|| Target::items::<T>().learn());
-    carry::decode(arrivals, || body::decode_items(values, count, encoding))
+    scope::decode(arrivals, || body::decode_items(values, count, encoding))
 }
 
 fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
@@ -139,7 +138,7 @@ fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
     let Items { values, count, carried } = items;
     // Here: dropped before it is decoded, it closes them.
     let lane = mux.shared().lane();
-    let mut arrivals = Arrivals::new(carried, encoding, || mux);
+    let mut arrivals = IncomingHandles::new(carried, encoding, || mux);
     decoders::decode(lane, move || decode_values(&values, count, encoding, &mut arrivals))
 }
 
@@ -203,9 +202,9 @@ impl<T, E> Receiver<T, E> {
                         return Poll::Ready(ended.map(Err));
                     }
                 }
-                Way::Inlet(inlet, decoder) => {
+                Way::PendingReceiver(pending, decoder) => {
                     let decoder = *decoder;
-                    *self.way() = match ready!(inlet.poll_place(cx)) {
+                    *self.way() = match ready!(pending.poll_place(cx)) {
                         Some(place) => Way::Remote(Remote::new(place, decoder)),
                         None => {
                             *self.way() = Way::Gone;
@@ -240,8 +239,8 @@ impl<T, E> Receiver<T, E> {
                 Ending::Fault(fault) => Some(Err(error_of_fault(fault, Encoding::Named, no_error))),
             });
         }
-        if let Some(Left::Sender(inlet, decoder)) = &state.left {
-            let way = Way::Inlet(Arc::clone(inlet), *decoder);
+        if let Some(Left::Sender(pending, decoder)) = &state.left {
+            let way = Way::PendingReceiver(Arc::clone(pending), *decoder);
             drop(state);
             *self.way() = way;
             return self.poll_recv(cx);
@@ -259,8 +258,8 @@ where
     E: DeserializeOwned + 'static,
 {
     /// Of a sender that leaves.
-    pub(super) fn inlet(inlet: Arc<Inlet>, encoding: Encoding) -> Receiver<T, E> {
-        Receiver { way: Mutex::new(Way::Inlet(inlet, Decoder::new(encoding))) }
+    pub(super) fn pending(pending: Arc<PendingReceiver>, encoding: Encoding) -> Receiver<T, E> {
+        Receiver { way: Mutex::new(Way::PendingReceiver(pending, Decoder::new(encoding))) }
     }
 }
 
@@ -339,7 +338,7 @@ impl<T, E> Remote<T, E> {
     fn stop(self) {
         let (mux, id) = self.place;
         for frame in self.frames {
-            drop(Arrivals::new(frame.carried, self.decoder.encoding, || mux.clone()));
+            drop(IncomingHandles::new(frame.carried, self.decoder.encoding, || mux.clone()));
         }
         mux.shared().stop_channel(id);
     }
@@ -379,7 +378,7 @@ impl<T, E> Drop for Receiver<T, E> {
     fn drop(&mut self) {
         match std::mem::replace(self.way(), Way::Gone) {
             Way::Local(local) => drop_local(&local),
-            Way::Inlet(inlet, _) => inlet.drop_receiver(),
+            Way::PendingReceiver(pending, _) => pending.drop_receiver(),
             Way::Remote(remote) => remote.stop(),
             Way::Gone => {}
         }
@@ -391,8 +390,8 @@ fn drop_local<T, E>(local: &Local<T, E>) {
         state.receiver_gone = true;
         (std::mem::take(&mut state.queue), state.left.clone())
     });
-    if let Some(Left::Sender(inlet, _)) = left {
-        inlet.drop_receiver();
+    if let Some(Left::Sender(pending, _)) = left {
+        pending.drop_receiver();
     }
     drop(untaken);
 }
@@ -446,36 +445,36 @@ where
             probe::item::<E>();
             return serializer.serialize_unit();
         }
-        let Some(encoding) = carry::encoding() else {
+        let Some(encoding) = scope::encoding() else {
             return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
         let way = std::mem::replace(&mut *self.way.lock().unwrap_or_else(PoisonError::into_inner), Way::Gone);
         if let Way::Gone = way {
             return Err(serde::ser::Error::custom("this receiver was sent away, or has ended"));
         }
-        serializer.serialize_u32(carry::depart(Half::Receiving, Port::Outlet(leave(way, encoding))))
+        serializer.serialize_u32(scope::depart(Half::Receiving, ChannelPort::SendQueue(leave(way, encoding))))
     }
 }
 
-/// The outlet that stands for a receiver which leaves.
-fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<Outlet>
+/// The send queue that stands for a receiver which leaves.
+fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<SendQueue>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Serialize + DeserializeOwned + Send + 'static,
 {
-    let outlet = Arc::new(Outlet::default());
+    let send_queue = Arc::new(SendQueue::default());
     let encoder = Encoder::new(encoding);
     match way {
-        Way::Local(local) => leave_local(&local, &outlet, encoder),
+        Way::Local(local) => leave_local(&local, &send_queue, encoder),
         // What comes from elsewhere passes through here.
         way => {
-            relay::spawn(Receiver { way: Mutex::new(way) }, Sender::remote(Arc::clone(&outlet), encoder));
+            relay::spawn(Receiver { way: Mutex::new(way) }, Sender::remote(Arc::clone(&send_queue), encoder));
         }
     }
-    outlet
+    send_queue
 }
 
-fn leave_local<T, E>(local: &Arc<Local<T, E>>, outlet: &Arc<Outlet>, encoder: Encoder<T, E>)
+fn leave_local<T, E>(local: &Arc<Local<T, E>>, send_queue: &Arc<SendQueue>, encoder: Encoder<T, E>)
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Serialize + DeserializeOwned + Send + 'static,
@@ -485,14 +484,14 @@ where
         if let Some(Left::Sender(..)) = state.left {
             drop(state);
             let receiver = Receiver::local(Arc::clone(local));
-            return relay::spawn(receiver, Sender::remote(Arc::clone(outlet), encoder));
+            return relay::spawn(receiver, Sender::remote(Arc::clone(send_queue), encoder));
         }
         if state.queue.is_empty() {
             let ended = state.ended.take();
-            state.left = Some(Left::Receiver(Arc::clone(outlet), encoder));
+            state.left = Some(Left::Receiver(Arc::clone(send_queue), encoder));
             drop(state);
             if let Some(ended) = ended {
-                Outlet::end(outlet, encoder.ending(ended));
+                SendQueue::end(send_queue, encoder.ending(ended));
             }
             // The sender goes on over there.
             return local.tell(|_| ());
@@ -504,10 +503,10 @@ where
             let mut batch = Batch::default();
             match encoder.append(&item, &mut batch) {
                 // Fails where the message was given up meanwhile; so are its items.
-                Ok(()) => drop(Outlet::push_batch(outlet, batch)),
+                Ok(()) => drop(SendQueue::push_batch(send_queue, batch)),
                 Err(error) => {
                     let why = format!("an item could not be encoded: {error}");
-                    Outlet::end(outlet, Some(Fault::new(FaultCode::Unencodable, why)));
+                    SendQueue::end(send_queue, Some(Fault::new(FaultCode::Unencodable, why)));
                 }
             }
         }
@@ -525,7 +524,7 @@ where
         if probe::is_within() {
             return Ok(super::failing_channel().1);
         }
-        let (mux, id, encoding) = carry::arrive(place, Half::Receiving).map_err(serde::de::Error::custom)?;
+        let (mux, id, encoding) = scope::arrive(place, Half::Receiving).map_err(serde::de::Error::custom)?;
         Ok(Receiver { way: Mutex::new(Way::Remote(Remote::new((mux, id), Decoder::new(encoding)))) })
     }
 }

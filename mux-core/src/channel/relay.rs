@@ -1,10 +1,10 @@
 //! Passes items on, where both halves of a channel are elsewhere. Back-pressure and ends pass too.
 
-use super::error::{ChannelError, SendError};
 use super::receiver::Receiver;
 use super::sender::Sender;
-use crate::background;
-use crate::body;
+use crate::api::channel_error::{ChannelError, SendError};
+use crate::threads::background;
+use crate::value::body;
 use mux_proto::wire::fault::{Fault, FaultCode};
 use tokio::runtime::Handle;
 

@@ -1,17 +1,18 @@
 //! The sending half.
 
-use super::carry::{self, Port};
-use super::error::{SendError, TrySendError};
-use super::inlet::Inlet;
 use super::local::{Ending, Left, Local, MOST};
-use super::outlet::{Batch, FRAME, Gone, Outlet};
 use super::receiver::{Decoder, Receiver};
 use super::relay;
-use crate::blocking;
-use crate::body::{self, EncodeError};
-use crate::budget;
-use crate::descriptor::Encoding;
+use crate::api::channel_error::{SendError, TrySendError};
+use crate::api::descriptor::Encoding;
+use crate::link::pending_receiver::PendingReceiver;
+use crate::link::port::ChannelPort;
+use crate::link::send_queue::{Batch, FRAME, Gone, SendQueue};
+use crate::threads::blocking;
+use crate::util::budget;
+use crate::value::body::{self, EncodeError};
 use crate::value::probe;
+use crate::value::scope;
 use futures_core::Stream;
 use futures_sink::Sink;
 use mux_proto::session::outbox::payload::Payload;
@@ -62,7 +63,7 @@ enum Way<T, E> {
 }
 
 struct Remote<T, E> {
-    outlet: Arc<Outlet>,
+    send_queue: Arc<SendQueue>,
     encoder: Encoder<T, E>,
     /// An item that is being sent.
     item: Batch,
@@ -70,7 +71,7 @@ struct Remote<T, E> {
     frame: Batch,
 }
 
-/// An item on its way to the outlet. Where its sending is given up, it is let go with what it carries.
+/// An item on its way to the send queue. Where its sending is given up, it is let go with what it carries.
 struct Sending<'r, T, E>(&'r mut Remote<T, E>);
 
 impl<T, E> Drop for Sending<'_, T, E> {
@@ -80,10 +81,10 @@ impl<T, E> Drop for Sending<'_, T, E> {
 }
 
 /// How items become bytes; known where one of the halves left or came.
-pub(super) struct Encoder<T, E> {
-    pub(super) encoding: Encoding,
-    pub(super) item: fn(&T, Encoding, &mut Payload) -> Result<(), EncodeError>,
-    pub(super) error: fn(&E, Encoding) -> Fault,
+pub(crate) struct Encoder<T, E> {
+    pub(crate) encoding: Encoding,
+    pub(crate) item: fn(&T, Encoding, &mut Payload) -> Result<(), EncodeError>,
+    pub(crate) error: fn(&E, Encoding) -> Fault,
 }
 
 impl<T, E> Clone for Encoder<T, E> {
@@ -121,7 +122,7 @@ impl<T, E> Encoder<T, E> {
         let Batch { values, departures, .. } = frame;
         let mut encode = || (self.item)(item, self.encoding, values);
         // What owns nothing has no half of a channel to send away.
-        if std::mem::needs_drop::<T>() { carry::encode(departures, self.encoding, encode) } else { encode() }
+        if std::mem::needs_drop::<T>() { scope::encode(departures, self.encoding, encode) } else { encode() }
     }
 
     pub(super) fn ending(&self, ending: Ending<E>) -> Option<Fault> {
@@ -138,8 +139,8 @@ impl<T, E> Sender<T, E> {
         Sender { way: Mutex::new(Way::Local(local)) }
     }
 
-    pub(super) fn remote(outlet: Arc<Outlet>, encoder: Encoder<T, E>) -> Sender<T, E> {
-        Sender { way: Mutex::new(Way::Remote(Box::new(Remote::new(outlet, encoder)))) }
+    pub(super) fn remote(send_queue: Arc<SendQueue>, encoder: Encoder<T, E>) -> Sender<T, E> {
+        Sender { way: Mutex::new(Way::Remote(Box::new(Remote::new(send_queue, encoder)))) }
     }
 
     /// Where it sends. A local channel whose receiver has left is one no more.
@@ -147,8 +148,8 @@ impl<T, E> Sender<T, E> {
         let way = self.way.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Way::Local(local) = way {
             let left = local.lock().left.clone();
-            if let Some(Left::Receiver(outlet, encoder)) = left {
-                *way = Way::Remote(Box::new(Remote::new(outlet, encoder)));
+            if let Some(Left::Receiver(send_queue, encoder)) = left {
+                *way = Way::Remote(Box::new(Remote::new(send_queue, encoder)));
             }
         }
         way
@@ -225,7 +226,7 @@ impl<T, E> Sender<T, E> {
                 let state = local.lock();
                 if state.receiver_gone { Err(Gone) } else { Ok(state.queue.len() < MOST) }
             }
-            Way::Remote(remote) => remote.outlet.has_room(),
+            Way::Remote(remote) => remote.send_queue.has_room(),
         };
         match room {
             Ok(true) => self.put(item).map_err(TrySendError::Failed),
@@ -269,7 +270,7 @@ impl<T, E> Sender<T, E> {
         match self.way() {
             Way::Gone => true,
             Way::Local(local) => local.lock().receiver_gone,
-            Way::Remote(remote) => remote.outlet.is_closed(),
+            Way::Remote(remote) => remote.send_queue.is_closed(),
         }
     }
 
@@ -292,7 +293,7 @@ impl<T, E> Sender<T, E> {
             Way::Remote(mut remote) => {
                 // What a stream yielded before it panicked.
                 remote.push_frame();
-                Outlet::end(&remote.outlet, remote.encoder.ending(ending));
+                SendQueue::end(&remote.send_queue, remote.encoder.ending(ending));
             }
             Way::Gone => {}
         }
@@ -303,7 +304,7 @@ impl<T, E> Sender<T, E> {
     }
 
     /// Sends what `next` yields, a frame of it at most, until it has none now: `Pending`, or is over.
-    pub(super) fn poll_fill<R>(&mut self, mut next: impl FnMut() -> Poll<Result<T, R>>) -> Poll<Option<R>> {
+    pub(crate) fn poll_fill<R>(&mut self, mut next: impl FnMut() -> Poll<Result<T, R>>) -> Poll<Option<R>> {
         if let Way::Remote(remote) = self.way() {
             return remote.poll_fill(next);
         }
@@ -333,23 +334,23 @@ impl<T, E> Sender<T, E> {
         }
     }
 
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_local_or(cx, |queued| queued < MOST, Outlet::poll_room)
+    pub(crate) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_local_or(cx, |queued| queued < MOST, SendQueue::poll_room)
     }
 
     fn poll_empty(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        self.poll_local_or(cx, |queued| queued == 0, Outlet::poll_empty)
+        self.poll_local_or(cx, |queued| queued == 0, SendQueue::poll_empty)
     }
 
     fn poll_local_or(
         &mut self,
         cx: &mut Context<'_>,
         ready: impl Fn(usize) -> bool,
-        remote_ready: impl Fn(&Outlet, &mut Context<'_>) -> Poll<Result<(), Gone>>,
+        remote_ready: impl Fn(&SendQueue, &mut Context<'_>) -> Poll<Result<(), Gone>>,
     ) -> Poll<Result<(), SendError>> {
         let polled = match self.way() {
             Way::Gone => Poll::Ready(Err(Gone)),
-            Way::Remote(remote) => remote_ready(&remote.outlet, cx),
+            Way::Remote(remote) => remote_ready(&remote.send_queue, cx),
             Way::Local(local) => {
                 let waker = cx.waker().clone();
                 let mut state = local.lock();
@@ -372,10 +373,10 @@ impl<T, E> Sender<T, E> {
         polled.map_err(|Gone| self.gone())
     }
 
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.way() {
             Way::Gone => Poll::Ready(()),
-            Way::Remote(remote) => remote.outlet.poll_gone(cx),
+            Way::Remote(remote) => remote.send_queue.poll_gone(cx),
             Way::Local(local) => {
                 let waker = cx.waker().clone();
                 let mut state = local.lock();
@@ -405,7 +406,7 @@ impl<T, E> Sender<T, E> {
 }
 
 /// Why an item was not put into a local channel.
-enum Unsent<T> {
+pub(crate) enum Unsent<T> {
     Gone,
     /// The receiver left meanwhile, so that it is a local one no more.
     Left(T),
@@ -428,20 +429,20 @@ fn put_local<T, E>(local: &Local<T, E>, item: T) -> Result<(), Unsent<T>> {
 
 fn end_local<T, E>(local: &Local<T, E>, ending: Ending<E>) {
     let left = local.tell(|state| match &state.left {
-        Some(Left::Receiver(outlet, encoder)) => Some((Arc::clone(outlet), *encoder, ending)),
+        Some(Left::Receiver(send_queue, encoder)) => Some((Arc::clone(send_queue), *encoder, ending)),
         _ => {
             state.ended.get_or_insert(ending);
             None
         }
     });
-    if let Some((outlet, encoder, ending)) = left {
-        Outlet::end(&outlet, encoder.ending(ending));
+    if let Some((send_queue, encoder, ending)) = left {
+        SendQueue::end(&send_queue, encoder.ending(ending));
     }
 }
 
 impl<T, E> Remote<T, E> {
-    fn new(outlet: Arc<Outlet>, encoder: Encoder<T, E>) -> Remote<T, E> {
-        Remote { outlet, encoder, item: Batch::default(), frame: Batch::default() }
+    fn new(send_queue: Arc<SendQueue>, encoder: Encoder<T, E>) -> Remote<T, E> {
+        Remote { send_queue, encoder, item: Batch::default(), frame: Batch::default() }
     }
 
     /// As [`Sender::poll_fill`]: one lock for a frame.
@@ -490,7 +491,7 @@ impl<T, E> Remote<T, E> {
 
     fn break_off(&mut self, code: FaultCode, why: String) -> ControlFlow<()> {
         self.push_frame();
-        Outlet::end(&self.outlet, Some(Fault::new(code, why)));
+        SendQueue::end(&self.send_queue, Some(Fault::new(code, why)));
         ControlFlow::Break(())
     }
 
@@ -498,7 +499,7 @@ impl<T, E> Remote<T, E> {
         if self.frame.count > 0 {
             self.frame.trim();
             // Fails where nobody receives, which the next look at the channel tells.
-            let _ = Outlet::push_batch(&self.outlet, std::mem::take(&mut self.frame));
+            let _ = SendQueue::push_batch(&self.send_queue, std::mem::take(&mut self.frame));
         }
     }
 
@@ -515,24 +516,24 @@ impl<T, E> Remote<T, E> {
             let item = std::mem::take(&mut self.item);
             return self.push_apart(item);
         }
-        Outlet::push(&self.outlet, self.item.values.flat()).map_err(|Gone| self.gone())
+        SendQueue::push(&self.send_queue, self.item.values.flat()).map_err(|Gone| self.gone())
     }
 
     /// As [`push_item`](Remote::push_item), as soon as there is room.
     fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         if self.item.values.is_large() || !self.item.departures.is_empty() {
-            if ready!(self.outlet.poll_room(cx)).is_err() {
+            if ready!(self.send_queue.poll_room(cx)).is_err() {
                 return Poll::Ready(Err(self.gone()));
             }
             return Poll::Ready(self.push_item());
         }
         loop {
-            match Outlet::try_push(&self.outlet, self.item.values.flat()) {
+            match SendQueue::try_push(&self.send_queue, self.item.values.flat()) {
                 Ok(true) => return Poll::Ready(Ok(())),
                 Ok(false) => {}
                 Err(Gone) => return Poll::Ready(Err(self.gone())),
             }
-            if ready!(self.outlet.poll_room(cx)).is_err() {
+            if ready!(self.send_queue.poll_room(cx)).is_err() {
                 return Poll::Ready(Err(self.gone()));
             }
         }
@@ -540,16 +541,16 @@ impl<T, E> Remote<T, E> {
 
     fn push_apart(&mut self, batch: Batch) -> Result<(), SendError> {
         let (len, carried) = (batch.values.len(), batch.departures.len());
-        if let Some(shared) = self.outlet.connection()
+        if let Some(shared) = self.send_queue.connection()
             && let Some(fault) = shared.item_exceeds_limits(len, carried)
         {
             return Err(SendError::TooLarge(fault.message));
         }
-        Outlet::push_batch(&self.outlet, batch).map_err(|Gone| self.gone())
+        SendQueue::push_batch(&self.send_queue, batch).map_err(|Gone| self.gone())
     }
 
     fn gone(&self) -> SendError {
-        match self.outlet.connection() {
+        match self.send_queue.connection() {
             Some(shared) if shared.is_closed() => SendError::Closed(shared.close_reason()),
             _ => SendError::Dropped,
         }
@@ -606,50 +607,54 @@ where
             probe::item::<E>();
             return serializer.serialize_unit();
         }
-        let Some(encoding) = carry::encoding() else {
+        let Some(encoding) = scope::encoding() else {
             return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
         let way = std::mem::replace(&mut *self.way.lock().unwrap_or_else(PoisonError::into_inner), Way::Gone);
         if let Way::Gone = way {
             return Err(serde::ser::Error::custom("this sender was sent away before"));
         }
-        serializer.serialize_u32(carry::depart(Half::Sending, Port::Inlet(leave(way, encoding))))
+        serializer
+            .serialize_u32(scope::depart(Half::Sending, ChannelPort::PendingReceiver(leave(way, encoding))))
     }
 }
 
-/// The inlet that stands for a sender which leaves.
-fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<Inlet>
+/// The pending receiver that stands for a sender which leaves.
+fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<PendingReceiver>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Serialize + DeserializeOwned + Send + 'static,
 {
-    let inlet = Arc::new(Inlet::default());
+    let pending = Arc::new(PendingReceiver::default());
     let local = match way {
         Way::Local(local) => local,
         Way::Remote(remote) => {
             let sender = Sender { way: Mutex::new(Way::Remote(remote)) };
-            relay::spawn(Receiver::inlet(Arc::clone(&inlet), encoding), sender);
-            return inlet;
+            relay::spawn(Receiver::pending(Arc::clone(&pending), encoding), sender);
+            return pending;
         }
-        Way::Gone => return inlet,
+        Way::Gone => return pending,
     };
     let left = local.tell(|state| match &state.left {
         None if state.receiver_gone => None,
         None => {
-            state.left = Some(Left::Sender(Arc::clone(&inlet), Decoder::new(encoding)));
+            state.left = Some(Left::Sender(Arc::clone(&pending), Decoder::new(encoding)));
             None
         }
         // Both leave: items pass through here.
         Some(left) => Some(left.clone()),
     });
     match left {
-        Some(Left::Receiver(outlet, encoder)) => {
-            relay::spawn(Receiver::inlet(Arc::clone(&inlet), encoding), Sender::remote(outlet, encoder));
+        Some(Left::Receiver(send_queue, encoder)) => {
+            relay::spawn(
+                Receiver::pending(Arc::clone(&pending), encoding),
+                Sender::remote(send_queue, encoder),
+            );
         }
-        _ if local.lock().receiver_gone => inlet.drop_receiver(),
+        _ if local.lock().receiver_gone => pending.drop_receiver(),
         _ => {}
     }
-    inlet
+    pending
 }
 
 impl<'de, T, E> Deserialize<'de> for Sender<T, E>
@@ -663,7 +668,7 @@ where
         if probe::is_within() {
             return Ok(super::failing_channel().0);
         }
-        let (mux, id, encoding) = carry::arrive(place, Half::Sending).map_err(serde::de::Error::custom)?;
-        Ok(Sender::remote(Outlet::arrived(mux, id), Encoder::new(encoding)))
+        let (mux, id, encoding) = scope::arrive(place, Half::Sending).map_err(serde::de::Error::custom)?;
+        Ok(Sender::remote(SendQueue::arrived(mux, id), Encoder::new(encoding)))
     }
 }

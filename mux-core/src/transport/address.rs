@@ -1,7 +1,7 @@
 //! The address syntax, parsed once: `tcp://host:port`, `unix:path`, `exec:program arguments`.
 
-use crate::error::{CallError, Error};
-use crate::escaped::Escaped;
+use crate::api::error::{CallError, Error};
+use crate::util::escaped::Escaped;
 use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::fmt;

@@ -10,10 +10,10 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 /// How long a child may take to end after its standard input did.
 const GRACE: Duration = Duration::from_secs(5);
 
-pub(super) type ChildStream = Join<ChildStdout, ChildStdin>;
+pub(crate) type ChildStream = Join<ChildStdout, ChildStdin>;
 
 /// Starts the program. Its standard error stays that of this one.
-pub(super) fn spawn(command: &[OsString]) -> io::Result<(ChildStream, Child)> {
+pub(crate) fn spawn(command: &[OsString]) -> io::Result<(ChildStream, Child)> {
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -28,7 +28,7 @@ pub(super) fn spawn(command: &[OsString]) -> io::Result<(ChildStream, Child)> {
 }
 
 /// Waits for the child to end by itself, and kills it if it does not.
-pub(super) async fn reap(mut child: Child) {
+pub(crate) async fn reap(mut child: Child) {
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         // Fails where it has just ended.
         let _ = child.kill().await;

@@ -2,7 +2,7 @@
 
 mod address;
 #[cfg(feature = "process")]
-mod child;
+pub(crate) mod child;
 mod happy_eyeballs;
 mod memory;
 #[cfg(unix)]
@@ -11,9 +11,9 @@ mod pipe;
 mod quiet;
 #[cfg(unix)]
 mod stdio;
-mod tcp;
+pub(crate) mod tcp;
 #[cfg(unix)]
-mod unix;
+pub(crate) mod unix;
 
 pub use address::{Address, AddressError, ConnectError};
 pub use memory::pair;
@@ -22,52 +22,14 @@ pub use pipe::{PipeStream, pipe_pair};
 #[cfg(unix)]
 pub use stdio::{StdioStream, stdio};
 
-use crate::connection::{Builder, Connection};
-use crate::peer::Peer;
-use mux_proto::wire::xid::Side;
+use crate::api::peer::Peer;
 use std::any::Any;
 use std::io;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-use tokio::time::Instant;
-
-/// Opens a connection to `address`, within the builder's time to connect.
-pub(crate) async fn connect(builder: &Builder, address: &Address) -> Result<Connection, ConnectError> {
-    let failed = |error| ConnectError::failed(address, error);
-    let until = Instant::now() + builder.time_to_connect();
-    match address {
-        Address::Tcp { host, port } => {
-            let (stream, peer) = tcp::connect(host, *port, until).await.map_err(failed)?;
-            Ok(builder.start(Side::Connecting, stream, peer))
-        }
-        #[cfg(unix)]
-        Address::Unix(path) => {
-            let (stream, peer) = unix::connect(path, until).await.map_err(failed)?;
-            Ok(builder.start(Side::Connecting, stream, peer))
-        }
-        #[cfg(not(unix))]
-        Address::Unix(_) => Err(failed(io::ErrorKind::Unsupported.into())),
-        #[cfg(feature = "process")]
-        Address::Exec(command) => {
-            let (stream, child) = child::spawn(command).map_err(failed)?;
-            let peer = Peer { address: Some(address.to_string()), ..Peer::default() };
-            let connection = builder.start(Side::Connecting, stream, peer);
-            let gone = connection.gone();
-            tokio::spawn(async move {
-                gone.await;
-                child::reap(child).await;
-            });
-            Ok(connection)
-        }
-        #[cfg(not(feature = "process"))]
-        Address::Exec(_) => {
-            let why = "this program was built without the feature `process`";
-            Err(failed(io::Error::new(io::ErrorKind::Unsupported, why)))
-        }
-    }
-}
+#[cfg(unix)]
 
 /// Where a server waits for connections.
 pub(crate) enum Listener {
@@ -140,14 +102,6 @@ impl Incoming {
             Incoming::Unix(_, peer) => peer,
         }
     }
-
-    pub(crate) fn start(self, builder: &Builder) -> Connection {
-        match self {
-            Incoming::Tcp(stream, peer) => builder.start(Side::Accepting, stream, peer),
-            #[cfg(unix)]
-            Incoming::Unix(stream, peer) => builder.start(Side::Accepting, stream, peer),
-        }
-    }
 }
 
 /// Whether the other end of a stream is this program, or one of the same user's. What cannot be told is not.
@@ -198,7 +152,7 @@ pub(crate) fn is_own_user(_: u32) -> bool {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::peer::Credentials;
+    use crate::api::peer::Credentials;
 
     fn place(name: &str) -> std::path::PathBuf {
         std::env::temp_dir().join(format!("mux-{}-{name}.sock", std::process::id()))

@@ -1,6 +1,6 @@
 //! Pipes of the operating system between two ends.
 
-use crate::blocking;
+use crate::threads::blocking;
 use std::io;
 use tokio::io::Join;
 use tokio::net::unix::pipe::{self, Receiver, Sender};

@@ -1,6 +1,6 @@
 //! This program's standard input and output, whatever they are: pipes, sockets, files, devices.
 
-use crate::blocking;
+use crate::threads::blocking;
 use std::fs::{File, FileType};
 use std::io::{self, IoSlice, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};

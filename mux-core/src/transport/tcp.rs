@@ -2,15 +2,15 @@
 //! waiting unsent in the kernel, as small frames queue behind that.
 
 use super::happy_eyeballs;
-use crate::peer::Peer;
+use crate::api::peer::Peer;
 use std::io;
 use std::net::SocketAddr;
-pub(super) use tokio::net::TcpListener;
+pub(crate) use tokio::net::TcpListener;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 /// Connects to `host`, which is an address, or a name with several of them: those are tried as [`happy_eyeballs`] has it.
-pub(super) async fn connect(host: &str, port: u16, until: Instant) -> io::Result<(TcpStream, Peer)> {
+pub(crate) async fn connect(host: &str, port: u16, until: Instant) -> io::Result<(TcpStream, Peer)> {
     if let Ok(ip) = host.parse() {
         let connecting = timeout_at(until, connect_to(SocketAddr::new(ip, port)));
         return connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -26,16 +26,16 @@ async fn connect_to(address: SocketAddr) -> io::Result<(TcpStream, Peer)> {
     prepare(TcpStream::connect(address).await?)
 }
 
-pub(super) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
+pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((host, port)).await
 }
 
-pub(super) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
+pub(crate) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
     prepare(listener.accept().await?.0)
 }
 
 /// See [`Listener::close`](super::Listener::close).
-pub(super) fn close(listener: TcpListener) -> impl Iterator<Item = (TcpStream, Peer)> {
+pub(crate) fn close(listener: TcpListener) -> impl Iterator<Item = (TcpStream, Peer)> {
     let listener = listener.into_std().ok();
     let accepted = std::iter::from_fn(move || listener.as_ref()?.accept().ok());
     accepted.filter_map(|(stream, _)| {

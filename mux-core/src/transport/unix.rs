@@ -1,7 +1,7 @@
 //! Unix sockets: for their owner only, one server at a path, and never a live one replaced.
 
-use crate::escaped::Escaped;
-use crate::peer::{Credentials, Peer};
+use crate::api::peer::{Credentials, Peer};
+use crate::util::escaped::Escaped;
 use socket2::SockRef;
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
 use std::io;
@@ -15,9 +15,9 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
-pub(super) use crate::transport::quiet::QuietStream as Stream;
+pub(crate) use crate::transport::quiet::QuietStream as Stream;
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
-pub(super) use UnixStream as Stream;
+pub(crate) use UnixStream as Stream;
 
 /// Connections that wait to be accepted, at most. Linux takes the smaller of this and `net.core.somaxconn`, 4096 by default.
 const QUEUE: u32 = 4096;
@@ -28,7 +28,7 @@ const LOCK_ATTEMPTS: usize = 100;
 /// Pauses before a full queue is tried again: the first, and the longest. Each is twice the one before.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
 
-pub(super) async fn connect(path: &Path, until: Instant) -> io::Result<(Stream, Peer)> {
+pub(crate) async fn connect(path: &Path, until: Instant) -> io::Result<(Stream, Peer)> {
     prepare(connect_when_there_is_room(path, until).await?, path)
 }
 
@@ -80,23 +80,23 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens at `path`, with mode 0600. A file that a dead server left is replaced; a live
     /// server's socket, or a file of another kind, is not.
-    pub(super) async fn bind(path: &Path) -> io::Result<Listener> {
+    pub(crate) async fn bind(path: &Path) -> io::Result<Listener> {
         let lock = Lock::take(path)?;
         remove_dead(path).await?;
         let (socket, file) = bind_for_owner(path)?;
         Ok(Listener { socket, path: path.to_owned(), file, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
         prepare(self.socket.accept().await?.0, &self.path)
     }
 
     /// See [`Listener::close`](super::Listener::close).
-    pub(super) fn close(self) -> impl Iterator<Item = (Stream, Peer)> {
+    pub(crate) fn close(self) -> impl Iterator<Item = (Stream, Peer)> {
         // Elsewhere than on Linux this may fail: newcomers queue then.
         let _ = SockRef::from(&self.socket).shutdown(Shutdown::Read);
         let socket = self.socket.as_fd().try_clone_to_owned().map(net::UnixListener::from).ok();

@@ -79,7 +79,7 @@ impl Drop for Learning {
 
 /// Binary of so many bytes is read as one.
 #[inline]
-pub(super) fn read_as_one(len: usize) {
+pub(crate) fn read_as_one(len: usize) {
     if len >= MUCH {
         see(AS_ONE);
     }
@@ -87,7 +87,7 @@ pub(super) fn read_as_one(len: usize) {
 
 /// Binary of so many bytes is read element by element.
 #[inline]
-pub(super) fn read_by_element(len: usize) {
+pub(crate) fn read_by_element(len: usize) {
     if len > FEW {
         see(BY_ELEMENT);
     }

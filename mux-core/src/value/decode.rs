@@ -4,7 +4,7 @@
 use super::binary::{read_as_one, read_by_element};
 use super::error::{DecodeError, elements};
 use super::{MAX_SOMES, ext};
-use crate::descriptor::Encoding;
+use crate::api::descriptor::Encoding;
 use mux_proto::wire::shape::{MAX_DEPTH, first_value, nests_acceptably};
 use rmp::Marker;
 use rmp_serde::MSGPACK_EXT_STRUCT_NAME;

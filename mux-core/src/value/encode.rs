@@ -1,8 +1,8 @@
 //! A value on its way out. `rmp_serde` writes what has one form; what can be mistaken for something else is written here.
 
 use super::{MAX_SOMES, ext};
-use crate::bytes::Writer;
-use crate::descriptor::Encoding;
+use crate::api::descriptor::Encoding;
+use crate::value::bytes::Writer;
 use mux_proto::session::outbox::payload::Payload;
 use rmp::encode;
 use rmp_serde::MSGPACK_EXT_STRUCT_NAME;

@@ -33,31 +33,31 @@ impl DecodeError {
 
     /// Where does not matter.
     #[cold]
-    pub(super) fn everywhere(what: impl Into<String>) -> DecodeError {
+    pub(crate) fn everywhere(what: impl Into<String>) -> DecodeError {
         let mut error = DecodeError::new(what);
         error.0.is_everywhere = true;
         error
     }
 
     #[cold]
-    pub(super) fn found(found: &str, expected: &dyn Expected) -> DecodeError {
+    pub(crate) fn found(found: &str, expected: &dyn Expected) -> DecodeError {
         DecodeError::new(format!("found {found}, expected {expected}"))
     }
 
-    pub(super) fn with_hint(mut self, hint: &str) -> DecodeError {
+    pub(crate) fn with_hint(mut self, hint: &str) -> DecodeError {
         self.0.what = format!("{}; {hint}", self.0.what);
         self
     }
 
     /// It lies within the element of that index.
     #[cold]
-    pub(super) fn at_index(self, index: u32) -> DecodeError {
+    pub(crate) fn at_index(self, index: u32) -> DecodeError {
         self.at(format!("[{index}]"))
     }
 
     /// It lies within the field, entry or variant of that name.
     #[cold]
-    pub(super) fn at_name(self, name: &str) -> DecodeError {
+    pub(crate) fn at_name(self, name: &str) -> DecodeError {
         let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
         let name = shortened(name, QUOTED);
         self.at(if plain { format!(".{name}") } else { format!("[{name:?}]") })
@@ -134,7 +134,7 @@ impl Error for DecodeError {
     }
 }
 
-pub(super) fn elements(len: usize) -> String {
+pub(crate) fn elements(len: usize) -> String {
     if len == 1 { "1 element".to_owned() } else { format!("{len} elements") }
 }
 

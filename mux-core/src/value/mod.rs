@@ -4,10 +4,14 @@
 //! as what was written, or refused.
 
 mod binary;
+pub(crate) mod body;
+pub mod bytes;
 mod decode;
 mod encode;
 mod error;
+pub(crate) mod evidence;
 pub(crate) mod probe;
+pub(crate) mod scope;
 
 pub(crate) use binary::Target;
 pub(crate) use decode::ValueReader;
@@ -17,13 +21,13 @@ pub(crate) use error::DecodeError;
 /// Types of MessagePack's extensions that are mux's own: a value of a user's may not have them.
 mod ext {
     /// `Some` around what travels as nil. The data is one byte: how many there are, one around the other.
-    pub(super) const SOME: i8 = 125;
+    pub(crate) const SOME: i8 = 125;
     /// A signed integer of 128 bits, big endian.
-    pub(super) const I128: i8 = 126;
+    pub(crate) const I128: i8 = 126;
     /// An unsigned one.
-    pub(super) const U128: i8 = 127;
+    pub(crate) const U128: i8 = 127;
 
-    pub(super) const OWN: std::ops::RangeInclusive<i8> = SOME..=U128;
+    pub(crate) const OWN: std::ops::RangeInclusive<i8> = SOME..=U128;
 }
 
 /// How many `Some` may stand around nil. A type that contains itself in an `Option` could have any number of them, and

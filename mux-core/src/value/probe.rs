@@ -6,9 +6,6 @@
 mod recorder;
 mod sampler;
 
-use crate::descriptor::MethodDescriptor;
-use crate::error::{Refusal, Refused};
-use crate::mux::Call;
 use recorder::Recorder;
 use sampler::{Choices, Sampler};
 use serde::Serialize;
@@ -17,7 +14,6 @@ use std::any::{TypeId, type_name};
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
 
 /// Values that are made of one type at most. Most types need two, as the variants of all enums in them take their turns together.
 const RUNS: usize = 128;
@@ -39,75 +35,6 @@ impl Probe {
     pub fn refusal(&self) -> Option<String> {
         (self.run)().map(|mismatch| format!("{}{mismatch}", self.place))
     }
-}
-
-/// What has become of the probes of one method, for each type of its client. A list, as mostly there is one.
-#[derive(Debug, Default)]
-pub struct Probed(OnceLock<Box<Verdict>>);
-
-#[derive(Debug)]
-struct Verdict {
-    client: TypeId,
-    refusal: Option<String>,
-    next: Probed,
-}
-
-impl Probed {
-    /// Of a method that was never called.
-    #[must_use]
-    pub const fn new() -> Probed {
-        Probed(OnceLock::new())
-    }
-
-    /// Makes the call, unless one of the probes has failed. They run at the first call, and not within each other.
-    #[inline]
-    pub fn call<C: 'static, T, E, const N: usize>(
-        &self,
-        method: &'static MethodDescriptor,
-        probes: impl FnOnce() -> [Probe; N],
-        call: impl FnOnce() -> Call<T, E>,
-    ) -> Call<T, E> {
-        let verdict = match self.0.get() {
-            Some(verdict) if verdict.client == TypeId::of::<C>() => verdict,
-            _ => match self.find(TypeId::of::<C>(), || probes().iter().find_map(Probe::refusal)) {
-                Some(verdict) => verdict,
-                None => return call(),
-            },
-        };
-        match &verdict.refusal {
-            None => call(),
-            Some(why) => refused(method, why),
-        }
-    }
-
-    /// The verdict is made before it is put in its place: neither a child of `fork` nor a user's `Deserialize` that calls
-    /// finds a lock held. Nothing, within a probe.
-    #[cold]
-    fn find(&self, client: TypeId, probe: impl FnOnce() -> Option<String>) -> Option<&Verdict> {
-        let mut list = self;
-        while let Some(verdict) = list.0.get() {
-            if verdict.client == client {
-                return Some(verdict);
-            }
-            list = &verdict.next;
-        }
-        if is_within() {
-            return None;
-        }
-        let refusal = probe();
-        let mut made = Box::new(Verdict { client, refusal, next: Probed::new() });
-        while let Err(mine) = list.0.set(made) {
-            made = mine;
-            list = &list.0.get()?.next;
-        }
-        list.0.get().map(|verdict| &**verdict)
-    }
-}
-
-#[cold]
-fn refused<T, E>(method: &MethodDescriptor, why: &str) -> Call<T, E> {
-    let path = method.path;
-    Call::failed(Refused::new(Refusal::Unsupported, format!("`{path}` is not called: {why}")))
 }
 
 /// Two fields that have the same position.

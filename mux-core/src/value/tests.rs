@@ -1,7 +1,7 @@
 use super::*;
-use crate::body;
-use crate::bytes as shared_bytes;
-use crate::descriptor::Encoding::{self, Compact, Named};
+use crate::api::descriptor::Encoding::{self, Compact, Named};
+use crate::value::body;
+use crate::value::bytes as shared_bytes;
 use ::bytes::Bytes;
 use mux_proto::session::outbox::payload::Payload;
 use mux_proto::wire::settings::SMALL;

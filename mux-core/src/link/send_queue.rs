@@ -1,0 +1,379 @@
+//! The sending end of a channel whose receiving half is at the other end of a connection: items wait
+//! here, encoded, until the connection's driver takes them, within their credit and in turn with others.
+
+use crate::api::config::HIGH;
+use crate::link::handle::Mux;
+use crate::link::port::{ChannelPort, OutgoingHandles};
+use crate::link::shared::{Running, Shared};
+use mux_proto::session::Session;
+use mux_proto::session::channels::item_cost;
+use mux_proto::session::channels::sending::NotSent;
+use mux_proto::session::outbox::Outbox;
+use mux_proto::session::outbox::payload::{Mark, Payload};
+use mux_proto::wire::fault::Fault;
+use mux_proto::wire::settings::SMALL;
+use mux_proto::wire::xid::Xid;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// It goes on when no more than this is left, so that it is woken for a batch of items.
+const LOW: usize = HIGH / 4;
+
+/// Items share a frame up to so many bytes.
+pub(crate) const FRAME: usize = SMALL;
+
+/// Items of one frame.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) count: u32,
+    /// Where the values end that are whole: a user's `Serialize` may have panicked in the midst of one.
+    pub(crate) whole: Mark,
+    pub(crate) values: Payload,
+    pub(crate) departures: OutgoingHandles,
+}
+
+impl Batch {
+    /// What it counts while it waits.
+    fn weight(&self) -> usize {
+        item_cost(self.values.len(), self.departures.len()) as usize
+    }
+
+    /// Takes off what was added since there were `count` items and the values ended at `mark`. What is
+    /// carried goes along: a frame of several items carries nothing.
+    pub(crate) fn split_off(&mut self, mark: Mark, count: u32) -> Batch {
+        let values = self.values.split_off(mark);
+        let batch = Batch {
+            count: self.count - count,
+            whole: values.mark(),
+            values,
+            departures: self.departures.split_off(0),
+        };
+        (self.count, self.whole) = (count, mark);
+        batch
+    }
+
+    /// Takes off what is not whole.
+    pub(crate) fn trim(&mut self) {
+        if self.values.len_since(self.whole) > 0 {
+            self.values.split_off(self.whole);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+        self.whole = Mark::default();
+        self.values.clear();
+        self.departures.truncate(0);
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    attached: Option<(Arc<Shared>, Xid)>,
+    /// Keeps the connection open as long as the sender is there.
+    keeper: Option<Mux>,
+    batches: VecDeque<Batch>,
+    /// Small items that carry nothing, behind the batches.
+    tail: Batch,
+    /// What waits in all of them.
+    weight: usize,
+    /// What END will say when all has been sent.
+    ended: Option<Option<Fault>>,
+    /// The receiver is gone.
+    closed: bool,
+    /// The driver will come for what is here.
+    queued: bool,
+    /// A sender that waits for room.
+    sender: Option<Waker>,
+    /// Someone who waits until the receiver is gone.
+    watcher: Option<Waker>,
+}
+
+/// What came of a look at an send queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Given {
+    /// Bytes that were handed over.
+    pub(crate) len: usize,
+    /// There is more. Otherwise it is queued again when there is.
+    pub(crate) more: bool,
+}
+
+/// The receiver is gone, or was never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+impl SendQueue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Of a half that came with a message. Its receiver may have gone already.
+    pub(crate) fn arrived(mux: Mux, id: Xid) -> Arc<SendQueue> {
+        let send_queue = Arc::new(SendQueue::default());
+        let mut state = send_queue.lock();
+        state.attached = Some((Arc::clone(mux.shared()), id));
+        drop(state);
+        if !mux.shared().bind(id, ChannelPort::SendQueue(Arc::clone(&send_queue))) {
+            send_queue.close();
+        }
+        send_queue.keep(mux);
+        send_queue
+    }
+
+    pub(crate) fn keep(&self, mux: Mux) {
+        let before = self.lock().keeper.replace(mux);
+        drop(before);
+    }
+
+    pub(crate) fn attach(this: &Arc<SendQueue>, shared: &Arc<Shared>, id: Xid) {
+        let mut state = this.lock();
+        state.attached = Some((Arc::clone(shared), id));
+        let due = state.is_due();
+        state.queued |= due;
+        drop(state);
+        if due {
+            shared.enlist(Arc::clone(this));
+        }
+    }
+
+    /// Has the driver look at it. Under the session's lock.
+    pub(crate) fn resume(&self) -> bool {
+        let mut state = self.lock();
+        state.queued = false;
+        let due = state.is_due();
+        state.queued = due;
+        due
+    }
+
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.weight = 0;
+        state.seal();
+        let batches = std::mem::take(&mut state.batches);
+        let (wakers, keeper) = ([state.sender.take(), state.watcher.take()], state.keeper.take());
+        drop(state);
+        wakers.into_iter().flatten().for_each(Waker::wake);
+        drop((batches, keeper));
+    }
+
+    // For the sender.
+
+    /// The connection it is attached to.
+    pub(crate) fn connection(&self) -> Option<Arc<Shared>> {
+        self.lock().attached.as_ref().map(|(shared, _)| Arc::clone(shared))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_over()
+    }
+
+    pub(crate) fn has_room(&self) -> Result<bool, Gone> {
+        let state = self.lock();
+        if state.is_over() { Err(Gone) } else { Ok(state.weight < HIGH) }
+    }
+
+    /// Waits until there is room for an item of any size.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.poll_until(cx, |state| state.weight < HIGH)
+    }
+
+    /// Waits until all has been handed to the connection.
+    pub(crate) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        self.poll_until(cx, State::is_empty)
+    }
+
+    fn poll_until(&self, cx: &mut Context<'_>, ready: impl Fn(&State) -> bool) -> Poll<Result<(), Gone>> {
+        let look = |state: &State| match state.is_over() {
+            true => Some(Err(Gone)),
+            false => ready(state).then_some(Ok(())),
+        };
+        if let Some(found) = look(&self.lock()) {
+            return Poll::Ready(found);
+        }
+        // Cloning and dropping a waker may run anyone's code.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if let Some(found) = look(&state) {
+            return Poll::Ready(found);
+        }
+        let before = state.sender.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Waits until the receiver is gone.
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let watches = |state: &State| state.watcher.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        let state = self.lock();
+        if state.is_over() || watches(&state) {
+            return if state.is_over() { Poll::Ready(()) } else { Poll::Pending };
+        }
+        drop(state);
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if state.is_over() {
+            return Poll::Ready(());
+        }
+        let before = state.watcher.replace(waker);
+        drop(state);
+        drop(before);
+        Poll::Pending
+    }
+
+    /// Appends a small item that carries nothing.
+    pub(crate) fn push(this: &Arc<SendQueue>, item: &[u8]) -> Result<(), Gone> {
+        SendQueue::append(this, this.lock(), item)
+    }
+
+    /// The same where there is room; `false` where there is none.
+    #[inline]
+    pub(crate) fn try_push(this: &Arc<SendQueue>, item: &[u8]) -> Result<bool, Gone> {
+        let state = this.lock();
+        if state.weight >= HIGH && !state.is_over() {
+            return Ok(false);
+        }
+        SendQueue::append(this, state, item).map(|()| true)
+    }
+
+    #[inline]
+    fn append(this: &Arc<SendQueue>, mut state: MutexGuard<'_, State>, item: &[u8]) -> Result<(), Gone> {
+        if state.is_over() {
+            return Err(Gone);
+        }
+        if state.tail.values.flat().len() + item.len() > FRAME {
+            state.seal();
+        }
+        state.tail.count += 1;
+        state.tail.values.flat_mut().extend_from_slice(item);
+        state.weight += item.len();
+        SendQueue::queue(this, state);
+        Ok(())
+    }
+
+    /// Appends a frame of items.
+    pub(crate) fn push_batch(this: &Arc<SendQueue>, batch: Batch) -> Result<(), Gone> {
+        let mut state = this.lock();
+        if state.is_over() {
+            drop(state);
+            return Err(Gone);
+        }
+        state.seal();
+        state.weight += batch.weight();
+        state.batches.push_back(batch);
+        SendQueue::queue(this, state);
+        Ok(())
+    }
+
+    /// The sender has no more to say, or says why. What waits is still sent.
+    pub(crate) fn end(this: &Arc<SendQueue>, why: Option<Fault>) {
+        let mut state = this.lock();
+        state.ended.get_or_insert(why);
+        let wakers = [state.sender.take(), state.watcher.take()];
+        let keeper = state.keeper.take();
+        SendQueue::queue(this, state);
+        drop((wakers, keeper));
+    }
+
+    /// Has the driver come, where it has not been told to.
+    #[inline]
+    fn queue(this: &Arc<SendQueue>, mut state: MutexGuard<'_, State>) {
+        if state.queued {
+            return;
+        }
+        let Some((shared, _)) = &state.attached else { return };
+        let shared = Arc::clone(shared);
+        state.queued = true;
+        drop(state);
+        shared.enlist(Arc::clone(this));
+    }
+
+    // For the driver, under the session's lock.
+
+    /// Hands one frame of items to the session, or the end.
+    pub(crate) fn give(
+        &self,
+        session: &mut Session<Waker, Running, ChannelPort>,
+        out: &mut Outbox,
+        now: u64,
+    ) -> Given {
+        let mut state = self.lock();
+        state.queued = false;
+        let Some(id) = state.attached.as_ref().map(|(_, id)| *id) else { return Given::default() };
+        if state.closed {
+            return Given::default();
+        }
+        if state.batches.is_empty() {
+            state.seal();
+        }
+        let Some(batch) = state.batches.front() else {
+            if let Some(why) = state.ended.take() {
+                state.closed = true;
+                drop(state);
+                session.end_channel(id, why, now, out);
+            }
+            return Given::default();
+        };
+        let (len, carried) = (batch.values.len(), batch.departures.len());
+        if let Some(exceeds_limits) = session.item_exceeds_limits(len, carried) {
+            // Sent before anyone knew what the peer takes. What waits is let go with the port.
+            state.closed = true;
+            drop(state);
+            session.end_channel(id, Some(exceeds_limits), now, out);
+            return Given::default();
+        }
+        match session.may_send_items(id, len, carried) {
+            Ok(()) => {}
+            Err(NotSent::Wait) => {
+                // The session resumes it; until then nobody need come.
+                state.queued = true;
+                return Given::default();
+            }
+            Err(NotSent::Stopped) => return Given::default(),
+        }
+        let Some(batch) = state.batches.pop_front() else { return Given::default() };
+        state.weight -= batch.weight();
+        let Batch { count, values, mut departures, .. } = batch;
+        if state.weight <= LOW {
+            session.after.wakers.extend(state.sender.take());
+        }
+        state.queued = state.is_due();
+        let more = state.queued;
+        drop(state);
+        session.send_items(id, (count, values), departures.take_leaving(), out);
+        Given { len, more }
+    }
+}
+
+impl State {
+    /// Nothing more is taken: the receiver is gone, or the sender has ended.
+    fn is_over(&self) -> bool {
+        self.closed || self.ended.is_some()
+    }
+
+    /// The small items at the end get a frame of their own.
+    fn seal(&mut self) {
+        if self.tail.count > 0 {
+            let batch = std::mem::take(&mut self.tail);
+            self.weight += item_cost(0, 0) as usize;
+            self.batches.push_back(batch);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.tail.count == 0
+    }
+
+    /// There is something for the driver.
+    fn is_due(&self) -> bool {
+        !self.queued && !self.closed && (!self.is_empty() || self.ended.is_some())
+    }
+}

@@ -1,0 +1,347 @@
+//! The answering half: from a request to the service that has its handler.
+
+use crate::api::descriptor::{Encoding, MethodDescriptor, Placement, ServiceDescriptor};
+use crate::api::error::{Refusal, Refused};
+use crate::context::Context;
+use crate::link::obligation::Obligation;
+use crate::link::shared::Shared;
+use crate::serve::dispatch::Turn;
+use crate::threads::decoders;
+use crate::util::buffer;
+use crate::value::Target;
+use crate::value::body::Args;
+use crate::value::scope::{self, IncomingHandles};
+use bytes::Bytes;
+use mux_proto::wire::frame::MethodPath;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// An implementation made servable; made by `#[service]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be served as it is",
+    note = "wrap the implementation in its generated server, as in `InventoryServer::new(shop)`"
+)]
+pub trait Service: Send + Sync + 'static {
+    /// What the service is.
+    fn descriptor(&self) -> &'static ServiceDescriptor;
+
+    /// Runs one request.
+    #[doc(hidden)]
+    fn serve(self: Arc<Self>, inbound: Inbound, turn: Turn<'_>);
+}
+
+/// Finds a method's service by the name that travels.
+#[derive(Default)]
+pub(crate) struct Router {
+    services: Vec<Arc<dyn Service>>,
+    routes: HashMap<&'static [u8], Route, BuildHasherDefault<PathHasher>>,
+    /// What HELLO tells of the services: their names and fingerprints.
+    fingerprints: Vec<(String, u64)>,
+    /// Their names, as a text for those who ask for another.
+    served: String,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Route {
+    service: usize,
+    pub(crate) method: &'static MethodDescriptor,
+}
+
+impl Route {
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.method.encoding
+    }
+}
+
+impl Router {
+    /// Of services with different names.
+    pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Router {
+        let mut routes = HashMap::default();
+        for (index, service) in services.iter().enumerate() {
+            for method in service.descriptor().methods {
+                routes.insert(method.path.as_bytes(), Route { service: index, method });
+            }
+        }
+        let descriptors = services.iter().map(|service| service.descriptor());
+        let fingerprints: Vec<(String, u64)> =
+            descriptors.map(|descriptor| (descriptor.name.to_owned(), descriptor.fingerprint())).collect();
+        let served = served(&fingerprints);
+        Router { services, routes, fingerprints, served }
+    }
+
+    pub(crate) fn fingerprints(&self) -> Vec<(String, u64)> {
+        self.fingerprints.clone()
+    }
+
+    /// The route of a call that wants an answer, or not.
+    #[inline]
+    pub(crate) fn route(&self, path: MethodPath<'_>, notify: bool) -> Result<Route, Refused> {
+        match self.routes.get(path.as_bytes()) {
+            Some(route) if route.method.notify == notify => Ok(*route),
+            Some(_) if notify => Err(self.unknown(path, "it answers, and was called as a notify")),
+            Some(_) => Err(self.unknown(path, "it is a notify, and was called for an answer")),
+            None => Err(self.unknown(path, "the services here have none of that name")),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn service(&self, route: Route) -> Arc<dyn Service> {
+        Arc::clone(&self.services[route.service])
+    }
+
+    fn unknown(&self, path: MethodPath<'_>, why: &str) -> Refused {
+        let served = &self.served;
+        Refused::new(
+            Refusal::UnknownMethod,
+            format!("unknown method `{path}`: {why} (served here: {served})"),
+        )
+    }
+}
+
+/// Hashes a path eight bytes at a time. Peers may look up what they like, and add nothing: at worst they
+/// look through our own methods.
+#[derive(Default)]
+struct PathHasher(u64);
+
+impl Hasher for PathHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            self.mix(rest.iter().fold(1, |word, &byte| word << 8 | u64::from(byte)));
+        }
+    }
+
+    // The length tells little here: paths are hashed alone.
+    #[inline]
+    fn write_usize(&mut self, _: usize) {}
+}
+
+impl PathHasher {
+    // As xids are hashed: a multiplication by 2^64 over the golden ratio (Knuth, TAOCP 6.4).
+    #[inline]
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26);
+    }
+}
+
+fn served(services: &[(String, u64)]) -> String {
+    let mut names: Vec<_> = services.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// One request, decoded as far as its envelope.
+#[derive(Debug)]
+pub struct Inbound {
+    context: Context,
+    body: Body,
+    arrivals: IncomingHandles,
+}
+
+impl Inbound {
+    /// Decodes the request. Halves of channels that came with it are taken out of it, or closed.
+    #[inline]
+    pub fn decode<'a, R>(
+        &'a mut self,
+        decode: impl FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
+    ) -> Result<(R, &'a Context), Refused> {
+        let _learning = self.body.is_large().then(|| self.target().learn());
+        let Inbound { context, body, arrivals } = self;
+        let method = context.descriptor();
+        let (name, args) = (method.name, body.args().of(method));
+        let request = if arrivals.is_empty() {
+            decode(name, args)
+        } else {
+            scope::decode(&mut arrivals.take(), || decode(name, args))
+        };
+        request.map(|request| (request, &*context))
+    }
+
+    /// As [`decode`](Inbound::decode), of a request that keeps nothing of its message, whose buffer is given back.
+    #[inline]
+    pub fn decode_owned<R>(
+        &mut self,
+        decode: impl for<'a> FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
+    ) -> Result<(R, &Context), Refused> {
+        let (request, _) = self.decode(decode)?;
+        self.body = Body::default();
+        Ok((request, &self.context))
+    }
+
+    /// Decoding it would hold up a thread of the runtime.
+    #[inline]
+    pub(crate) fn takes_long(&self) -> bool {
+        self.body.is_large()
+            && decoders::takes_long(self.body.bytes(), || self.target().may_read_by_element())
+    }
+
+    fn target(&self) -> Target {
+        Target::arguments(self.method().path)
+    }
+
+    /// The method asked for.
+    pub fn method(&self) -> &'static MethodDescriptor {
+        self.context.descriptor()
+    }
+}
+
+/// Encoded arguments. They may be kept for as long as their handler waits.
+#[derive(Debug)]
+pub(crate) enum Body {
+    /// Small ones, copied: a slice would pin the connection's whole buffer.
+    Copied(Vec<u8>),
+    /// Large ones, where they were read.
+    Shared(Box<Bytes>),
+}
+
+impl Default for Body {
+    fn default() -> Body {
+        Body::Copied(Vec::new())
+    }
+}
+
+impl Body {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Copied(bytes) => bytes,
+            Body::Shared(bytes) => bytes,
+        }
+    }
+
+    fn args(&self) -> Args<'_> {
+        match self {
+            Body::Copied(bytes) => Args::from(&bytes[..]),
+            Body::Shared(bytes) => Args::from(&**bytes),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Body::Copied(bytes) => bytes.len(),
+            Body::Shared(bytes) => bytes.len(),
+        }
+    }
+
+    fn is_large(&self) -> bool {
+        matches!(self, Body::Shared(_))
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if let Body::Copied(bytes) = self {
+            buffer::give(std::mem::take(bytes));
+        }
+    }
+}
+
+/// A request on its way to its handler.
+pub(crate) struct Parcel {
+    pub(crate) route: Route,
+    pub(crate) inbound: Inbound,
+    pub(crate) owed: Obligation,
+    pub(crate) holding: Option<Holding>,
+}
+
+/// Never sent on: who waits for a handler learns that it need not as this is dropped.
+pub(crate) type Holding = oneshot::Sender<Infallible>;
+
+impl Parcel {
+    pub(crate) fn new(
+        route: Route,
+        (shared, owed): (&Arc<Shared>, Obligation),
+        deadline: Option<u64>,
+        meta: Option<Arc<Box<[u8]>>>,
+        body: Body,
+        arrivals: IncomingHandles,
+    ) -> Parcel {
+        let context = Context::remote(route.method, Arc::clone(shared), owed.xid(), meta, deadline);
+        let inbound = Inbound { context, body, arrivals };
+        Parcel { route, inbound, owed, holding: None }
+    }
+
+    /// Until when no further one may begin, if they are to begin in order: the end of a handler that runs on a worker
+    /// thread, or the begin of one whose request is decoded elsewhere.
+    pub(crate) fn holds_up(&mut self) -> Option<oneshot::Receiver<Infallible>> {
+        let on_worker = self.route.method.placement == Placement::Worker;
+        (on_worker || self.inbound.takes_long()).then(|| {
+            let (sender, receiver) = oneshot::channel();
+            self.holding = Some(sender);
+            receiver
+        })
+    }
+
+    /// What its handler may hold of its message, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        match self.owed {
+            Obligation::Credit(cost) => cost.try_into().unwrap_or(usize::MAX),
+            Obligation::Answer(_) => self.inbound.body.len() + self.inbound.context.meta_len(),
+        }
+    }
+
+    /// Not with the others of its pass.
+    pub(crate) fn goes_apart(&self) -> bool {
+        self.is_notify() || self.is_inline() || self.inbound.body.is_large()
+    }
+
+    pub(crate) fn is_notify(&self) -> bool {
+        self.route.method.notify
+    }
+
+    pub(crate) fn is_inline(&self) -> bool {
+        self.route.method.placement == Placement::Inline
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::body::ArgsDecoder;
+
+    static METHOD: MethodDescriptor = MethodDescriptor {
+        name: "stock",
+        path: "inventory.stock",
+        docs: "",
+        args: &[],
+        returns: "",
+        encoding: Encoding::Named,
+        placement: Placement::Task,
+        notify: false,
+        detached: false,
+        idempotent: false,
+        fingerprint: 0,
+    };
+
+    fn number(_: &str, args: Args<'_>) -> Result<u32, Refused> {
+        ArgsDecoder::new(args)?.value("n")
+    }
+
+    #[test]
+    fn what_a_handler_keeps_of_its_request_is_small() {
+        assert!(size_of::<Inbound>() <= 72);
+    }
+
+    #[test]
+    fn only_a_request_that_may_borrow_keeps_its_message() {
+        let inbound = || Inbound {
+            context: Context::local(&METHOD),
+            body: Body::Copied(vec![0x91, 7]),
+            arrivals: IncomingHandles::default(),
+        };
+        let (mut kept, mut given_back) = (inbound(), inbound());
+        assert_eq!(kept.decode(number).unwrap().0, 7);
+        assert_eq!(given_back.decode_owned(number).unwrap().0, 7);
+        let is_empty =
+            |inbound: &Inbound| matches!(&inbound.body, Body::Copied(bytes) if bytes.capacity() == 0);
+        assert_eq!([&kept, &given_back].map(is_empty), [false, true]);
+    }
+}

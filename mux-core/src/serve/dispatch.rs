@@ -1,0 +1,486 @@
+//! The handlers of a pass: run one after another, and each request answered once, whatever becomes of its handler.
+
+use crate::api::descriptor::{MethodDescriptor, Placement};
+use crate::api::error::{Refusal, Refused};
+use crate::link::detached::Place;
+use crate::link::obligation::Obligation;
+use crate::link::shared::{Running, Shared, Start};
+use crate::serve::demux::{Holding, Parcel};
+use crate::serve::handler::{Alone, Handler};
+use crate::threads::blocking;
+use crate::threads::decoders;
+use crate::threads::turns::Ticket;
+use crate::threads::workers::{Fate, NoThread};
+use crate::value::body::Outcome;
+use mux_proto::wire::xid::Xid;
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// Handlers of one pass run one after another on one task for so long; then other tasks have their turn, so
+/// that busy handlers hold up their neighbours, and those, for a few polls at most.
+const TURN: Duration = Duration::from_micros(20);
+
+/// Handlers polled between two looks at the clock. One look for each costs 5 % of all calls.
+const LOOK: usize = 4;
+
+/// What a handler came to, and for whom.
+pub(crate) type Finished = (Obligation, Outcome);
+
+/// Sends what handlers came to, without what only this side should know. Returns whether the peer has to read some of its
+/// answers before further requests begin.
+pub(crate) fn answer(finished: &mut [Finished], shared: &Shared) -> bool {
+    shared.answer(finished.iter_mut().map(|(owed, outcome)| {
+        outcome.conceal(shared.reveals_traces());
+        let (answer, handles) = outcome.answer_mut();
+        (*owed, answer, handles)
+    }))
+}
+
+/// Runs requests one after another. What it does not come to run is answered all the same.
+pub(crate) struct Dispatch {
+    parcels: std::vec::IntoIter<Parcel>,
+    shared: Arc<Shared>,
+    lap: Lap,
+}
+
+impl Dispatch {
+    pub(crate) fn new(parcels: Vec<Parcel>, shared: &Arc<Shared>) -> Dispatch {
+        Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared), lap: Lap::default() }
+    }
+
+    /// Runs the requests of one pass, on one task.
+    pub(crate) fn spawn(self) {
+        tokio::spawn(self);
+    }
+
+    /// Runs requests that were deferred.
+    pub(crate) fn resume(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+        let (inline, others): (Vec<_>, Vec<_>) = parcels.into_iter().partition(Parcel::is_inline);
+        Dispatch::new(others, shared).spawn();
+        Dispatch::new(inline, shared).run_all();
+    }
+
+    /// Runs them here and now, however long they take.
+    pub(crate) fn run_all(mut self) {
+        while self.run() {}
+    }
+
+    /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
+    /// all. Returns whether requests are left, as it has taken too long.
+    fn run(&mut self) -> bool {
+        let Dispatch { parcels, shared, lap } = self;
+        let begun = (parcels.len() > LOOK).then(Instant::now);
+        let mut polled = 0_usize;
+        lap.finished.reserve(parcels.len());
+        for parcel in parcels.by_ref() {
+            lap.run(parcel, shared);
+            polled += 1;
+            let late = polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN);
+            // A large answer counts before another is made.
+            if late || std::mem::take(&mut lap.large) {
+                break;
+            }
+        }
+        let full = lap.finish(shared);
+        if full && parcels.len() > 0 {
+            shared.defer(&mut *parcels);
+        }
+        parcels.len() > 0
+    }
+}
+
+impl Future for Dispatch {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
+        if !self.run() {
+            return Poll::Ready(());
+        }
+        // Behind the driver, which writes the answers meanwhile, and where another worker may take it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Drop for Dispatch {
+    fn drop(&mut self) {
+        // Where a panic of nobody's handler has cut it short.
+        self.lap.finish(&self.shared);
+        for parcel in &mut self.parcels {
+            self.shared.drop_owed(parcel.owed);
+        }
+    }
+}
+
+/// Handlers run one after another on one thread, and what they came to.
+#[derive(Default)]
+struct Lap {
+    finished: Vec<Finished>,
+    /// A large one is among them, since this was looked at.
+    large: bool,
+    /// The last one that has ended.
+    spare: Option<Handler>,
+}
+
+impl Lap {
+    #[inline]
+    fn run(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        if parcel.route.method.detached {
+            return self.run_detached(parcel, shared);
+        }
+        self.run_in(None, parcel, shared);
+    }
+
+    /// Refuses the request where as many handlers as may outlive their connections are at work.
+    #[cold]
+    fn run_detached(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        match shared.detached().try_admit(parcel.size()) {
+            Some(place) => self.run_in(Some(place), parcel, shared),
+            None => self.finished.push((parcel.owed, too_many_detached(parcel.route.method).into())),
+        }
+    }
+
+    #[inline(always)] // nearly all calls come by `run`, and it would be a call more for each
+    fn run_in(&mut self, place: Option<Place>, parcel: Parcel, shared: &Arc<Shared>) {
+        let Parcel { route, inbound, owed, holding } = parcel;
+        let takes_long = inbound.takes_long();
+        let owed = Some(owed);
+        let turn = Turn { method: route.method, shared, owed, holding, place, takes_long, lap: self };
+        shared.router().service(route).serve(inbound, turn);
+    }
+
+    /// Sends the answers that are ready. Returns whether the peer has to read some before further requests begin.
+    fn finish(&mut self, shared: &Shared) -> bool {
+        if self.finished.is_empty() {
+            return false;
+        }
+        let full = answer(&mut self.finished, shared);
+        self.finished.drain(..).for_each(|(_, outcome)| outcome.recycle());
+        full
+    }
+}
+
+fn too_many_detached(method: &MethodDescriptor) -> Refused {
+    let path = method.path;
+    let message = format!("no room for the handler of `{path}`: too many run that outlive their connections");
+    Refused::new(Refusal::Overloaded, message)
+}
+
+/// The notifies of one connection, on one task: their handlers begin in the order they were sent. One
+/// that waits goes on beside the next; a plain `fn` ends before the next begins. Each has a place among those that
+/// outlive their connections. Those that wait when the connection closes are kept as far as there are places.
+#[derive(Default)]
+pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
+
+impl NotifyLane {
+    /// Bounded by the credit that notifies spend.
+    pub(crate) fn push(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+        let lane = self.0.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            tokio::spawn(run_in_order(Arc::clone(shared), receiver));
+            sender
+        });
+        // Fails only while the runtime ends: the parcel is dropped then.
+        let _ = lane.send(parcel);
+    }
+}
+
+async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
+    let mut lap = Lap::default();
+    let mut last_words = VecDeque::new();
+    loop {
+        let next = match last_words.pop_front() {
+            Some(admitted) => Some(admitted),
+            None => next_admitted(&mut parcels, &mut lap, &shared).await,
+        };
+        let Some((mut parcel, place)) = next else { return };
+        let held_up = parcel.holds_up();
+        lap.run_in(Some(place), parcel, &shared);
+        if parcels.is_empty() || held_up.is_some() {
+            lap.finish(&shared);
+        }
+        if let Some(mut held_up) = held_up {
+            // Nothing is ever sent: it is dropped.
+            tokio::select! {
+                biased;
+                _ = &mut held_up => continue,
+                () = shared.until_closed() => last_words.extend(admitted(&mut parcels, &shared)),
+            }
+            let _ = held_up.await;
+        }
+    }
+}
+
+/// The next notify, and its place. Nothing, where the connection is closed and there is no place, or no notify.
+async fn next_admitted(
+    parcels: &mut mpsc::UnboundedReceiver<Parcel>,
+    lap: &mut Lap,
+    shared: &Shared,
+) -> Option<(Parcel, Place)> {
+    let parcel = parcels.recv().await?;
+    if let Some(place) = shared.detached().try_admit(parcel.size()) {
+        return Some((parcel, place));
+    }
+    lap.finish(shared);
+    let place = tokio::select! {
+        biased;
+        place = shared.detached().admit(parcel.size()) => place,
+        () = shared.until_closed() => return None,
+    };
+    Some((parcel, place))
+}
+
+/// What waits as the connection closes, as far as there are places: beyond its connection, each that is kept counts.
+fn admitted(parcels: &mut mpsc::UnboundedReceiver<Parcel>, shared: &Shared) -> Vec<(Parcel, Place)> {
+    let mut kept = Vec::new();
+    while let Ok(parcel) = parcels.try_recv() {
+        match shared.detached().try_admit(parcel.size()) {
+            Some(place) => kept.push((parcel, place)),
+            None => parcels.close(),
+        }
+    }
+    kept
+}
+
+/// What a handler holds until it has begun, and until it is gone.
+type Held = (Option<Holding>, Option<Place>);
+
+/// The one chance of a request to run: its handler is polled here and now, or goes to a worker. Dropped, it
+/// is answered all the same.
+pub struct Turn<'a> {
+    method: &'static MethodDescriptor,
+    shared: &'a Arc<Shared>,
+    /// Nothing, once somebody else owes it.
+    owed: Option<Obligation>,
+    holding: Option<Holding>,
+    /// Of a handler that outlives its connection.
+    place: Option<Place>,
+    /// To be decoded where nobody waits for it.
+    takes_long: bool,
+    lap: &'a mut Lap,
+}
+
+impl std::fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turn").field("method", &self.method.path).finish_non_exhaustive()
+    }
+}
+
+impl Turn<'_> {
+    /// Runs the handler where its method wants to run. By reference, so that it is moved once, into its box. One that is
+    /// not there is answered as dropped.
+    pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: &mut Option<F>) {
+        if let Some(handler) = Handler::new(handler, self.lap.spare.take()) {
+            self.run_boxed(handler);
+        }
+    }
+
+    fn run_boxed(mut self, mut handler: Handler) {
+        if self.method.placement == Placement::Worker {
+            let held = (self.holding.take(), self.place.take());
+            return run_on_worker(handler.alone(self.responder()), held, self.shared);
+        }
+        if self.takes_long {
+            let held = (self.holding.take(), self.place.take());
+            return decode_and_run(handler.alone(self.responder()), held, self.shared);
+        }
+        match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => {
+                self.lap.spare = Some(handler);
+                self.lap.large |= outcome.is_large();
+                self.lap.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
+            }
+            Poll::Pending => {
+                let responder = self.responder();
+                spawn(handler.alone(responder), self.place.take(), self.shared);
+            }
+        }
+    }
+
+    /// Whoever has it owes the answer.
+    fn responder(&mut self) -> Responder {
+        Responder { shared: Arc::clone(self.shared), owed: self.owed.take() }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(owed) = self.owed {
+            self.shared.drop_owed(owed);
+        }
+    }
+}
+
+fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
+    let xid = alone.responder().and_then(Responder::xid);
+    let runtime = tokio::runtime::Handle::current();
+    if let Some(xid) = xid {
+        shared.park(xid);
+    }
+    let job = move |fate| {
+        // Dropped in turn: the handler, and then what tells that it is gone.
+        let (held, mut alone) = (held, alone);
+        // What is refused is dropped, and told as a call that has not run.
+        if fate == Fate::Refused {
+            return;
+        }
+        let _entered = runtime.enter();
+        match alone.responder().map(Responder::start) {
+            Some(Start::Begun) => blocking::while_blocking(|| blocking::block_on(alone)),
+            Some(Start::NoRoom) => run_where_there_is_room(alone, held),
+            Some(Start::Unwanted) | None => {}
+        }
+    };
+    // Of the notifies of a connection no two are here at once.
+    let lane = if xid.is_none() { shared.lane_for_good() } else { shared.lane() };
+    let submitted = shared.workers().submit(lane, Box::new(job), xid.is_none());
+    match (submitted, xid) {
+        (Ok(Some(ticket)), Some(xid)) => leave_when_unwanted(ticket, xid, shared),
+        (Err(no_thread), Some(xid)) => {
+            // Before the job is dropped, whose own responder would tell less.
+            answer(&mut [(Obligation::Answer(xid), NoThread::refusal(&no_thread.error).into())], shared);
+        }
+        (Ok(_) | Err(_), _) => {}
+    }
+}
+
+/// Has a handler come to a thread again when the peer has read enough of its answers.
+#[cold]
+fn run_where_there_is_room(mut alone: Alone, held: Held) {
+    let Some(responder) = alone.responder() else { return };
+    let (xid, shared) = (responder.xid(), Arc::clone(&responder.shared));
+    let room = shared.until_room();
+    let waits = tokio::spawn({
+        let shared = Arc::clone(&shared);
+        async move {
+            if room.await.is_ok() {
+                run_on_worker(alone, held, &shared);
+            }
+        }
+    });
+    stop_with(waits.abort_handle(), xid, &shared);
+}
+
+/// Has a cancel, the end of the call's time or of its connection abort the task.
+fn stop_with(task: AbortHandle, xid: Option<Xid>, shared: &Shared) {
+    let unwanted = xid.and_then(|xid| shared.attach(xid, |known| Running { abort: Some(task), ..known }));
+    unwanted.into_iter().for_each(Running::stop);
+}
+
+/// Has a call leave the queue for threads as soon as it is cancelled, its time is over or its connection is closed.
+#[cold]
+fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
+    let left = shared.workers().left(ticket);
+    let leave = shared.workers().leave_on_drop(ticket);
+    let waits = tokio::spawn(async move {
+        let _leave = leave;
+        // Nothing is ever sent: it ends when the call has left.
+        let _ = left.await;
+    });
+    stop_with(waits.abort_handle(), Some(xid), shared);
+}
+
+/// Has a request decoded elsewhere, and then runs its handler. Until then it is parked: a cancel, the end of its time or
+/// of its connection has it never begin.
+#[cold]
+fn decode_and_run(mut alone: Alone, held: Held, shared: &Arc<Shared>) {
+    let unwanted = match alone.responder().and_then(Responder::xid) {
+        Some(xid) => {
+            shared.park(xid);
+            // Nothing where it is unwanted already.
+            let Some(unwanted) = shared.cancellation(xid) else { return };
+            Some(unwanted)
+        }
+        None => None,
+    };
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let begun = match unwanted {
+            Some(unwanted) => {
+                let begun = decode_where_there_is_room(alone, &shared);
+                unwanted.run_until_cancelled(begun).await.flatten()
+            }
+            None => decoders::decode_for_good(shared.lane_for_good(), || decoders::poll_made(alone)).await,
+        };
+        if let Some(alone) = begun {
+            run_decoded(alone, held, &shared).await;
+        }
+    });
+}
+
+/// Decodes a request, and lets its handler begin. Nothing where nobody wants it any more.
+async fn decode_where_there_is_room(alone: Alone, shared: &Shared) -> Option<Alone> {
+    if shared.lock().is_full() {
+        shared.until_room().await.ok()?;
+    }
+    let mut alone = decoders::decode(shared.lane(), || decoders::poll_made(alone)).await?;
+    loop {
+        match alone.responder()?.start() {
+            Start::Begun => return Some(alone),
+            Start::Unwanted => return None,
+            Start::NoRoom => shared.until_room().await.ok()?,
+        }
+    }
+}
+
+async fn run_decoded(mut alone: Alone, (holding, place): Held, shared: &Shared) {
+    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut alone).poll(cx))).await;
+    drop(holding);
+    if polled.is_pending() {
+        spawn(alone, place, shared);
+    }
+}
+
+/// Gives a handler that has to wait a task of its own, which a cancel aborts unless it is detached.
+fn spawn(mut alone: Alone, place: Option<Place>, shared: &Shared) {
+    let xid = alone.responder().and_then(Responder::xid);
+    if let Some(place) = place {
+        tokio::spawn(async move {
+            let _place = place;
+            alone.await;
+        });
+        return;
+    }
+    stop_with(tokio::spawn(alone).abort_handle(), xid, shared);
+}
+
+/// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
+pub(crate) struct Responder {
+    shared: Arc<Shared>,
+    /// Nothing, once it is paid.
+    owed: Option<Obligation>,
+}
+
+impl Responder {
+    fn xid(&self) -> Option<Xid> {
+        self.owed.and_then(Obligation::xid)
+    }
+
+    /// A parked handler begins. A notify's always does, as it has no answer.
+    fn start(&self) -> Start {
+        self.xid().map_or(Start::Begun, |xid| self.shared.start(xid))
+    }
+
+    pub(crate) fn finish(mut self, outcome: Outcome) {
+        if let Some(owed) = self.owed.take() {
+            let mut finished = [(owed, outcome)];
+            answer(&mut finished, &self.shared);
+            finished.into_iter().for_each(|(_, outcome)| outcome.recycle());
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if let Some(owed) = self.owed {
+            self.shared.drop_owed(owed);
+        }
+    }
+}
