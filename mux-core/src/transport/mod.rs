@@ -29,8 +29,6 @@ use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
-#[cfg(unix)]
-
 /// Where a server waits for connections.
 pub(crate) enum Listener {
     Tcp(tcp::TcpListener),
