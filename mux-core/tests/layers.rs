@@ -73,7 +73,7 @@ impl<'a> Visit<'a> for Named {
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
 }
 
@@ -81,10 +81,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 fn modules() -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let named = |path: PathBuf| {
-        let module = path.strip_prefix(&root).unwrap().with_extension("").display().to_string();
+        let module =
+            path.strip_prefix(&root).expect("a path below it").with_extension("").display().to_string();
         let module = module.replace('/', "::");
         let module = module.strip_suffix("::mod").unwrap_or(&module).to_owned();
-        let file = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
+        let file = syn::parse_file(&fs::read_to_string(&path).expect("a source")).expect("a file of Rust");
         let mut named = Named::default();
         named.visit_file(&file);
         (module, named.0)

@@ -29,6 +29,7 @@ use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+
 /// Where a server waits for connections.
 pub(crate) enum Listener {
     Tcp(tcp::TcpListener),
