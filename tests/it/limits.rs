@@ -394,16 +394,19 @@ async fn what_waits_for_the_peer_to_read_and_is_cancelled_or_closed_never_runs()
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         end.close();
-        let mut refused = 0;
+        // Of those that were cancelled some may have begun: their fault does not say that they have not.
+        let (mut refused, mut cancelled) = (0, 0);
         while let Some(seen) = peer.heard().await {
             match seen {
-                Seen::Fault { code: 4 | 35, .. } => refused += 1,
+                Seen::Fault { code: 4, .. } => refused += 1,
+                Seen::Fault { code: 35, .. } => cancelled += 1,
                 Seen::Goaway { .. } => break,
                 _ => {}
             }
         }
         let begun = store.0.load(SeqCst);
-        assert!(refused > 32 && begun + refused <= 64, "{begun} ran, {refused} did not");
+        let counts = format!("{begun} ran, {refused} did not, {cancelled} were cancelled");
+        assert!(begun < 16 && refused + cancelled > 32 && begun + refused <= 64, "{counts}");
     }
 }
 
