@@ -6,7 +6,7 @@ use std::error::Error as StdError;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -81,8 +81,12 @@ fn tcp(rest: &str) -> Result<Address, &'static str> {
     let (host, port) = match rest.strip_prefix('[') {
         Some(bracketed) => {
             let (host, port) = bracketed.split_once(']').ok_or("no `]` after the IPv6 address")?;
-            if host.ends_with('%') {
+            let (address, zone) = host.split_once('%').unwrap_or((host, "0"));
+            if zone.is_empty() {
                 return Err("no interface after the `%`");
+            }
+            if address.parse::<Ipv6Addr>().is_err() {
+                return Err("what is between the brackets is not an IPv6 address");
             }
             (host, port.strip_prefix(':'))
         }
@@ -316,6 +320,8 @@ mod tests {
             ("tcp://::1:80", "brackets"),
             ("tcp://[::1", "no `]`"),
             ("tcp://[fe80::1%]:80", "no interface"),
+            ("tcp://[localhost]:80", "not an IPv6 address"),
+            ("tcp://[[x;y]:0", "not an IPv6 address"),
             ("unix:", "no path"),
             ("exec: ", "no program"),
         ];
