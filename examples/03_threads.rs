@@ -210,7 +210,7 @@ fn stop_under_waiters(
 ) -> Outcome {
     let waiters: Vec<_> = (0..WAITERS)
         .map(|_| {
-            let call = dormitory.sleep("good night", 60_000, "never").send();
+            let call = dormitory.sleep("good night", 60_000, "never").start();
             thread::spawn(move || (call.wait(), Instant::now()))
         })
         .collect();

@@ -3,7 +3,7 @@
 //! `cargo run --example 05_duplex`
 //!
 //! A guest orders a dish. Before the kitchen answers, it asks the guest how hot it is to be, and
-//! tells how it gets on: `cx.peer()` is a client of whatever the other end serves.
+//! tells how it gets on: `cx.client()` is a client of whatever the other end serves.
 
 #![allow(clippy::print_stdout)] // an example talks to its reader
 
@@ -25,7 +25,7 @@ struct Cook;
 
 impl Kitchen for Cook {
     async fn order(&self, dish: &str, cx: &Context) -> mux::Result<String> {
-        let guest: GuestClient = cx.peer();
+        let guest: GuestClient = cx.client();
         let chillies = guest.how_hot(dish).await?;
         for step in ["chop", "fry", "serve"] {
             guest.watch(step).await?;

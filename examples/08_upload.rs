@@ -100,7 +100,7 @@ struct Uploaded {
 }
 
 async fn upload(warehouse: &WarehouseClient, csv: &str) -> Result<Uploaded, mux::Error<NotLoaded>> {
-    let (sender, rows) = mux::failing_channel();
+    let (sender, rows) = mux::channel_with_error();
     let (progress, told) = mux::channel();
     let bar = ProgressBar::new(csv.lines().count() as u64 - 1);
     let call = warehouse.load(rows, progress);

@@ -3,7 +3,7 @@
 //! `cargo run --example 09_chat`
 //!
 //! `join` returns the sender by which a member speaks, and whoever drops it has left. The hub keeps a client of every
-//! member, by `cx.peer()`, and tells each line to all before it takes the next: so everyone sees one order.
+//! member, by `cx.client()`, and tells each line to all before it takes the next: so everyone sees one order.
 
 #![allow(clippy::print_stdout)] // an example talks to its reader
 
@@ -40,7 +40,7 @@ impl Hub for Room {
         if members.iter().any(|(other, _)| *other == name) {
             return Err(Taken(name));
         }
-        members.push((name.clone(), cx.peer()));
+        members.push((name.clone(), cx.client()));
         let (sender, lines) = mux::channel();
         // Before anything is waited for: who gives up joining drops the sender, and is seen to leave.
         tokio::spawn(self.clone().host(name.clone(), lines));

@@ -135,7 +135,7 @@ fn make_file(mib: u64) -> Outcome<File> {
 async fn send(store: StoreClient, file: File) -> Outcome<Duration> {
     let begun = Instant::now();
     let (sender, pieces) = mux::channel();
-    let call = store.keep(pieces).send();
+    let call = store.keep(pieces).start();
     let sending = tokio::task::spawn_blocking(|| read(file, sender));
     // If something is wrong over there, this says what; the sender is only told that nobody receives.
     let written = call.await?;
@@ -151,7 +151,7 @@ fn read(mut file: File, mut pieces: Sender<Bytes>) -> Outcome<u64> {
             return Ok(hash.finish());
         }
         hash.write(&piece);
-        pieces.send_blocking(piece.into())?;
+        pieces.blocking_send(piece.into())?;
     }
 }
 

@@ -59,26 +59,26 @@
 //! | to | see |
 //! | --- | --- |
 //! | describe a service | [`service`] |
-//! | serve it | [`Server`], for listeners; [`Builder`], for one stream |
+//! | serve it | [`Server`], for listeners; [`ConnectionBuilder`], for one stream |
 //! | reach it | the generated client's `connect`, `connect_blocking`, `local`; [`Connection`]; [`Address`] |
 //! | call it | [`Call`]: await, `timeout`, `meta`, `send`, `wait` |
 //! | send or take many values, as they come | [`Receiver`], [`Sender`], [`channel`] |
 //! | send long bytes inside of values | [`mod@bytes`] |
 //! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`] |
 //! | know who asks, and whether they still wait | [`Context`] |
-//! | bound what a peer may do | [`Limits`], [`Times`], [`Workers`] |
+//! | bound what a peer may do | [`Limits`], [`Timeouts`], [`Workers`] |
 //!
 //! # Feature flags
 //!
 //! - `process` (default): child processes as transports, by addresses of the form `exec:program arguments`.
-//! - `serde`: [`Limits`], [`Times`] and [`Workers`] from files and into them.
+//! - `serde`: [`Limits`], [`Timeouts`] and [`Workers`] from files and into them.
 //! - `tracing`: an event for each connection that opens and closes.
 
 pub use mux_core::{
-    Address, AddressError, Builder, Bytes, Call, CallError, ChannelError, Client, CloseReason, Closed,
-    ConnectError, Connection, Context, Credentials, Error, Failure, Iter, Limits, Never, Outcome, Peer,
-    Receiver, Refusal, Refused, RemoteError, Result, SendError, Sender, Server, Service, Sink, Stream, Times,
-    TrySendError, Workers, bytes, channel, failing_channel, pair,
+    Address, AddressError, Bytes, Call, CallError, ChannelError, Client, CloseReason, Closed, ConnectError,
+    Connection, ConnectionBuilder, Context, Credentials, Error, Failure, Iter, Limits, Never, Outcome, Peer,
+    Receiver, Refusal, Refused, RemoteError, Result, SendError, Sender, Server, Service, Sink, Stream,
+    Timeouts, TrySendError, Workers, bytes, channel, channel_with_error, pair,
 };
 #[cfg(unix)]
 pub use mux_core::{PipeStream, StdioStream, pipe_pair, stdio};
@@ -161,7 +161,7 @@ pub use mux_core::{PipeStream, StdioStream, pipe_pair, stdio};
 /// assert_eq!(picked.recv().await, Err(ChannelError::App(Shortage { left: 0 })));
 ///
 /// let (mut sender, rows) = mux::channel();
-/// let loading = shop.load(rows).send();
+/// let loading = shop.load(rows).start();
 /// sender.send(3).await?;
 /// sender.send(4).await?;
 /// sender.finish();

@@ -97,7 +97,7 @@ impl Probes<'_> {
     /// A task, which is dropped where it waits.
     async fn cancelled(&self) -> Outcome<String> {
         let before = self.tally().await?;
-        let scan = self.search.scan(self.word, FOR_AGES).meta("visitor", self.visitor).send();
+        let scan = self.search.scan(self.word, FOR_AGES).meta("visitor", self.visitor).start();
         self.until("the scan begins", |tally| tally.going == 1).await?;
         drop(scan);
         let dropped = Instant::now();

@@ -121,7 +121,7 @@ impl SearchProcess {
     async fn finish(self, scratch: &Scratch) -> Outcome {
         let SearchProcess { mut child, input, address } = self;
         let search = SearchClient::connect(&address).await?;
-        let last = search.scan("e", LAST_SCAN).send();
+        let last = search.scan("e", LAST_SCAN).start();
         // Its answer shows that the scan, sent before it, has arrived.
         search.find("ping").await?;
         drop(input);

@@ -229,7 +229,7 @@ async fn ask_at_once(search: &SearchClient, quiz: &Quiz) -> Report {
     let begun = Instant::now();
     let calls: Vec<_> = quiz
         .questions_of(TASKS + THREADS, BURST)
-        .map(|question| (question, search.find(&question.word).send()))
+        .map(|question| (question, search.find(&question.word).start()))
         .collect();
     let mut report = Report::default();
     for (question, call) in calls.into_iter().rev() {

@@ -166,7 +166,7 @@ impl Context {
     }
 
     /// Who is at the other end. `None` for a local call.
-    pub fn peer_info(&self) -> Option<&Peer> {
+    pub fn peer(&self) -> Option<&Peer> {
         match &self.origin {
             Origin::Remote { shared, .. } => Some(shared.peer()),
             Origin::Local(_) => None,
@@ -179,7 +179,7 @@ impl Context {
     /// [`Refusal::Overloaded`](crate::Refusal::Overloaded), as two ends that wait for each other's
     /// room would wait for ever. It does not keep the connection open. In a local call there is no other end, and each call fails with
     /// [`CallError::Closed`](crate::CallError::Closed).
-    pub fn peer<C: Client>(&self) -> C {
+    pub fn client<C: Client>(&self) -> C {
         C::from_mux(match &self.origin {
             Origin::Remote { shared, .. } => Mux::nested(Arc::clone(shared)),
             Origin::Local(_) => Mux::nowhere(),

@@ -17,16 +17,16 @@ mod util;
 mod value;
 
 pub use ::bytes::Bytes;
-pub use api::config::{Limits, Times, Workers};
+pub use api::config::{Limits, Timeouts, Workers};
 pub use api::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, ServiceDescriptor};
 pub use api::error::{CallError, CloseReason, Closed, Error, Failure, Refusal, Refused, RemoteError, Result};
 pub use api::peer::{Credentials, Peer};
 pub use channel::{
-    ChannelError, Iter, Never, Receiver, SendError, Sender, TrySendError, channel, failing_channel,
+    ChannelError, Iter, Never, Receiver, SendError, Sender, TrySendError, channel, channel_with_error,
 };
 pub use client::call::Call;
 pub use context::Context;
-pub use endpoint::connection::{Builder, Connection};
+pub use endpoint::connection::{Connection, ConnectionBuilder};
 pub use endpoint::server::Server;
 pub use futures_core::Stream;
 pub use futures_sink::Sink;

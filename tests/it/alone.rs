@@ -143,7 +143,7 @@ struct Back;
 
 impl Asks for Back {
     async fn ask(&self, cx: &Context) -> String {
-        cx.peer::<NamesClient>().thread().await.unwrap()
+        cx.client::<NamesClient>().thread().await.unwrap()
     }
 }
 

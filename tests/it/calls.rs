@@ -32,7 +32,7 @@ async fn a_lazy_call_sends_nothing_until_it_is_polled_or_sent() {
     let reached = reach();
     drop(reached.client.note("dropped".into()));
     drop(reached.client.sleep(60_000));
-    let sent = reached.client.sleep(60_000).send();
+    let sent = reached.client.sleep(60_000).start();
     crate::demo::until(|| reached.facts.running.load(SeqCst) == 1).await;
     assert_eq!(reached.client.notes().await.unwrap(), Vec::<String>::new());
     assert_eq!(reached.facts.most.load(SeqCst), 1);
@@ -42,7 +42,7 @@ async fn a_lazy_call_sends_nothing_until_it_is_polled_or_sent() {
 #[tokio::test]
 async fn a_sent_call_may_be_awaited_later() {
     let reached = reach();
-    let call = reached.client.echo("early").send();
+    let call = reached.client.echo("early").start();
     assert_eq!(reached.client.echo("late").await.unwrap(), "late");
     assert_eq!(call.await.unwrap(), "early");
 }
@@ -102,7 +102,7 @@ async fn small_calls_pass_while_many_large_ones_wait_for_room() {
     let limits = mux::Limits { max_message: 1 << 20, max_buffered: 1 << 20, ..Default::default() };
     let reached = crate::demo::reach_with(limits);
     let blob = vec![1; 900 << 10];
-    let large: Vec<_> = (0..20).map(|_| reached.client.size(&blob).send()).collect();
+    let large: Vec<_> = (0..20).map(|_| reached.client.size(&blob).start()).collect();
     assert_eq!(reached.client.echo("small").await.unwrap(), "small");
     for call in large {
         assert_eq!(call.await.unwrap(), 900 << 10);
@@ -160,7 +160,7 @@ async fn errors_of_a_local_client_are_those_of_a_remote_one() {
 async fn a_local_call_that_was_sent_runs_and_stops_with_its_call() {
     let desk = Desk::default();
     let local = DemoClient::local(desk.clone());
-    let call = local.sleep(60_000).send();
+    let call = local.sleep(60_000).start();
     crate::demo::until(|| desk.running() == 1).await;
     drop(call);
     crate::demo::until(|| desk.running() == 0).await;

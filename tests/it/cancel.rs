@@ -9,7 +9,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn dropping_a_call_stops_its_handler() {
     let reached = reach();
-    let call = reached.client.sleep(60_000).send();
+    let call = reached.client.sleep(60_000).start();
     until(|| reached.facts.running.load(SeqCst) == 1).await;
     drop(call);
     until(|| reached.facts.running.load(SeqCst) == 0).await;
@@ -28,7 +28,7 @@ async fn a_timeout_stops_the_handler_too() {
 #[tokio::test]
 async fn a_detached_handler_runs_on() {
     let reached = reach();
-    let call = reached.client.finish(30).send();
+    let call = reached.client.finish(30).start();
     until(|| reached.facts.running.load(SeqCst) == 1).await;
     drop(call);
     until(|| reached.facts.finished.load(SeqCst) == 1).await;
@@ -37,7 +37,7 @@ async fn a_detached_handler_runs_on() {
 #[tokio::test]
 async fn a_blocking_handler_can_ask_whether_it_is_wanted() {
     let reached = reach();
-    let call = reached.client.until_unwanted().send();
+    let call = reached.client.until_unwanted().start();
     until(|| reached.facts.running.load(SeqCst) == 1).await;
     drop(call);
     until(|| reached.facts.running.load(SeqCst) == 0).await;
@@ -47,7 +47,7 @@ async fn a_blocking_handler_can_ask_whether_it_is_wanted() {
 async fn cancelled_calls_give_their_places_back() {
     let reached = reach_with(Limits { max_in_flight: 16, ..Limits::default() });
     for _ in 0..20 {
-        let full: Vec<_> = (0..16).map(|_| reached.client.sleep(60_000).send()).collect();
+        let full: Vec<_> = (0..16).map(|_| reached.client.sleep(60_000).start()).collect();
         drop(full);
     }
     assert_eq!(reached.client.echo("x").await.unwrap(), "x");
@@ -57,7 +57,7 @@ async fn cancelled_calls_give_their_places_back() {
 #[tokio::test]
 async fn a_dropped_connection_cancels_what_its_peer_was_asked() {
     let reached = reach();
-    let call = reached.client.sleep(60_000).send();
+    let call = reached.client.sleep(60_000).start();
     until(|| reached.facts.running.load(SeqCst) == 1).await;
     drop((call, reached.client, reached.asking));
     until(|| reached.facts.running.load(SeqCst) == 0).await;
@@ -127,7 +127,7 @@ async fn a_context_tells_of_the_end_of_its_call_and_of_no_answer() {
     let asking = Connection::builder().open(here);
     for client in [WaitsClient::new(&asking), WaitsClient::local(ear.clone())] {
         let (listening, heard) = (ear.listening.load(SeqCst), ear.heard.load(SeqCst));
-        let call = client.hears().send();
+        let call = client.hears().start();
         until(|| ear.listening.load(SeqCst) > listening).await;
         drop(call);
         until(|| ear.heard.load(SeqCst) > heard).await;

@@ -379,8 +379,8 @@ async fn dropping_the_receiver_ends_the_stream_though_it_yields_nothing() {
 async fn a_call_of_a_stream_that_is_dropped_leaves_nothing() {
     for (client, facts, _keep) in both() {
         for _ in 0..50 {
-            drop(client.silent().send());
-            drop(client.count(u64::MAX).send());
+            drop(client.silent().start());
+            drop(client.count(u64::MAX).start());
         }
         assert_eq!(client.echo(1).await.unwrap(), 1);
         until(|| facts.streams.load(SeqCst) == 0).await;
@@ -436,7 +436,7 @@ async fn a_receiver_keeps_its_connection_open() {
 async fn a_client_streams_by_an_argument() {
     for (client, _, _keep) in both() {
         let (mut sender, receiver) = mux::channel();
-        let call = client.sum(receiver).send();
+        let call = client.sum(receiver).start();
         for n in 0..10_000 {
             sender.send(n).await.unwrap();
         }
@@ -464,7 +464,7 @@ async fn what_was_sent_before_its_call_comes_first() {
 async fn a_sender_dropped_midway_is_told_from_one_that_finished() {
     for (client, _, _keep) in both() {
         let (mut sender, receiver) = mux::channel();
-        let call = client.sum(receiver).send();
+        let call = client.sum(receiver).start();
         sender.send(7).await.unwrap();
         drop(sender);
         assert!(matches!(call.await, Err(Error::App(Rotten { at: 7 }))));
@@ -481,7 +481,7 @@ async fn a_sender_dropped_midway_is_told_from_one_that_finished() {
 async fn a_client_sends_all_of_a_stream_and_goes_on() {
     for (client, facts, _keep) in both() {
         let (mut sender, receiver) = mux::channel();
-        let call = client.sum(receiver).send();
+        let call = client.sum(receiver).start();
         sender.send(1).await.unwrap();
         sender.send_all(Counting::new(&facts, numbers(100_000))).await.unwrap();
         sender.send(1).await.unwrap();
@@ -499,7 +499,7 @@ async fn a_client_sends_all_of_a_stream_and_goes_on() {
 async fn a_callback_by_a_sender() {
     for (client, _, _keep) in both() {
         let (sender, receiver) = mux::channel();
-        let call = client.report(sender, 1000).send();
+        let call = client.report(sender, 1000).start();
         let (all, error) = collect(receiver).await;
         assert!(all.into_iter().eq(0..1000));
         assert_eq!(error, None);
@@ -531,11 +531,11 @@ async fn halves_travel_in_structs_lists_options_and_variants() {
             inputs.push(sender);
             receivers.push(receiver);
         }
-        let (spare, spared) = mux::failing_channel();
+        let (spare, spared) = mux::channel_with_error();
         let (mut lines, read) = mux::channel();
         let way = Way::Through { lines: read };
         let job = Job { name: "job".into(), progress, inputs: receivers, spare: Some(spare), way };
-        let call = client.run(job).send();
+        let call = client.run(job).start();
         for (n, input) in inputs.iter_mut().enumerate() {
             input.send(10 * n as u64 + 1).await.unwrap();
         }
@@ -569,7 +569,7 @@ async fn halves_come_as_results() {
 async fn channels_travel_in_channels() {
     for (client, _, _keep) in both() {
         let (mut outer, receiver) = mux::channel();
-        let call = client.channels_of(receiver).send();
+        let call = client.channels_of(receiver).start();
         for base in [0, 10, 20] {
             let (mut inner, receiver) = mux::channel();
             outer.send(receiver).await.unwrap();
@@ -640,14 +640,14 @@ async fn a_half_in_a_call_that_fails_is_closed_at_both_ends() {
 
     // Cancelled: the handler that held it is gone.
     let (mut sender, receiver) = mux::channel();
-    let call = reached.client.hold(receiver).send();
+    let call = reached.client.hold(receiver).start();
     assert_eq!(reached.client.echo(1).await.unwrap(), 1);
     drop(call);
     timeout(Duration::from_secs(5), sender.closed()).await.unwrap();
 
     // The connection closes.
     let (mut sender, receiver) = mux::channel();
-    let call = reached.client.hold(receiver).send();
+    let call = reached.client.hold(receiver).start();
     assert_eq!(reached.client.echo(1).await.unwrap(), 1);
     reached.asking.close();
     timeout(Duration::from_secs(5), sender.closed()).await.unwrap();
@@ -750,10 +750,10 @@ fn halves_work_on_plain_threads_too() {
     let reached = runtime.block_on(async { reach() });
     let client = reached.client.clone();
     let (mut sender, receiver) = mux::channel();
-    let call = client.blocking_sum(receiver).send();
+    let call = client.blocking_sum(receiver).start();
     let thread = std::thread::spawn(move || {
         for n in 0..50_000 {
-            sender.send_blocking(n).unwrap();
+            sender.blocking_send(n).unwrap();
         }
         sender.finish();
     });
@@ -767,7 +767,7 @@ fn halves_work_on_plain_threads_too() {
 #[should_panic(expected = "write `recv().await` there")]
 async fn blocking_in_a_task_is_refused() {
     let (_sender, mut receiver) = mux::channel::<u32>();
-    let _ = receiver.recv_blocking();
+    let _ = receiver.blocking_recv();
 }
 
 #[tokio::test]
@@ -802,7 +802,7 @@ async fn a_server_calls_back_by_what_its_peer_serves_and_streams_from_there() {
     struct Asking;
     impl Front for Asking {
         async fn ask(&self, cx: &Context) -> mux::Result<u64> {
-            let mut numbers = cx.peer::<FeedClient>().count(1000).await?;
+            let mut numbers = cx.client::<FeedClient>().count(1000).await?;
             let mut sum = 0;
             while let Some(n) = numbers.recv().await? {
                 sum += n;
@@ -909,7 +909,7 @@ async fn an_item_that_refuses_to_be_encoded_is_told_to_its_sender_and_harms_no_o
     let (_, asking, _answering) = numbers_served();
     let client: EvensClient = asking.client();
     let (mut sender, receiver) = mux::channel();
-    let call = client.take(receiver).send();
+    let call = client.take(receiver).start();
     timeout(Duration::from_secs(5), async {
         sender.send(Even(2)).await.unwrap();
         sender.flush().await.unwrap();
@@ -934,7 +934,7 @@ async fn an_item_that_cannot_be_decoded_is_told_in_its_place_and_the_next_ones_f
     let (_, asking, _answering) = numbers_served();
     let client: OddsClient = asking.client();
     let (mut sender, receiver) = mux::channel();
-    let call = client.take(receiver).send();
+    let call = client.take(receiver).start();
     for n in 0..3 {
         sender.send(n.to_string()).await.unwrap();
     }
@@ -991,7 +991,7 @@ async fn a_receiver_that_leaves_while_its_sender_sends_loses_nothing() {
         let client = reached.client.clone();
         let sending = std::thread::spawn(move || {
             for n in 0..50 {
-                sender.send_blocking(n).unwrap();
+                sender.blocking_send(n).unwrap();
             }
             sender.finish();
         });

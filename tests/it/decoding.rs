@@ -291,7 +291,7 @@ async fn while_a_long_request_is_decoded_other_calls_are_answered() {
         |client, list| client.put_borrowed(list, ""),
     ];
     for (call, gate) in calls.into_iter().zip(1..) {
-        let call = call(&client, waits(gate)).send();
+        let call = call(&client, waits(gate)).start();
         is_answered_meanwhile(&client, gate).await;
         assert_eq!(call.await.unwrap(), LONG);
     }
@@ -323,7 +323,7 @@ async fn while_a_long_item_is_decoded_other_calls_are_answered_and_items_keep_th
     assert_eq!(lens.await.unwrap(), [1, LONG, 2]);
 
     let (mut sender, receiver) = mux::channel();
-    let taken = client.take(receiver).send();
+    let taken = client.take(receiver).start();
     for list in [says("", 1), waits(12), says("", 2)] {
         sender.send(list).await.unwrap();
     }
@@ -349,7 +349,7 @@ async fn while_a_long_notify_is_decoded_calls_are_answered_and_later_notifies_wa
 async fn a_long_request_is_decoded_with_what_it_carries_and_where_it_lies() {
     let Reached { client, serving: _serving, .. } = reach();
     let (mut sender, receiver) = mux::channel();
-    let total = client.total(says("", LONG), receiver).send();
+    let total = client.total(says("", LONG), receiver).start();
     sender.send(1).await.unwrap();
     sender.send(2).await.unwrap();
     sender.finish();
@@ -408,7 +408,7 @@ async fn a_panic_in_a_long_decoding_is_told_as_in_a_short_one() {
 #[tokio::test]
 async fn a_call_whose_connection_closes_while_it_is_decoded_did_not_run() {
     let Reached { client, serving, shelf } = reach();
-    let call = client.put(waits(9)).send();
+    let call = client.put(waits(9)).start();
     GATES[9].until_reached().await;
     serving.close();
     let error = call.await.unwrap_err();
@@ -450,8 +450,8 @@ fn decodings_of_many_connections_are_bounded_for_the_process_and_leave_the_queue
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let reached: Vec<_> = (0..4 * decoders()).map(|_| reach()).collect();
-        let calls: Vec<_> = reached.iter().map(|reached| reached.client.put(waits(0)).send()).collect();
-        let others: Vec<_> = reached.iter().map(|reached| reached.client.put(waits(1)).send()).collect();
+        let calls: Vec<_> = reached.iter().map(|reached| reached.client.put(waits(0)).start()).collect();
+        let others: Vec<_> = reached.iter().map(|reached| reached.client.put(waits(1)).start()).collect();
         until(|| GATES[0].waiting.load(SeqCst) == decoders()).await;
         for reached in &reached {
             reached.client.ping().await.unwrap();
@@ -481,9 +481,9 @@ fn what_leaves_the_queue_before_it_is_decoded_closes_the_channels_that_it_carrie
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let (busy, reached) = (reach(), reach());
-        let held: Vec<_> = (0..decoders()).map(|_| busy.client.put(waits(0)).send()).collect();
+        let held: Vec<_> = (0..decoders()).map(|_| busy.client.put(waits(0)).start()).collect();
         until(|| GATES[0].waiting.load(SeqCst) == decoders()).await;
-        let mut calls: Vec<_> = (0..10).map(|_| reached.client.give().send()).collect();
+        let mut calls: Vec<_> = (0..10).map(|_| reached.client.give().start()).collect();
         let mut gifts = reached.client.gifts().await.unwrap();
         until(|| GIVERS.load(SeqCst) == 12).await;
         for _ in 0..10 {
@@ -512,7 +512,7 @@ fn by_itself(test: &str, run: impl AsyncFnOnce()) {
 
 /// Keeps every decoder busy until the gate is opened.
 async fn occupy(busy: &Reached, gate: usize) -> Vec<mux::Call<usize>> {
-    let calls = (0..decoders()).map(|_| busy.client.put(waits(gate)).send()).collect();
+    let calls = (0..decoders()).map(|_| busy.client.put(waits(gate)).start()).collect();
     until(|| GATES[gate].waiting.load(SeqCst) == decoders()).await;
     calls
 }
@@ -528,9 +528,9 @@ fn what_one_connection_has_decoded_holds_up_another_by_one_message() {
     by_itself("what_one_connection_has_decoded_holds_up_another_by_one_message", async || {
         let (flood, other) = (reach(), reach());
         let mut calls = occupy(&flood, 0).await;
-        calls.extend((0..3 * decoders()).map(|_| flood.client.put(waits(1)).send()));
+        calls.extend((0..3 * decoders()).map(|_| flood.client.put(waits(1)).start()));
         settle(&flood.client).await;
-        let call = other.client.put(says("", LONG)).send();
+        let call = other.client.put(says("", LONG)).start();
         settle(&other.client).await;
         GATES[0].open();
         assert_eq!(call.await.unwrap(), LONG);
@@ -552,7 +552,7 @@ fn what_a_closed_connection_asked_for_leaves_the_queue() {
             |client| client.put_inline(waits(1)),
             |client| client.put_detached(waits(1)),
         ];
-        let calls = calls.map(|call| call(&closed.client).send());
+        let calls = calls.map(|call| call(&closed.client).start());
         settle(&closed.client).await;
         closed.serving.close();
         for call in calls {
@@ -582,7 +582,7 @@ fn notifies_of_all_closed_connections_together_have_the_turn_of_one() {
             closed.serving.closed().await;
             shelves.push(closed.shelf);
         }
-        let call = other.client.put(says("", LONG)).send();
+        let call = other.client.put(says("", LONG)).start();
         settle(&other.client).await;
         GATES[0].open();
         assert_eq!(call.await.unwrap(), LONG);

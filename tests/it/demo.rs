@@ -182,7 +182,7 @@ impl Demo for Desk {
     }
 
     async fn seen(&self, cx: &Context) -> Seen {
-        let peer = cx.peer_info();
+        let peer = cx.peer();
         Seen {
             xid: cx.xid(),
             method: cx.method().to_owned(),

@@ -260,7 +260,7 @@ async fn a_detached_call_beyond_the_bound_is_refused_and_has_not_run() {
     let (doors, connect) = tower();
     let (client, answering) = connect();
     for n in 0..8 {
-        drop(client.stay(n).send());
+        drop(client.stay(n).start());
     }
     until(|| doors.inside() == MOST).await;
     drop(client);

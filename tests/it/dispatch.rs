@@ -63,7 +63,7 @@ async fn a_handler_that_keeps_its_thread_holds_up_no_later_pass() {
     let (client, _serving) = reach(&desk);
     for _ in 0..20 {
         client.nothing().await.unwrap();
-        let held = client.hold().send();
+        let held = client.hold().start();
         while desk.held.lock().unwrap().is_none() {
             tokio::task::yield_now().await;
         }
@@ -107,7 +107,7 @@ async fn a_pass_that_is_cut_short_answers_those_that_have_run_and_those_that_hav
         Connection::builder().service(Broken(Arc::new(TasksServer::new(Arc::default())))).accept(there);
     let client = TasksClient::new(&Connection::builder().open(here));
     client.nothing().await.unwrap();
-    let (before, broken, after) = (client.nothing().send(), client.hold().send(), client.nothing().send());
+    let (before, broken, after) = (client.nothing().start(), client.hold().start(), client.nothing().start());
     let ends = async { (before.await.is_ok(), broken.await.is_ok(), after.await.is_ok()) };
     let ends = tokio::time::timeout(Duration::from_secs(60), ends).await;
     assert_eq!(ends, Ok((true, false, false)));

@@ -24,7 +24,7 @@ impl Ping for Either {
         if depth == 0 {
             return Ok(0);
         }
-        let below: Call<u32> = cx.peer::<PingClient>().down(depth - 1);
+        let below: Call<u32> = cx.client::<PingClient>().down(depth - 1);
         Ok(below.await? + 1)
     }
 
@@ -32,11 +32,11 @@ impl Ping for Either {
         if depth == 0 {
             return Ok(0);
         }
-        Ok(cx.peer::<PingClient>().down_blocking(depth - 1).wait()? + 1)
+        Ok(cx.client::<PingClient>().down_blocking(depth - 1).wait()? + 1)
     }
 
     async fn crowd(&self, calls: u32, cx: &Context) -> u32 {
-        let peer: PingClient = cx.peer();
+        let peer: PingClient = cx.client();
         let mut refused = 0;
         let mut waiting = Vec::new();
         for _ in 0..calls {
@@ -59,7 +59,7 @@ impl Ping for Either {
     }
 
     async fn forward(&self, cx: &Context) {
-        let parked = cx.peer::<PingClient>().park().await;
+        let parked = cx.client::<PingClient>().park().await;
         assert!(parked.is_err());
     }
 }
@@ -113,7 +113,7 @@ async fn both_ends_ask_at_once_over_a_narrow_channel() {
 async fn a_handler_that_waits_for_its_peer_keeps_no_connection_open() {
     let (asking, answering) = both();
     // The other end's handler waits for a call back to this one that never ends.
-    let call = asking.client::<PingClient>().forward().send();
+    let call = asking.client::<PingClient>().forward().start();
     assert_eq!(asking.client::<PingClient>().down(0).await.unwrap(), 0);
     drop((asking, answering.clone()));
     drop(call);

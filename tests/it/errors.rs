@@ -92,7 +92,7 @@ async fn time_that_ran_out() {
     let timeout = Duration::from_millis(50);
     expect(reached.client.sleep(1000).timeout(timeout).await, "timed out, sent true", false);
     expect(reached.client.echo("x").timeout(Duration::ZERO).await, "timed out, sent false", true);
-    let full: Vec<_> = (0..16).map(|_| reached.client.sleep(1000).send()).collect();
+    let full: Vec<_> = (0..16).map(|_| reached.client.sleep(1000).start()).collect();
     expect(reached.client.echo("x").timeout(timeout).await, "timed out, sent false", true);
     drop(full);
 }
@@ -100,9 +100,9 @@ async fn time_that_ran_out() {
 #[tokio::test]
 async fn the_end_of_the_connection() {
     let reached = reach_with(Limits { max_in_flight: 16, ..Limits::default() });
-    let sent: Vec<_> = (0..16).map(|_| reached.client.sleep(60_000).send()).collect();
+    let sent: Vec<_> = (0..16).map(|_| reached.client.sleep(60_000).start()).collect();
     crate::demo::until(|| reached.facts.running.load(std::sync::atomic::Ordering::SeqCst) == 16).await;
-    let queued = reached.client.sleep(60_000).send();
+    let queued = reached.client.sleep(60_000).start();
     reached.asking.close();
     for call in sent {
         expect(call.await, "closed", false);
@@ -114,7 +114,7 @@ async fn the_end_of_the_connection() {
 #[tokio::test]
 async fn an_end_that_drains() {
     let reached = reach();
-    let running = reached.client.sleep(50).send();
+    let running = reached.client.sleep(50).start();
     crate::demo::until(|| reached.facts.running.load(std::sync::atomic::Ordering::SeqCst) == 1).await;
     let draining = tokio::spawn({
         let answering = reached.answering.clone();
@@ -157,7 +157,7 @@ async fn what_a_fault_of_any_code_means() {
 async fn faulted(code: u8) -> Result<u32, Error<crate::demo::Shortage>> {
     let (here, mut there) = mux::pair();
     let asking = Connection::builder().open(here);
-    let call = asking.client::<DemoClient>().take(1).send();
+    let call = asking.client::<DemoClient>().take(1).start();
     let hello = b"\0\0\0\x09\x95\0\xa3mux\x01\x01\x80";
     let fault = [0, 0, 0, 8, 0x96, 3, 1, 0xc0, code, 0xa1, b'm', 0xc0];
     there.write_all(hello).await.unwrap();
@@ -211,7 +211,7 @@ async fn a_server_may_keep_its_traces() {
 }
 
 /// Whether a panic of a service at the other end of a stream tells its place.
-async fn tells_its_place<S>(builder: mux::Builder, (here, there): (S, S)) -> bool
+async fn tells_its_place<S>(builder: mux::ConnectionBuilder, (here, there): (S, S)) -> bool
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
 {

@@ -100,8 +100,8 @@ async fn calls_of_a_local_client() {
 #[tokio::test]
 async fn calls_that_are_answered_or_refused_when_they_are_awaited() {
     let reached = reach();
-    let mut calls: Vec<_> = (0..1000).map(|_| reached.client.echo("x").send()).collect();
-    calls.push(reached.client.echo("last").send());
+    let mut calls: Vec<_> = (0..1000).map(|_| reached.client.echo("x").start()).collect();
+    calls.push(reached.client.echo("last").start());
     let last = calls.pop().unwrap();
     // Answers come in order.
     assert_eq!(last.await.unwrap(), "last");
@@ -132,7 +132,7 @@ async fn a_receiver_that_has_ended() {
 async fn items_that_are_sent() {
     let (client, _asking, _answering) = numbers();
     let (mut sender, receiver) = mux::channel::<u8>();
-    let _taking = client.take(receiver).send();
+    let _taking = client.take(receiver).start();
     lets_others_run(2000, async || sender.send(1).await.unwrap()).await;
     sender.send_all(AtHand::default()).await.unwrap();
     sender.flush().await.unwrap();
@@ -164,7 +164,7 @@ async fn items_of_a_streaming_method() {
 async fn a_channel_that_nobody_receives_from() {
     let (client, _asking, _answering) = numbers();
     let (mut sender, receiver) = mux::channel::<u8>();
-    drop(client.take(receiver).send());
+    drop(client.take(receiver).start());
     sender.closed().await;
     lets_others_run(1000, async || drop(sender.send(1).await)).await;
     lets_others_run(1000, async || sender.closed().await).await;

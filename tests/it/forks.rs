@@ -82,7 +82,7 @@ fn the_client_of_its_parent_tells_a_child_to_connect_anew_and_stays_the_parents(
     let address = served(&runtime);
     let client = DemoClient::connect_blocking(&address).unwrap();
     assert_eq!(client.echo("parent").wait().unwrap(), "parent");
-    let sent = client.echo("sent").send();
+    let sent = client.echo("sent").start();
     let mut held = Some((client, sent));
     let child = || {
         let (client, sent) = held.take().unwrap();
@@ -94,7 +94,7 @@ fn the_client_of_its_parent_tells_a_child_to_connect_anew_and_stays_the_parents(
             other => panic!("not closed: {other}"),
         };
         closed(client.echo("child").wait().unwrap_err(), true);
-        closed(client.echo("child").send().wait().unwrap_err(), true);
+        closed(client.echo("child").start().wait().unwrap_err(), true);
         let own = Runtime::new().unwrap();
         closed(own.block_on(client.echo("child").into_future()).unwrap_err(), true);
         closed(sent.wait().unwrap_err(), false);

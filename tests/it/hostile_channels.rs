@@ -1230,7 +1230,7 @@ fn channels_within_channels_overflow_no_stack_and_count_until_they_are_taken() {
 async fn a_reply_with_halves_for_a_call_that_was_dropped_ends_them() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let call = client.count(5).send();
+    let call = client.count(5).start();
     let xid = peer.expect_request("vault.count").await;
     drop(call);
     peer.expect_cancel(xid).await;
@@ -1245,7 +1245,7 @@ async fn a_reply_with_halves_for_a_call_that_was_dropped_ends_them() {
 async fn a_reply_that_came_and_is_never_looked_at_ends_its_halves() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let call = client.count(5).send();
+    let call = client.count(5).start();
     let xid = peer.expect_request("vault.count").await;
     peer.send_frame(&reply_with(xid, &carrying(&[(2, RECEIVING)]), &number(0))).await;
     hear_all(&mut peer).await;
@@ -1268,7 +1268,7 @@ async fn a_reply_that_names_its_halves_wrongly_fails_its_call_and_ends_them() {
     for (list, value) in cases {
         let victim = Victim::new();
         let (mut peer, end, client) = victim.calls(16).await;
-        let call = client.count(5).send();
+        let call = client.count(5).start();
         let xid = peer.expect_request("vault.count").await;
         peer.send_frame(&reply_with(xid, &carrying(list), &value)).await;
         let failed = call.await.map(drop);
@@ -1294,7 +1294,7 @@ async fn a_stream_of_a_peer_that_keeps_no_rule_ends_with_its_connection() {
     for (breach, expected) in endings {
         let victim = Victim::new();
         let (mut peer, end, client) = victim.calls(16).await;
-        let call = client.count(5).send();
+        let call = client.count(5).start();
         let xid = peer.expect_request("vault.count").await;
         peer.send_frame(&reply_with(xid, &carrying(&[(2, RECEIVING)]), &number(0))).await;
         peer.send_frame(&item(2, &[number(1), Pack::new().nil(), number(2)])).await;
@@ -1321,7 +1321,7 @@ async fn a_channel_that_left_with_a_call_ends_when_its_peer_stops_it_or_goes() {
         let victim = Victim::new();
         let (mut peer, end, client) = victim.calls(16).await;
         let (mut sender, receiver) = mux::channel::<u64>();
-        let call = client.listen(receiver).send();
+        let call = client.listen(receiver).start();
         let Some(Seen::Request { xid, carried, .. }) = peer.heard().await else {
             panic!("a request was due")
         };

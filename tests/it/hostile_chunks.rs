@@ -121,13 +121,13 @@ async fn a_reply_over_the_limit_fails_its_call_alone() {
     for total in TOO_MUCH {
         let victim = Victim::new();
         let (mut peer, end, client) = victim.calls(16).await;
-        let call = client.echo("hi").send();
+        let call = client.echo("hi").start();
         let xid = peer.expect_request("vault.echo").await;
         peer.send_frame(&begins(xid, total, &reply(xid, &Pack::new().str("an epic")))).await;
         let failed = call.await;
         assert!(matches!(&failed, Err(Error::Call(CallError::ReplyTooLarge(_)))), "{failed:?}");
         peer.send_frame(&given_up(xid)).await;
-        let call = client.echo("hi").send();
+        let call = client.echo("hi").start();
         let xid = peer.expect_request("vault.echo").await;
         let epic = fault(xid, 34, "all went wrong", &Pack::new().str("and here is how"));
         peer.send_frame(&begins(xid, total, &epic)).await;
@@ -330,7 +330,7 @@ async fn a_stalled_upload_holds_up_nothing_on_its_own_connection() {
 async fn a_reply_that_is_given_up_leaves_its_call_to_the_fault_that_follows() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let call = client.fetch(100_000).send();
+    let call = client.fetch(100_000).start();
     let xid = peer.expect_request("vault.fetch").await;
     let value = Pack::new().bin(&[7; 100_000]);
     peer.send_frame(&begins(xid, 100_000, &reply(xid, &Pack::new().bin(&[7; 100])))).await;
@@ -339,7 +339,7 @@ async fn a_reply_that_is_given_up_leaves_its_call_to_the_fault_that_follows() {
     assert!(matches!(call.await, Err(Error::Call(CallError::Cancelled(_)))));
     // One that comes whole after all is nothing to anyone.
     peer.send_frame(&reply(xid, &Pack::new().nil())).await;
-    let call = client.fetch(100_000).send();
+    let call = client.fetch(100_000).start();
     let xid = peer.expect_request("vault.fetch").await;
     peer.send_chunked(xid, &reply(xid, &value)).await;
     assert_eq!(call.await.map(|blob| blob.len()), Ok(100_000));
@@ -350,7 +350,7 @@ async fn a_reply_that_is_given_up_leaves_its_call_to_the_fault_that_follows() {
 async fn an_answer_that_overtakes_its_own_chunks_is_the_answer() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let call = client.echo("hi").send();
+    let call = client.echo("hi").start();
     let xid = peer.expect_request("vault.echo").await;
     let mut slow = chunks(xid, &reply(xid, &Pack::new().str(&"x".repeat(200_000))), 100_000);
     let last = slow.pop().expect("three chunks");

@@ -378,10 +378,10 @@ fn frames_of(mut heard: &[u8]) -> Vec<Seen> {
 fn call_all(client: &VaultClient) -> Vec<tokio::task::JoinHandle<()>> {
     let mut all = Vec::new();
     for _ in 0..4 {
-        let (count, echo) = (client.count(10).send(), client.echo("hi").send());
+        let (count, echo) = (client.count(10).start(), client.echo("hi").start());
         let (mut sender, receiver) = mux::channel::<u64>();
         let (back, mut numbers) = mux::channel::<u64>();
-        let (listen, recite) = (client.listen(receiver).send(), client.recite(9, back).send());
+        let (listen, recite) = (client.listen(receiver).start(), client.recite(9, back).start());
         all.push(tokio::spawn(async move {
             if let Ok(numbers) = count.await {
                 transcript(numbers, u64::to_string).await;

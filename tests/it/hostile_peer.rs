@@ -3,7 +3,7 @@
 
 use crate::script::*;
 use crate::victim::*;
-use mux::{CallError, CloseReason, Error, Limits, Refusal, Server, Times};
+use mux::{CallError, CloseReason, Error, Limits, Refusal, Server, Timeouts};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -394,7 +394,7 @@ async fn silent_peers_keep_no_place_of_a_server_for_ever() {
     let ledger = Arc::new(Ledger::new());
     let server = Server::new()
         .service(VaultServer::from_arc(Arc::clone(&ledger)))
-        .times(Times { handshake: Duration::from_millis(50), ..Times::default() })
+        .timeouts(Timeouts { handshake: Duration::from_millis(50), ..Timeouts::default() })
         .max_connections(2)
         .listen(address.as_str())
         .await
@@ -618,7 +618,7 @@ async fn answers_to_unknown_xids_are_dropped() {
 async fn a_late_reply_after_cancel_is_dropped() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let call = client.echo("never mind").send();
+    let call = client.echo("never mind").start();
     let xid = peer.expect_request("vault.echo").await;
     drop(call);
     peer.expect_cancel(xid).await;
@@ -632,7 +632,7 @@ async fn a_cancelled_call_holds_its_place_until_the_peer_has_answered() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
     // A client asks within the floors until it has heard a hello: these are the floors.
-    let abandoned: Vec<_> = (0..16).map(|_| client.hang().send()).collect();
+    let abandoned: Vec<_> = (0..16).map(|_| client.hang().start()).collect();
     let mut xids = Vec::new();
     for _ in 0..16 {
         xids.push(peer.expect_request("vault.hang").await);
@@ -641,7 +641,7 @@ async fn a_cancelled_call_holds_its_place_until_the_peer_has_answered() {
     for &xid in &xids {
         peer.expect_cancel(xid).await;
     }
-    let waiting = client.echo("my turn").send();
+    let waiting = client.echo("my turn").start();
     let quiet = tokio::time::timeout(Duration::from_secs(5), peer.heard()).await;
     assert!(quiet.is_err(), "a place that is not free was taken: {quiet:?}");
     peer.send_frame(&fault(xids[3], 35, "cancelled", &Pack::new().nil())).await;
@@ -806,7 +806,7 @@ async fn a_client_answers_its_servers_requests_by_the_same_rules() {
 async fn after_a_goodbye_calls_above_its_xid_did_not_run_and_others_may_have() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let (first, second) = (client.echo("first").send(), client.echo("second").send());
+    let (first, second) = (client.echo("first").start(), client.echo("second").start());
     let accepted = peer.expect_request("vault.echo").await;
     peer.expect_request("vault.echo").await;
     peer.send_frame(&goaway(accepted, CLOSED, "so long")).await;
@@ -822,7 +822,7 @@ async fn after_a_goodbye_calls_above_its_xid_did_not_run_and_others_may_have() {
 async fn while_its_peer_drains_calls_above_the_xid_did_not_run_and_others_are_answered() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let (first, second) = (client.echo("first").send(), client.echo("second").send());
+    let (first, second) = (client.echo("first").start(), client.echo("second").start());
     let accepted = peer.expect_request("vault.echo").await;
     peer.expect_request("vault.echo").await;
     peer.send_frame(&goaway(accepted, DRAINING, "so long")).await;
@@ -860,7 +860,7 @@ async fn a_peer_that_asks_on_while_it_is_drained_is_refused_and_the_drain_ends()
 async fn a_goodbye_as_long_as_a_frame_is_not_kept() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(1024).await;
-    let calls: Vec<_> = (0..100).map(|_| client.echo("hi").send()).collect();
+    let calls: Vec<_> = (0..100).map(|_| client.echo("hi").start()).collect();
     peer.expect_request("vault.echo").await;
     // Each waiting call is told: a hundred copies of it.
     peer.send_frame(&goaway(99, CLOSED, &"x".repeat(190_000))).await;
@@ -1013,7 +1013,7 @@ async fn a_silent_peer_is_pinged_after_15_seconds_and_dead_after_30_more() {
 #[tokio::test(start_paused = true)]
 async fn where_every_patience_is_endless_a_peer_may_stall_for_ever() {
     let max = Duration::MAX;
-    let endless = Times {
+    let endless = Timeouts {
         handshake: max,
         ping_after: max,
         dead_after: max,
@@ -1022,7 +1022,7 @@ async fn where_every_patience_is_endless_a_peer_may_stall_for_ever() {
         idle: max,
     };
     let mut victim = Victim::new();
-    victim.builder = victim.builder.clone().times(endless);
+    victim.builder = victim.builder.clone().timeouts(endless);
     let (mut peer, end) = victim.accepts();
     tokio::time::sleep(Duration::from_secs(3600)).await;
     peer.send_hello().await;
@@ -1280,7 +1280,7 @@ async fn no_frame_is_longer_than_a_length_can_tell_whatever_the_peer_allows() {
     peer.send_frame(&hello(1, ACCEPTING, &LIMITLESS)).await;
     let client: VaultClient = end.client();
     let blob = vec![1; 17 << 20];
-    let call = client.weigh(&blob).send();
+    let call = client.weigh(&blob).start();
     let Some(Seen::Request { xid, args, .. }) = peer.heard().await else { panic!("a request was due") };
     assert_eq!(args.len(), blob.len() + 6);
     peer.send_frame(&reply(xid, &Pack::new().uint(7))).await;

@@ -29,7 +29,7 @@ async fn a_fault_of_any_code_is_displayed_harmlessly() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
     for code in [1, 2, 3, 4, 5, 6, 7, 31, 35, 37, 38, 99] {
-        let call = client.echo("hi").send();
+        let call = client.echo("hi").start();
         let xid = peer.expect_request("vault.echo").await;
         peer.send_frame(&fault(xid, code, EVIL, &Pack::new().nil())).await;
         let error = call.await.expect_err("a fault");
@@ -54,7 +54,7 @@ async fn all_parts_of_a_failure_and_a_panic_are_displayed_harmlessly() {
     let detail = Pack::new().map(4).str("type").str(EVIL).str("chain").array(2).str(EVIL).str(EVIL);
     let detail = detail.str("location").str(EVIL).str("trace").str(EVIL);
     for code in [33, 34] {
-        let call = client.audit().send();
+        let call = client.audit().start();
         let xid = peer.expect_request("vault.audit").await;
         peer.send_frame(&fault(xid, code, EVIL, &detail)).await;
         let Err(Error::Remote(remote)) = call.await else { panic!("a failure or a panic was due") };
@@ -71,7 +71,7 @@ async fn all_parts_of_a_failure_and_a_panic_are_displayed_harmlessly() {
 async fn a_value_that_cannot_be_decoded_is_told_harmlessly() {
     let victim = Victim::new();
     let (mut peer, _end, client) = victim.calls(16).await;
-    let call = client.withdraw(9).send();
+    let call = client.withdraw(9).start();
     let xid = peer.expect_request("vault.withdraw").await;
     peer.send_frame(&reply(xid, &Pack::new().str(EVIL))).await;
     let Err(Error::Call(error)) = call.await else { panic!("no number came") };
@@ -82,7 +82,7 @@ async fn a_value_that_cannot_be_decoded_is_told_harmlessly() {
 async fn a_goodbye_is_displayed_harmlessly_by_whoever_tells_it() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
-    let call = client.echo("hi").send();
+    let call = client.echo("hi").start();
     peer.expect_request("vault.echo").await;
     peer.send_frame(&goaway(99, CLOSED, EVIL)).await;
     assert_harmless(&call.await.expect_err("the connection is over"));
@@ -96,7 +96,7 @@ async fn the_end_of_a_channel_is_displayed_harmlessly() {
     let victim = Victim::new();
     let (mut peer, end, client) = victim.calls(16).await;
     for code in [33, 34, 35, 38] {
-        let call = client.count(9).send();
+        let call = client.count(9).start();
         let xid = peer.expect_request("vault.count").await;
         let id = xid + 1;
         peer.send_frame(&reply_with(xid, &carrying(&[(id, RECEIVING)]), &Pack::new().uint(0))).await;

@@ -135,7 +135,7 @@ async fn a_reply_too_large_for_its_asker_fails_alone() {
 async fn a_hundred_uploads_end_within_the_room_of_the_server() {
     let (client, desk, _asking, _answering) = store(Limits::default());
     let blob = pattern(Limits::default().max_message - 100);
-    let calls: Vec<_> = (0..100).map(|_| tokio::spawn(client.hold(blob.clone()).send())).collect();
+    let calls: Vec<_> = (0..100).map(|_| tokio::spawn(client.hold(blob.clone()).start())).collect();
     until(|| desk.held.load(SeqCst) > 2 * blob.len()).await;
     for n in 0..200 {
         assert_eq!(client.ping(n).await.unwrap(), n, "small calls go between");
@@ -158,7 +158,7 @@ async fn small_calls_are_answered_while_a_large_one_is_on_its_way() {
     let _answering = Connection::builder().service(StoreServer::new(desk)).accept(there);
     let asking = Connection::builder().open(here);
     let client = StoreClient::new(&asking);
-    let mut large = std::pin::pin!(client.echo(pattern(3 << 20)).send());
+    let mut large = std::pin::pin!(client.echo(pattern(3 << 20)).start());
     let mut pings = 0;
     loop {
         tokio::select! {
@@ -181,7 +181,7 @@ async fn dropping_an_upload_abandons_the_rest_at_once() {
     let client = StoreClient::new(&asking);
     assert_eq!(client.ping(0).await.unwrap(), 0);
     for _ in 0..20 {
-        let call = client.hold(pattern(3 << 20)).send();
+        let call = client.hold(pattern(3 << 20)).start();
         assert_eq!(client.ping(1).await.unwrap(), 1);
         drop(call);
     }
@@ -233,7 +233,7 @@ async fn bytes_are_written_from_where_they_lie_and_let_go_then() {
     let alive = Arc::new(AtomicUsize::new(0));
     let call = client.hold(Watched::bytes(MIB, &alive));
     assert_eq!(alive.load(SeqCst), 1, "the call holds them, no copy of them");
-    let call = tokio::spawn(call.send());
+    let call = tokio::spawn(call.start());
     until(|| desk.held.load(SeqCst) == MIB).await;
     assert_eq!(alive.load(SeqCst), 0, "all is written");
     desk.go.add_permits(1);
@@ -270,8 +270,8 @@ async fn a_large_request_on_a_new_connection_waits_for_the_hello_and_goes() {
 #[tokio::test]
 async fn a_drain_finishes_what_is_large_too() {
     let (client, desk, _asking, answering) = store(Limits::default());
-    let call = tokio::spawn(client.echo(pattern(3 * MIB)).send());
-    let held = tokio::spawn(client.hold(pattern(MIB)).send());
+    let call = tokio::spawn(client.echo(pattern(3 * MIB)).start());
+    let held = tokio::spawn(client.hold(pattern(MIB)).start());
     until(|| desk.held.load(SeqCst) > 0).await;
     desk.go.add_permits(1);
     assert_eq!(answering.drain().await, mux::CloseReason::Drained);

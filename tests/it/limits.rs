@@ -3,7 +3,7 @@
 use crate::hostile_channels::opens;
 use crate::script::*;
 use crate::victim::*;
-use mux::{Bytes, Connection, Limits, Receiver, Stream, Times};
+use mux::{Bytes, Connection, Limits, Receiver, Stream, Timeouts};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -83,7 +83,7 @@ macro_rules! exchange {
             }
         }
         let (mut sender, receiver) = mux::channel();
-        let totalling = client.total(receiver).send();
+        let totalling = client.total(receiver).start();
         let mut sent = 0;
         for size in SIZES {
             match sender.send(vec![7; size].into()).await {
@@ -112,7 +112,7 @@ macro_rules! exchange {
 }
 
 /// What of an exchange was refused, in both encodings.
-async fn refused(here: &mux::Builder, there: &mux::Builder) -> Vec<String> {
+async fn refused(here: &mux::ConnectionBuilder, there: &mux::ConnectionBuilder) -> Vec<String> {
     let (near, far) = mux::pair();
     let there = there.clone().service(PostServer::new(Office)).service(compact::PostServer::new(Office));
     let _serving = there.accept(far);
@@ -139,7 +139,7 @@ const LIMITS: [SetLimit; 7] = [
     ("max_unsent", |limits, to| limits.max_unsent = to),
 ];
 
-fn limited(set: impl FnOnce(&mut Limits)) -> mux::Builder {
+fn limited(set: impl FnOnce(&mut Limits)) -> mux::ConnectionBuilder {
     let mut limits = Limits::default();
     set(&mut limits);
     Connection::builder().limits(limits)
@@ -170,7 +170,7 @@ async fn all_limits_at_once_at_their_extremes_let_every_call_end() {
     }
 }
 
-type SetTime = (&'static str, fn(&mut Times, Duration));
+type SetTime = (&'static str, fn(&mut Timeouts, Duration));
 
 const TIMES: [SetTime; 6] = [
     ("handshake", |times, to| times.handshake = to),
@@ -186,9 +186,9 @@ async fn times_at_their_extremes_let_every_call_end_and_great_ones_let_all_pass(
     let great = [Duration::MAX - Duration::from_nanos(1), Duration::MAX];
     for (name, set) in TIMES {
         for to in [Duration::ZERO, Duration::from_nanos(1)].into_iter().chain(great) {
-            let mut times = Times::default();
+            let mut times = Timeouts::default();
             set(&mut times, to);
-            let ours = Connection::builder().times(times);
+            let ours = Connection::builder().timeouts(times);
             let refused = refused(&ours, &ours).await;
             assert!(!great.contains(&to) || refused.is_empty(), "{name} of {to:?}: {refused:?}");
         }
@@ -232,7 +232,7 @@ async fn large_items_on_many_channels_all_pass_to_who_takes_them() {
     let mut calls = Vec::new();
     for _ in 0..32 {
         let (mut sender, receiver) = mux::channel();
-        let call = client.total(receiver).send();
+        let call = client.total(receiver).start();
         calls.push(tokio::spawn(async move {
             for _ in 0..3 {
                 sender.send(vec![7; 3 * MIB].into()).await.unwrap();
@@ -425,7 +425,7 @@ async fn a_call_that_is_refused_as_it_is_sent_closes_the_channels_it_carries() {
     connection.closed().await;
     let (mut sender, receiver) = mux::channel::<Bytes>();
     // Nobody looks at the call, and its sender learns of its end all the same.
-    let _call = client.total(receiver).send();
+    let _call = client.total(receiver).start();
     let sent =
         timeout(Duration::from_secs(10), async { while sender.send(vec![7; MIB].into()).await.is_ok() {} });
     sent.await.expect("the sender is told");

@@ -144,7 +144,7 @@ macro_rules! press {
                     assert!(lie_together(&[page]));
                 }
                 let (mut sender, receiver) = mux::channel();
-                let call = client.load(receiver).send();
+                let call = client.load(receiver).start();
                 for number in 0..6 {
                     sender.send(Page::new(number)).await.unwrap();
                 }
@@ -162,7 +162,7 @@ macro_rules! press {
                 assert!(call.await.unwrap());
                 assert_eq!(alive.load(SeqCst), 0);
 
-                let call = tokio::spawn(client.watched().send());
+                let call = tokio::spawn(client.watched().start());
                 until(|| alive.load(SeqCst) == 1).await;
                 assert_eq!(alive.load(SeqCst), 1, "so does the answer, while it is under way");
                 assert_eq!(call.await.unwrap().unwrap().text, vec![7; MIB]);

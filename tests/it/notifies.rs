@@ -109,7 +109,7 @@ async fn a_narrow_window_holds_the_sender_back_and_loses_nothing() {
 async fn what_was_sent_arrives_though_nobody_awaits_it() {
     let (client, _answering, book) = diary(Limits { window: 0, ..Limits::default() });
     for n in 0..1000 {
-        drop(client.note(n).send());
+        drop(client.note(n).start());
     }
     until(|| book.lines().len() == 1000).await;
     assert!(book.lines().is_sorted());

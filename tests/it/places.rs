@@ -1,7 +1,7 @@
 //! Who gets the places of a server's connections, where there are not enough.
 
 use crate::demo::{DemoClient, DemoServer, Desk};
-use mux::{Address, Connection, Server, Times};
+use mux::{Address, Connection, Server, Timeouts};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
@@ -85,8 +85,8 @@ async fn a_user_holds_no_more_connections_over_unix_sockets_than_it_may() {
 
 #[tokio::test]
 async fn the_silent_make_room_before_their_time_where_places_are_short() {
-    let times = Times { handshake: Duration::from_secs(3600), ..Times::default() };
-    let address = serve(Server::new().max_connections(8).times(times), "tcp://127.0.0.1:0").await;
+    let times = Timeouts { handshake: Duration::from_secs(3600), ..Timeouts::default() };
+    let address = serve(Server::new().max_connections(8).timeouts(times), "tcp://127.0.0.1:0").await;
     let heard = DemoClient::connect(&address).await.unwrap();
     assert!(answers(&heard).await);
     let mut silent = Vec::new();

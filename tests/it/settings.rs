@@ -1,6 +1,6 @@
 //! Limits, times and workers as they are kept in files.
 
-use mux::{Limits, Times, Workers};
+use mux::{Limits, Timeouts, Workers};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 struct Settings {
     workers: Workers,
     limits: Limits,
-    times: Times,
+    times: Timeouts,
 }
 
 fn read(text: &str) -> Result<Settings, String> {
@@ -44,10 +44,10 @@ fn what_is_left_out_has_its_default() {
     let expected = Settings {
         workers: Workers::Pool(8),
         limits: Limits { max_message: 65_536, ..Limits::default() },
-        times: Times {
+        times: Timeouts {
             handshake: Duration::from_millis(250),
             idle: Duration::from_secs(90),
-            ..Times::default()
+            ..Timeouts::default()
         },
     };
     assert_eq!(settings, Ok(expected));
@@ -57,7 +57,7 @@ fn what_is_left_out_has_its_default() {
 fn what_is_written_is_read_back() {
     let times = [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(90_061_001), Duration::MAX];
     for time in times {
-        let times = Times { handshake: time, ..Times::default() };
+        let times = Timeouts { handshake: time, ..Timeouts::default() };
         let settings = Settings { workers: Workers::Pool(1), times, ..Settings::default() };
         assert_eq!(read(&toml::to_string(&settings).unwrap()), Ok(settings));
     }

@@ -23,7 +23,7 @@ async fn close_tells_both_ends_why() {
 #[tokio::test]
 async fn a_call_in_the_hand_keeps_its_connection() {
     let reached = reach();
-    let call = reached.client.sleep(20).send();
+    let call = reached.client.sleep(20).start();
     drop((reached.client, reached.asking));
     assert_eq!(call.await.unwrap(), 20);
     assert_eq!(reached.answering.closed().await, CloseReason::Peer("closed".into()));
@@ -56,9 +56,9 @@ async fn jobs_that_wait_for_a_thread_are_refused_at_close() {
     let answering = builder.accept(there);
     let asking = Connection::builder().open(here);
     let client: DemoClient = asking.client();
-    let running = client.block(100).send();
+    let running = client.block(100).start();
     until(|| desk.facts.running.load(SeqCst) == 1).await;
-    let waiting: Vec<_> = (0..5).map(|_| client.block(100).send()).collect();
+    let waiting: Vec<_> = (0..5).map(|_| client.block(100).start()).collect();
     // An answer shows that the requests before it have arrived.
     client.echo("x").await.unwrap();
     answering.close();
@@ -75,7 +75,7 @@ async fn jobs_that_wait_for_a_thread_are_refused_at_close() {
 async fn drain_finishes_what_runs_from_either_end() {
     for drain_asking in [false, true] {
         let reached = reach();
-        let running: Vec<_> = (0..10).map(|_| reached.client.sleep(30).send()).collect();
+        let running: Vec<_> = (0..10).map(|_| reached.client.sleep(30).start()).collect();
         until(|| reached.facts.running.load(SeqCst) == 10).await;
         let draining = if drain_asking { reached.asking.clone() } else { reached.answering.clone() };
         let drained = tokio::spawn(async move { draining.drain().await });
@@ -96,7 +96,7 @@ async fn a_server_drains_its_connections_and_hurries_the_slow() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run_until(stopped));
     let client = DemoClient::connect(&address).await.unwrap();
-    let (quick, slow) = (client.sleep(50).send(), client.sleep(60_000).send());
+    let (quick, slow) = (client.sleep(50).start(), client.sleep(60_000).start());
     until(|| desk.facts.running.load(SeqCst) == 2).await;
     stop.send(()).unwrap();
     assert_eq!(quick.await.unwrap(), 50);
@@ -119,7 +119,7 @@ async fn who_waits_to_be_accepted_is_told_that_the_server_drains() {
         let mut queued = Vec::new();
         for _ in 0..50 {
             let client = DemoClient::connect(&address).await.unwrap();
-            queued.push((client.echo("y").send(), client));
+            queued.push((client.echo("y").start(), client));
         }
         stop.send(()).unwrap();
         for (call, _client) in queued {
@@ -185,7 +185,7 @@ async fn waiting_for_a_peer_to_hang_up_takes_no_turns() {
     let reads = Arc::new(AtomicUsize::new(0));
     let asking = Connection::builder().open(Counted(here, Arc::clone(&reads)));
     // Its deadline comes while the closed connection lingers.
-    let call = asking.client::<DemoClient>().echo("x").timeout(Duration::from_millis(100)).send();
+    let call = asking.client::<DemoClient>().echo("x").timeout(Duration::from_millis(100)).start();
     asking.close();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(call.await.is_err());

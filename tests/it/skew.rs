@@ -294,12 +294,12 @@ async fn names_of_arguments_travel_until_the_peer_is_known_to_have_the_same() {
         let (here, mut there) = mux::pair();
         let asking = Connection::builder().open(here);
         let client: WrittenClient = asking.client();
-        let early = client.first(7).send();
+        let early = client.first(7).start();
         frame(&mut there).await;
         assert_eq!(frame(&mut there).await, request_with(1, "written.first", &names, &args).framed());
         there.write_all(&hello_of(fingerprint)).await.unwrap();
         crate::demo::until(|| !asking.peer_services().is_empty()).await;
-        let later = client.first(7).send();
+        let later = client.first(7).start();
         assert_eq!(frame(&mut there).await, request_with(3, "written.first", told, &args).framed());
         drop((early, later));
     }

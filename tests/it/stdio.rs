@@ -167,7 +167,7 @@ async fn traces_go_to_the_same_user_and_not_over_tcp() {
 async fn question() -> Vec<u8> {
     let (here, mut there) = tokio::io::duplex(64 << 10);
     let asking = Connection::builder().open(here);
-    let _call = asking.client::<ScribeClient>().repeat("out of a file").send();
+    let _call = asking.client::<ScribeClient>().repeat("out of a file").start();
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"out of a file") {
         there.read_buf(&mut bytes).await.unwrap();

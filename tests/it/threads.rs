@@ -106,7 +106,7 @@ fn a_local_client_needs_no_runtime_either() {
     let client = DemoClient::local(Desk::default());
     assert_eq!(client.echo("x").wait().unwrap(), "x");
     assert_eq!(client.block(1).wait().unwrap(), 1);
-    assert_eq!(client.echo("sent").send().wait().unwrap(), "sent");
+    assert_eq!(client.echo("sent").start().wait().unwrap(), "sent");
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn a_call_may_take_longer_than_any_silence() {
 async fn who_reads_nothing_is_closed_after_thirty_seconds() {
     let (here, mut there) = tokio::io::duplex(1024);
     let connection = Connection::builder().open(here);
-    let call = connection.client::<DemoClient>().size(&[0; 8 << 10]).send();
+    let call = connection.client::<DemoClient>().size(&[0; 8 << 10]).start();
     there.write_all(b"\0\0\0\x09\x95\0\xa3mux\x01\x01\x80").await.unwrap();
     // It lives, and pongs to pings that it never read.
     let alive = tokio::spawn(async move {
@@ -82,8 +82,8 @@ async fn who_reads_nothing_is_closed_after_thirty_seconds() {
 #[tokio::test(start_paused = true)]
 async fn times_can_be_set() {
     let (here, _there) = mux::pair();
-    let times = mux::Times { handshake: Duration::from_secs(1), ..Default::default() };
-    let connection = Connection::builder().times(times).accept(here);
+    let times = mux::Timeouts { handshake: Duration::from_secs(1), ..Default::default() };
+    let connection = Connection::builder().timeouts(times).accept(here);
     let begun = Instant::now();
     assert_eq!(connection.closed().await, CloseReason::HandshakeTimeout);
     assert_eq!(begun.elapsed().as_secs(), 1);
@@ -91,7 +91,7 @@ async fn times_can_be_set() {
 
 mod idle {
     use super::*;
-    use mux::{Receiver, Times, channel};
+    use mux::{Receiver, Timeouts, channel};
     use std::sync::Mutex;
 
     const IDLE: Duration = Duration::from_secs(60);
@@ -99,8 +99,8 @@ mod idle {
     /// A client, and the end that closes what is idle.
     fn pair() -> (DemoClient, Connection) {
         let (here, there) = mux::pair();
-        let times = Times { idle: IDLE, ..Times::default() };
-        let builder = Connection::builder().times(times).service(DemoServer::new(Desk::default()));
+        let times = Timeouts { idle: IDLE, ..Timeouts::default() };
+        let builder = Connection::builder().timeouts(times).service(DemoServer::new(Desk::default()));
         (Connection::builder().open(here).client(), builder.accept(there))
     }
 
@@ -158,9 +158,9 @@ mod idle {
     #[tokio::test(start_paused = true)]
     async fn an_open_channel_keeps_it_open() {
         let (here, there) = mux::pair();
-        let times = Times { idle: IDLE, ..Times::default() };
+        let times = Timeouts { idle: IDLE, ..Timeouts::default() };
         let connection =
-            Connection::builder().times(times).service(ShelfServer::new(Kept::default())).accept(there);
+            Connection::builder().timeouts(times).service(ShelfServer::new(Kept::default())).accept(there);
         let client: ShelfClient = Connection::builder().open(here).client();
         let (sender, receiver) = channel();
         client.put(receiver).await.unwrap();
@@ -177,8 +177,8 @@ mod idle {
         let taken = request_with(1, "demo.running", &carrying(&[(3, RECEIVING)]), &Pack::new().array(0));
         for left in [chunk(1, 100_000, b"x"), unknown, taken] {
             let (here, there) = mux::pair();
-            let times = Times { idle: IDLE, ..Times::default() };
-            let builder = Connection::builder().times(times).service(DemoServer::new(Desk::default()));
+            let times = Timeouts { idle: IDLE, ..Timeouts::default() };
+            let builder = Connection::builder().timeouts(times).service(DemoServer::new(Desk::default()));
             let connection = builder.accept(there);
             let mut peer = Script::new(here, CONNECTING);
             peer.send_hello().await;
@@ -198,8 +198,8 @@ mod idle {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_only_answers_pings_does_not_keep_its_place() {
         let (here, mut there) = mux::pair();
-        let times = Times { idle: IDLE, ..Times::default() };
-        let connection = Connection::builder().times(times).accept(here);
+        let times = Timeouts { idle: IDLE, ..Timeouts::default() };
+        let connection = Connection::builder().timeouts(times).accept(here);
         there.write_all(HELLO_OF_A_CLIENT).await.unwrap();
         let begun = Instant::now();
         let alive = tokio::spawn(async move {

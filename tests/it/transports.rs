@@ -1,7 +1,7 @@
 //! Every way to another program.
 
 use crate::demo::{DemoClient, DemoServer, Desk};
-use mux::{Address, CloseReason, ConnectError, Connection, Server, Times};
+use mux::{Address, CloseReason, ConnectError, Connection, Server, Timeouts};
 use std::io::ErrorKind;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -158,9 +158,9 @@ async fn who_finds_a_full_unix_queue_waits_for_room() {
 async fn a_unix_queue_that_stays_full_is_given_up_when_the_time_to_connect_is_over() {
     let place = Place::new();
     let _full = full_listener(&place).await;
-    let times = Times { handshake: Duration::from_secs(7), ..Times::default() };
+    let times = Timeouts { handshake: Duration::from_secs(7), ..Timeouts::default() };
     let begun = tokio::time::Instant::now();
-    let error = Connection::builder().times(times).connect(&place.address()).await.unwrap_err();
+    let error = Connection::builder().timeouts(times).connect(&place.address()).await.unwrap_err();
     assert_eq!(begun.elapsed().as_secs(), 7);
     assert!(error.to_string().ends_with("timed out: the listener's queue is full"), "{error}");
 }
@@ -343,7 +343,7 @@ async fn connections_over_the_limit_wait_their_turn() {
     let first = DemoClient::connect(&address).await.unwrap();
     assert_eq!(first.echo("x").await.unwrap(), "x");
     let second = DemoClient::connect(&address).await.unwrap();
-    let call = second.echo("y").send();
+    let call = second.echo("y").start();
     assert_eq!(first.echo("x").await.unwrap(), "x");
     drop(first);
     assert_eq!(call.await.unwrap(), "y");

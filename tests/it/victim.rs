@@ -271,7 +271,7 @@ pub(crate) const IN_GOOD_FAITH: usize = 3;
 
 /// A program under attack, and a peer in good faith beside the attacker.
 pub(crate) struct Victim {
-    pub(crate) builder: mux::Builder,
+    pub(crate) builder: mux::ConnectionBuilder,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) bystander: VaultClient,
     _bystanders_end: Connection,
@@ -360,7 +360,7 @@ impl Victim {
     }
 }
 
-pub(crate) fn befriend(builder: &mux::Builder) -> (VaultClient, Connection) {
+pub(crate) fn befriend(builder: &mux::ConnectionBuilder) -> (VaultClient, Connection) {
     let (here, there) = mux::pair();
     (VaultClient::new(&Connection::builder().open(there)), builder.accept(here))
 }
@@ -463,8 +463,8 @@ pub(crate) async fn serve_and_greet(
     drain: Duration,
 ) -> (tokio::task::JoinHandle<()>, Arc<tokio::sync::Notify>, Script) {
     let service = VaultServer::from_arc(Arc::new(Ledger::new()));
-    let times = mux::Times { channel_grace: drain / 2, ..mux::Times::default() };
-    let server = mux::Server::new().service(service).times(times).drain_timeout(drain);
+    let times = mux::Timeouts { channel_grace: drain / 2, ..mux::Timeouts::default() };
+    let server = mux::Server::new().service(service).timeouts(times).drain_timeout(drain);
     let server = server.listen("tcp://127.0.0.1:0").await.expect("a port is free");
     let address = server.addresses()[0].to_string();
     let stop = Arc::new(tokio::sync::Notify::new());

@@ -65,7 +65,7 @@ impl Gate for Keeper {
     fn down(&self, depth: u32, cx: &Context) -> mux::Result<u32> {
         match depth {
             0 => Ok(0),
-            _ => Ok(cx.peer::<GateClient>().down(depth - 1).wait()? + 1),
+            _ => Ok(cx.client::<GateClient>().down(depth - 1).wait()? + 1),
         }
     }
 }
@@ -192,9 +192,9 @@ fn a_call_that_is_cancelled_or_out_of_time_leaves_the_queue() {
 fn local_calls_that_are_given_up_leave_the_queue_too() {
     alone("local_calls_that_are_given_up_leave_the_queue_too", async |gate| {
         let client = GateClient::local(Keeper(Arc::clone(&gate)));
-        let running: Vec<_> = (0..RUNNING).map(|_| client.pass().send()).collect();
+        let running: Vec<_> = (0..RUNNING).map(|_| client.pass().start()).collect();
         gate.until_begun(RUNNING).await;
-        let mut queued: Vec<_> = (0..QUEUED / 2).map(|_| client.pass().send()).collect();
+        let mut queued: Vec<_> = (0..QUEUED / 2).map(|_| client.pass().start()).collect();
         let mut streams: Vec<_> = (0..QUEUED / 2).map(|_| client.crowd()).collect();
         // Each waits for its thread when it is polled.
         for stream in &mut streams {

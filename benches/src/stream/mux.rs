@@ -93,7 +93,7 @@ macro_rules! peer {
 
             async fn load(&self, items: u64) -> Result<u64> {
                 let (mut ticks, receiver) = mux::channel();
-                let call = $client::load(self, receiver).send();
+                let call = $client::load(self, receiver).start();
                 ticks.send_all(stream::iter(first(items))).await?;
                 ticks.finish();
                 Ok(call.await?)

@@ -25,7 +25,7 @@ use std::time::Duration;
 /// assert_eq!(limits.max_message, 4 << 20);
 /// ```
 ///
-/// With the feature `serde`, limits, [`Times`] and [`Workers`] can be kept in files. What is left out has its default, a
+/// With the feature `serde`, limits, [`Timeouts`] and [`Workers`] can be kept in files. What is left out has its default, a
 /// key that is not known is an error, and times are texts such as `"250ms"`, `"1m 30s"` or `"forever"`.
 /// `examples/settings.toml` has all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +140,7 @@ impl Limits {
 /// How long this end waits for its peer. `Duration::MAX` is for ever.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(default, deny_unknown_fields))]
-pub struct Times {
+pub struct Timeouts {
     /// To connect, and again for the peer's hello. Default 10 s.
     #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub handshake: Duration,
@@ -165,9 +165,9 @@ pub struct Times {
     pub idle: Duration,
 }
 
-impl Default for Times {
-    fn default() -> Times {
-        Times {
+impl Default for Timeouts {
+    fn default() -> Timeouts {
+        Timeouts {
             handshake: Duration::from_secs(10),
             ping_after: Duration::from_secs(15),
             dead_after: Duration::from_secs(30),
@@ -181,10 +181,10 @@ impl Default for Times {
 /// As good as for ever, and addable to any instant.
 pub(crate) const ENDLESS: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-impl Times {
+impl Timeouts {
     /// The same times, where the clock can tell them.
-    pub(crate) fn tellable(&self) -> Times {
-        Times {
+    pub(crate) fn tellable(&self) -> Timeouts {
+        Timeouts {
             handshake: self.handshake.min(ENDLESS),
             ping_after: self.ping_after.min(ENDLESS),
             dead_after: self.dead_after.min(ENDLESS),

@@ -85,7 +85,7 @@ impl<E> From<RemoteError> for Error<E> {
 /// `{}` prints the message. `{:#}` prints all that the other side revealed: type, message, every
 /// source, the place it came from and the backtrace, where one was captured there
 /// (`RUST_BACKTRACE=1`). Over TCP that is the message alone, unless the other side says otherwise: see
-/// [`Builder::reveal_traces`](crate::Builder::reveal_traces).
+/// [`ConnectionBuilder::reveal_traces`](crate::ConnectionBuilder::reveal_traces).
 ///
 /// `{:?}` prints the same as `{:#}`, since that is what `unwrap` and a failing `main` show.
 ///
@@ -408,7 +408,7 @@ pub enum CloseReason {
     Silent,
     /// The other end read nothing for too long.
     WriteStalled,
-    /// Neither end called the other for as long as [`Times::idle`](crate::Times::idle).
+    /// Neither end called the other for as long as [`Timeouts::idle`](crate::Timeouts::idle).
     Idle,
     /// The other end holds as many connections of this server as one peer may:
     /// [`Server::max_connections_per_peer`](crate::Server::max_connections_per_peer).

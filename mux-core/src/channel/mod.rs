@@ -30,7 +30,7 @@ use std::sync::Arc;
 /// # Ok(()) }
 /// ```
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    failing_channel()
+    channel_with_error()
 }
 
 /// A [`channel`] whose sender may end it by an error of its own, [`Sender::fail`].
@@ -40,12 +40,12 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 /// use mux::ChannelError;
 ///
 /// # #[tokio::main] async fn main() {
-/// let (lines, mut read) = mux::failing_channel::<String, u32>();
+/// let (lines, mut read) = mux::channel_with_error::<String, u32>();
 /// lines.fail(404);
 /// assert_eq!(read.recv().await, Err(ChannelError::App(404)));
 /// # }
 /// ```
-pub fn failing_channel<T, E>() -> (Sender<T, E>, Receiver<T, E>) {
+pub fn channel_with_error<T, E>() -> (Sender<T, E>, Receiver<T, E>) {
     let local = Arc::new(Local::new());
     (Sender::local(Arc::clone(&local)), Receiver::local(local))
 }

@@ -117,7 +117,7 @@ fn tell_names(method: &MethodDescriptor) -> MetaPairs {
 /// # async fn calls(call: impl Fn() -> mux::Call<u32>) -> Result<(), mux::Error> {
 /// let n = call().await?;
 /// let n = call().timeout(Duration::from_millis(200)).meta("tenant", "eu").await?;
-/// let sent = call().send(); // on its way
+/// let sent = call().start(); // on its way
 /// let n = sent.await?;
 /// # let thread = std::thread::spawn({ let call = call(); move ||
 /// call.wait() // on a plain thread
@@ -262,7 +262,7 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
     /// whoever drops it; await it to be held back where the other side takes no more now.
     ///
     /// Neither blocks nor needs a runtime.
-    pub fn send(mut self) -> Call<T, E> {
+    pub fn start(mut self) -> Call<T, E> {
         match &mut self.way {
             // Who polls or waits for it is told.
             Way::Remote(remote) if remote.is_inherited() => {}

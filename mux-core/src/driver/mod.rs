@@ -9,7 +9,7 @@ pub(crate) mod reader;
 pub(crate) mod stranger;
 pub(crate) mod writer;
 
-use crate::api::config::Times;
+use crate::api::config::Timeouts;
 use crate::api::error::CloseReason;
 use crate::driver::breather::Breather;
 use crate::driver::reader::{Pass, Reader};
@@ -49,7 +49,7 @@ const LAST_PASSES: usize = 256;
 pub(crate) struct Driver<S> {
     stream: Pin<Box<S>>,
     shared: Arc<Shared>,
-    times: Times,
+    timeouts: Timeouts,
     reader: Reader,
     writer: Writer,
     phase: Phase,
@@ -106,7 +106,7 @@ impl Idleness {
         self.idle.map(|(_, since)| since)
     }
 
-    fn next_look(&self, times: &Times) -> Instant {
+    fn next_look(&self, times: &Timeouts) -> Instant {
         let pause = times.idle / 4;
         self.looked + if self.ended { pause.min(times.channel_grace) } else { pause }.max(LOOK_AGAIN)
     }
@@ -130,13 +130,13 @@ enum Phase {
 }
 
 impl<S: AsyncRead + AsyncWrite> Driver<S> {
-    pub(crate) fn new(stream: S, shared: Arc<Shared>, times: Times, ours: &Settings) -> Driver<S> {
+    pub(crate) fn new(stream: S, shared: Arc<Shared>, timeouts: Timeouts, ours: &Settings) -> Driver<S> {
         let now = Instant::now();
         Driver {
             _gone: Gone(Arc::clone(&shared)),
             stream: Box::pin(stream),
             shared,
-            times,
+            timeouts,
             reader: Reader::new(ours),
             writer: Writer::default(),
             phase: Phase::Open,
@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             self.blocked = None;
         } else if written > 0 || self.blocked.is_none() {
             self.blocked = Some(now);
-            self.alarm.no_later(now + self.times.write_stall, cx);
+            self.alarm.no_later(now + self.timeouts.write_stall, cx);
         }
         Ok(())
     }
@@ -317,7 +317,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     /// Gives channels that are open while the connection drains so much time, and no more.
     fn watch_channels(&mut self, lingering: bool, now: Instant, cx: &mut Context<'_>) {
         if lingering && self.channels.is_none() {
-            let until = now + self.times.channel_grace;
+            let until = now + self.timeouts.channel_grace;
             self.channels = Some(until);
             self.alarm.no_later(until, cx);
         }
@@ -375,7 +375,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             }
             Phase::HalfClosed { .. } | Phase::Open => {}
         }
-        if self.phase == Phase::Open && now >= self.idleness.next_look(&self.times) {
+        if self.phase == Phase::Open && now >= self.idleness.next_look(&self.timeouts) {
             self.look_for_idleness(now);
         }
         if let Some(reason) = self.lost_patience(now) {
@@ -384,7 +384,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             }
             return self.shared.close(reason, GoawayCode::Timeout);
         }
-        if self.phase == Phase::Open && !self.pinged && now >= self.last_read + self.times.ping_after {
+        if self.phase == Phase::Open && !self.pinged && now >= self.last_read + self.timeouts.ping_after {
             self.pinged = true;
             self.probe();
         }
@@ -401,7 +401,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let (activity, idle) = (state.session.activity(), state.session.is_idle());
         drop(state);
         let since = self.idleness.look(idle.then_some(activity), now);
-        if since.is_none_or(|since| now < since + self.times.idle) {
+        if since.is_none_or(|since| now < since + self.timeouts.idle) {
             return;
         }
         if self.idleness.ended {
@@ -422,9 +422,9 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     fn lost_patience(&self, now: Instant) -> Option<CloseReason> {
         // Of a half-closed peer nothing can be heard; the probes watch it.
         let silent = self.phase == Phase::Open
-            && now >= self.last_read + self.times.ping_after + self.times.dead_after;
-        let stalled = self.blocked.is_some_and(|since| now >= since + self.times.write_stall);
-        let late = now >= self.begun + self.times.handshake && !self.shared.is_greeted();
+            && now >= self.last_read + self.timeouts.ping_after + self.timeouts.dead_after;
+        let stalled = self.blocked.is_some_and(|since| now >= since + self.timeouts.write_stall);
+        let late = now >= self.begun + self.timeouts.handshake && !self.shared.is_greeted();
         match (late, silent, stalled) {
             (true, ..) => Some(CloseReason::HandshakeTimeout),
             (_, true, _) => Some(CloseReason::Silent),
@@ -434,17 +434,17 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 
     fn next_alarm(&self, now: Instant) -> Instant {
-        let ping = self.last_read + self.times.ping_after;
-        let idleness = self.idleness.next_look(&self.times);
+        let ping = self.last_read + self.timeouts.ping_after;
+        let idleness = self.idleness.next_look(&self.timeouts);
         let by_phase = match self.phase {
-            Phase::Open if self.pinged => (ping + self.times.dead_after).min(idleness),
+            Phase::Open if self.pinged => (ping + self.timeouts.dead_after).min(idleness),
             Phase::Open => ping.min(idleness),
             Phase::HalfClosed { probed } => probed + PROBE,
             Phase::Closing { until } | Phase::Lingering { until } => until,
         };
-        let handshake = self.begun + self.times.handshake;
+        let handshake = self.begun + self.timeouts.handshake;
         let handshake = (now < handshake).then_some(handshake);
-        let stall = self.blocked.map(|since| since + self.times.write_stall);
+        let stall = self.blocked.map(|since| since + self.timeouts.write_stall);
         let trim = (!self.trimmed).then_some(self.last_read + IDLE);
         handshake.into_iter().chain(stall).chain(trim).chain(self.channels).fold(by_phase, Instant::min)
     }

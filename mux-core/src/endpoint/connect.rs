@@ -2,13 +2,16 @@
 
 #[cfg(feature = "process")]
 use crate::api::peer::Peer;
-use crate::endpoint::connection::{Builder, Connection};
+use crate::endpoint::connection::{Connection, ConnectionBuilder};
 use crate::transport::{self, Address, ConnectError, Incoming};
 use mux_proto::wire::xid::Side;
 use tokio::time::Instant;
 
 /// Opens a connection to `address`, within the builder's time to connect.
-pub(crate) async fn connect(builder: &Builder, address: &Address) -> Result<Connection, ConnectError> {
+pub(crate) async fn connect(
+    builder: &ConnectionBuilder,
+    address: &Address,
+) -> Result<Connection, ConnectError> {
     let failed = |error| ConnectError::failed(address, error);
     let until = Instant::now() + builder.time_to_connect();
     match address {
@@ -44,7 +47,7 @@ pub(crate) async fn connect(builder: &Builder, address: &Address) -> Result<Conn
 }
 
 impl Incoming {
-    pub(crate) fn start(self, builder: &Builder) -> Connection {
+    pub(crate) fn start(self, builder: &ConnectionBuilder) -> Connection {
         match self {
             Incoming::Tcp(stream, peer) => builder.start(Side::Accepting, stream, peer),
             #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! A connection as its user holds it, and how one is set up.
 
-use crate::api::config::{Limits, Times, Workers};
+use crate::api::config::{Limits, Timeouts, Workers};
 use crate::api::error::CloseReason;
 use crate::api::peer::Peer;
 use crate::driver::{Driver, Driving};
@@ -43,8 +43,8 @@ pub struct Connection {
 
 impl Connection {
     /// A builder with the defaults: no services, and the limits of [`Limits::default`].
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> ConnectionBuilder {
+        ConnectionBuilder::default()
     }
 
     /// A client of a service at the other end.
@@ -105,7 +105,7 @@ impl Connection {
     }
 
     /// Who is at the other end.
-    pub fn peer_info(&self) -> &Peer {
+    pub fn peer(&self) -> &Peer {
         self.shared().peer()
     }
 
@@ -130,23 +130,23 @@ impl Connection {
 ///
 /// ```
 /// # use mux_core as mux;
-/// use mux::{Builder, Limits, Times, Workers};
+/// use mux::{ConnectionBuilder, Limits, Timeouts, Workers};
 /// use std::time::Duration;
 ///
 /// # async fn open(stream: tokio::io::DuplexStream) {
 /// let builder = mux::Connection::builder()
 ///     .limits(Limits { max_in_flight: 64, ..Limits::default() })
-///     .times(Times { ping_after: Duration::from_secs(60), ..Times::default() })
+///     .timeouts(Timeouts { ping_after: Duration::from_secs(60), ..Timeouts::default() })
 ///     .workers(Workers::Pool(8));
 /// let connection = builder.open(stream);
 /// # drop(connection);
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct Builder {
+pub struct ConnectionBuilder {
     services: Vec<Arc<dyn Service>>,
     limits: Limits,
-    times: Times,
+    timeouts: Timeouts,
     workers: Workers,
     /// Where it was not said, it depends on who is at the other end.
     reveal_traces: Option<bool>,
@@ -157,26 +157,26 @@ pub struct Builder {
     router: OnceLock<Arc<Router>>,
 }
 
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for ConnectionBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let services: Vec<_> = self.services.iter().map(|service| service.descriptor().name).collect();
-        f.debug_struct("Builder")
+        f.debug_struct("ConnectionBuilder")
             .field("services", &services)
             .field("limits", &self.limits)
-            .field("times", &self.times)
+            .field("timeouts", &self.timeouts)
             .field("workers", &self.workers)
             .finish_non_exhaustive()
     }
 }
 
-impl Builder {
+impl ConnectionBuilder {
     /// Answers for a service at this end. May be called for several.
     ///
     /// # Panics
     /// Where a service of that name is there already: one of the two would never be called.
     #[must_use]
     #[track_caller]
-    pub fn service(mut self, service: impl Service) -> Builder {
+    pub fn service(mut self, service: impl Service) -> ConnectionBuilder {
         let name = service.descriptor().name;
         let taken = self.services.iter().any(|other| other.descriptor().name == name);
         assert!(
@@ -190,30 +190,30 @@ impl Builder {
 
     /// What the peer is allowed.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Builder {
+    pub fn limits(mut self, limits: Limits) -> ConnectionBuilder {
         self.limits = limits;
         self
     }
 
     /// How long to wait for the peer.
     #[must_use]
-    pub fn times(mut self, times: Times) -> Builder {
-        self.times = times;
+    pub fn timeouts(mut self, timeouts: Timeouts) -> ConnectionBuilder {
+        self.timeouts = timeouts;
         self
     }
 
     /// The same, of connections that take no call, and close in good order.
-    pub(crate) fn draining(&self) -> Builder {
-        Builder { drains: true, ..self.clone() }
+    pub(crate) fn draining(&self) -> ConnectionBuilder {
+        ConnectionBuilder { drains: true, ..self.clone() }
     }
 
     pub(crate) fn time_to_connect(&self) -> Duration {
-        self.times.tellable().handshake
+        self.timeouts.tellable().handshake
     }
 
     /// Where plain `fn` methods run.
     #[must_use]
-    pub fn workers(mut self, workers: Workers) -> Builder {
+    pub fn workers(mut self, workers: Workers) -> ConnectionBuilder {
         self.workers = workers;
         self.threads = OnceLock::new();
         self
@@ -231,7 +231,7 @@ impl Builder {
     /// of these receivers is dropped or has been told the end. Where there is no place for them they are dropped, and the
     /// receivers are told that the connection has closed.
     #[must_use]
-    pub fn max_detached(mut self, handlers: usize) -> Builder {
+    pub fn max_detached(mut self, handlers: usize) -> ConnectionBuilder {
         self.detached = Arc::new(DetachedHandlers::new(handlers));
         self
     }
@@ -242,11 +242,11 @@ impl Builder {
     /// Unless this is called, they are where the other end is this program or one of the same user's: over
     /// [`pair`](crate::pair) and tokio's other streams in memory, pipes, `exec:`, standard input and output
     /// ([`stdio`](crate::stdio); where these are sockets, such as a process of the same user has made), and a Unix socket
-    /// whose peer has this process's effective user id. They are not over TCP, nor over a stream of any other type that is given to [`open`](Builder::open) or
-    /// [`accept`](Builder::accept). Who passes standard input and output on to another machine, as `ssh` does,
+    /// whose peer has this process's effective user id. They are not over TCP, nor over a stream of any other type that is given to [`open`](ConnectionBuilder::open) or
+    /// [`accept`](ConnectionBuilder::accept). Who passes standard input and output on to another machine, as `ssh` does,
     /// should say `reveal_traces(false)`.
     #[must_use]
-    pub fn reveal_traces(mut self, reveal: bool) -> Builder {
+    pub fn reveal_traces(mut self, reveal: bool) -> ConnectionBuilder {
         self.reveal_traces = Some(reveal);
         self
     }
@@ -305,7 +305,7 @@ impl Builder {
             // Before a call can be read.
             shared.drain();
         }
-        let driver = Driver::new(stream, Arc::clone(&shared), self.times.tellable(), &settings);
+        let driver = Driver::new(stream, Arc::clone(&shared), self.timeouts.tellable(), &settings);
         if shared.is_in_background() && !self.services.is_empty() {
             background::keeper_stays();
         }

@@ -1,9 +1,9 @@
 //! Listeners, the accept loop, and the way down: drain, then close. And how a client connects.
 
-use crate::api::config::{Limits, Times, Workers};
+use crate::api::config::{Limits, Timeouts, Workers};
 use crate::api::error::CloseReason;
 use crate::endpoint::connect;
-use crate::endpoint::connection::{Builder, Connection};
+use crate::endpoint::connection::{Connection, ConnectionBuilder};
 use crate::endpoint::shares::{Share, Shares};
 use crate::link::handle::Mux;
 use crate::serve::demux::Service;
@@ -59,7 +59,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Default)]
 pub struct Server {
-    builder: Builder,
+    builder: ConnectionBuilder,
     listeners: Vec<Listener>,
     max_connections: Option<usize>,
     max_connections_per_peer: Option<usize>,
@@ -108,14 +108,14 @@ impl Server {
 
     /// How long to wait for a peer.
     #[must_use]
-    pub fn times(mut self, times: Times) -> Server {
-        self.builder = self.builder.times(times);
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Server {
+        self.builder = self.builder.timeouts(timeouts);
         self
     }
 
     /// Whether callers are told the type, sources, place and backtrace of a failure or panic, beside
     /// its message. Unless this is called, those over a Unix socket are who have this process's user id, and
-    /// those over TCP are not: see [`Builder::reveal_traces`].
+    /// those over TCP are not: see [`ConnectionBuilder::reveal_traces`].
     #[must_use]
     pub fn reveal_traces(mut self, reveal: bool) -> Server {
         self.builder = self.builder.reveal_traces(reveal);
@@ -124,7 +124,7 @@ impl Server {
 
     /// Connections held at once. Further ones wait: 64 that are accepted, one more for each listener, and the others in its
     /// queue. They give up after their own time for the handshake. While three quarters are taken, a peer whose hello has not
-    /// come is closed after 1 to 2 seconds, where [`Times::handshake`] gives it more. Default 1024.
+    /// come is closed after 1 to 2 seconds, where [`Timeouts::handshake`] gives it more. Default 1024.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Server {
         self.max_connections = Some(connections.max(1));
@@ -145,7 +145,7 @@ impl Server {
     }
 
     /// Handlers that may be at work at once, over all connections, of those that a closed connection does not stop.
-    /// Default 8,192: see [`Builder::max_detached`].
+    /// Default 8,192: see [`ConnectionBuilder::max_detached`].
     #[must_use]
     pub fn max_detached(mut self, handlers: usize) -> Server {
         self.builder = self.builder.max_detached(handlers);
@@ -220,7 +220,7 @@ impl Server {
 /// Where a server's connections are.
 #[derive(Clone)]
 struct Hall {
-    builder: Arc<Builder>,
+    builder: Arc<ConnectionBuilder>,
     room: Arc<Semaphore>,
     shares: Arc<Shares>,
     waiting: Arc<Semaphore>,
@@ -326,7 +326,7 @@ impl Hall {
     /// Tells a peer that it holds as many connections as it may; so many at a time, and the rest are dropped.
     fn turn_away(&self, incoming: Incoming, guests: &mut JoinSet<()>) {
         let Ok(place) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
-        let connection = incoming.start(&Builder::default());
+        let connection = incoming.start(&ConnectionBuilder::default());
         connection.close_because(CloseReason::TooManyConnections, GoawayCode::Closed);
         guests.spawn(async move {
             connection.gone().await;
@@ -374,7 +374,7 @@ fn is_the_peers(error: &io::Error) -> bool {
 
 impl Connection {
     /// Connects to an address, with the defaults. For limits, times, or services at this end take
-    /// [`Builder::connect`].
+    /// [`ConnectionBuilder::connect`].
     ///
     /// Cancel safe: dropped, it leaves no connection behind.
     ///
@@ -386,16 +386,16 @@ impl Connection {
     pub async fn connect(
         address: impl TryInto<Address, Error: Into<ConnectError>>,
     ) -> Result<Connection, ConnectError> {
-        Builder::default().connect(address).await
+        ConnectionBuilder::default().connect(address).await
     }
 }
 
-impl Builder {
+impl ConnectionBuilder {
     /// Connects to an address. The other end's hello is not waited for: what is wrong with it fails the
     /// first call.
     ///
     /// Of a name with several addresses each is tried, the next a quarter second after the last or as soon as that has
-    /// failed, and the first to answer is taken (Happy Eyeballs, RFC 8305). All of it takes [`Times::handshake`] at most.
+    /// failed, and the first to answer is taken (Happy Eyeballs, RFC 8305). All of it takes [`Timeouts::handshake`] at most.
     ///
     /// Cancel safe: dropped, it leaves no connection behind.
     ///
@@ -414,7 +414,7 @@ impl Builder {
         connect::connect(self, &address).await
     }
 
-    /// As [`connect`](Builder::connect), on a plain thread of a program without a runtime: one
+    /// As [`connect`](ConnectionBuilder::connect), on a plain thread of a program without a runtime: one
     /// background thread serves all such connections, on a runtime of tokio's kind `current_thread`. A
     /// thread that waits alone does its work meanwhile, unless services or local clients have code of
     /// yours run there.
@@ -423,7 +423,7 @@ impl Builder {
     /// [`CloseReason::Forked`](crate::CloseReason::Forked).
     ///
     /// # Errors
-    /// As [`connect`](Builder::connect), and when the thread cannot be started.
+    /// As [`connect`](ConnectionBuilder::connect), and when the thread cannot be started.
     ///
     /// # Panics
     /// In an async task, which it would block.
@@ -455,5 +455,5 @@ pub async fn connect(address: impl TryInto<Address, Error: Into<ConnectError>>) 
 pub fn connect_blocking(
     address: impl TryInto<Address, Error: Into<ConnectError>>,
 ) -> Result<Mux, ConnectError> {
-    Builder::default().connect_blocking(address).map(|connection| connection.mux())
+    ConnectionBuilder::default().connect_blocking(address).map(|connection| connection.mux())
 }

@@ -3,7 +3,7 @@
 use crate::api::descriptor::{Encoding, MethodDescriptor, Placement};
 use crate::api::error::{CallError, Error, Refused, RemoteError};
 use crate::channel::sender::Sender;
-use crate::channel::{Never, Receiver, failing_channel};
+use crate::channel::{Never, Receiver, channel_with_error};
 use crate::client::call::Call;
 use crate::context::Context;
 use crate::link::obligation::Obligation;
@@ -274,7 +274,7 @@ impl<T, D, E> fmt::Debug for Opening<T, D, E> {
 impl<T, D, E> Opening<T, D, E> {
     /// Answers with a receiver, then sends it what the stream yields.
     pub async fn stream<S: Source<Item = T, End = D>>(self, source: S) {
-        let (sender, receiver) = failing_channel();
+        let (sender, receiver) = channel_with_error();
         if self.0.send(Ok(receiver)).is_ok() {
             pump(source, sender, true).await;
         }
@@ -300,7 +300,7 @@ impl Context {
     #[doc(hidden)]
     pub async fn stream<S: Source>(&self, source: S, encoding: Encoding) -> Outcome {
         let Some((shared, xid)) = self.request() else { return Outcome::none() };
-        let (sender, receiver) = failing_channel::<S::Item, S::End>();
+        let (sender, receiver) = channel_with_error::<S::Item, S::End>();
         let answer = Outcome::value(&receiver, encoding, Proof::HERE);
         dispatch::answer(&mut [(Obligation::Answer(xid), answer)], shared);
         // Its items are made on a task of their own.

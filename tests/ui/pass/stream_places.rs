@@ -67,7 +67,7 @@ async fn generic() {
         assert_eq!(all(pairs).await.len(), 2);
         let failing: Receiver<String, u8> = feed.failing().await.unwrap();
         assert_eq!(all(failing).await, ["a", "b"]);
-        let (sender, receiver) = mux::failing_channel();
+        let (sender, receiver) = mux::channel_with_error();
         sender.finish();
         assert_eq!(feed.push(receiver).await.unwrap(), 0);
     }

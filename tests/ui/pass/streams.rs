@@ -305,7 +305,7 @@ async fn until_dropped(files: &FilesClient, streams: u32) {
 /// Halves of channels as arguments.
 async fn check_halves(files: &FilesClient) {
     let (mut sender, receiver) = mux::channel();
-    let loading = files.load(receiver).send();
+    let loading = files.load(receiver).start();
     for text in ["a", "bc"] {
         sender.send(line(text)).await.unwrap();
     }
@@ -318,7 +318,7 @@ async fn check_halves(files: &FilesClient) {
     assert_eq!(all(receiver).await, (vec![0, 50, 100], None));
     assert!(matches!(all(dropped).await, (_, Some(ChannelError::Dropped(_)))));
 
-    let (mut sender, receiver) = mux::failing_channel();
+    let (mut sender, receiver) = mux::channel_with_error();
     let echo = files.echo(receiver).await.unwrap();
     sender.send(1).await.unwrap();
     sender.fail(Rotten(9));
