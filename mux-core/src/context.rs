@@ -193,7 +193,7 @@ impl LocalContext {
     }
 
     /// What the call was given.
-    pub(crate) fn brief(&self, deadline: Option<Instant>, meta: Option<Vec<u8>>) {
+    pub(crate) fn set(&self, deadline: Option<Instant>, meta: Option<Vec<u8>>) {
         let mut facts = self.lock();
         (facts.deadline, facts.meta) = (deadline, meta);
     }

@@ -14,7 +14,7 @@ pub use crate::endpoint::server::{connect, connect_blocking};
 pub use crate::link::handle::Client;
 pub use crate::link::handle::Mux;
 pub use crate::serve::demux::{Inbound, Service};
-pub use crate::serve::dispatch::Turn;
+pub use crate::serve::dispatch::Slot;
 pub use crate::serve::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
 pub use crate::threads::decoders::{made, once};
 pub use crate::transport::{Address, ConnectError};

@@ -80,7 +80,7 @@ fn server(item: &ItemTrait, private: &TokenStream) -> TokenStream {
 
         impl<S: #private::Send + #private::Sync + 'static> #private::Service for #server<S> {
             fn descriptor(&self) -> &'static #private::ServiceDescriptor { loop {} }
-            fn serve(self: #private::Arc<Self>, _: #private::Inbound, _: #private::Turn<'_>) {}
+            fn serve(self: #private::Arc<Self>, _: #private::Inbound, _: #private::Slot<'_>) {}
         }
     }
 }

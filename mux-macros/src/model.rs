@@ -13,7 +13,7 @@ use crate::args::{ArgOptions, MethodOptions, ServiceOptions};
 use crate::check::{self, Defects};
 use crate::names::{self, Distinct};
 use crate::stream::{self, Streamed};
-use crate::types::{self, Way};
+use crate::types::{self, Position};
 
 pub(crate) struct Service {
     /// The trait as written.
@@ -458,7 +458,7 @@ impl Passing {
         let optional = some.is_some();
         let shape = some.map(Shape::of_optional).or_else(|| Shape::borrowing(ty)).unwrap_or(Shape::Owned);
         refuse_reference_kinds(ty, defects);
-        types::refuse_what_cannot_travel(shape.owned_part(ty), Way::Argument, defects);
+        types::refuse_what_cannot_travel(shape.owned_part(ty), Position::Argument, defects);
 
         let format = if optional { Format::Value } else { shape.format(ty) };
         if let (Format::Bytes, Some(default)) = (&format, &options.default) {

@@ -3,7 +3,7 @@
 use syn::{GenericArgument, PathSegment, Type, TypeParamBound, parse_quote};
 
 use crate::check::Defects;
-use crate::types::{self, Way};
+use crate::types::{self, Position};
 
 /// A return type with a stream in it that says what it yields.
 pub(crate) struct Streamed {
@@ -72,10 +72,10 @@ fn item(stream: &PathSegment) -> Option<&Type> {
 pub(crate) fn refuse_what_cannot_travel(returned: &Type, defects: &mut Defects) {
     let mut rest = returned.clone();
     let stream = place(&mut rest).map(|place| std::mem::replace(place, parse_quote!(())));
-    types::refuse_what_cannot_travel(&rest, Way::Return, defects);
+    types::refuse_what_cannot_travel(&rest, Position::Return, defects);
     if let Some(stream) = stream.as_ref().and_then(bound) {
         match item(stream) {
-            Some(item) => types::refuse_what_cannot_travel(item, Way::Item, defects),
+            Some(item) => types::refuse_what_cannot_travel(item, Position::Item, defects),
             None => defects.add(stream, "a stream says what it yields; write `impl Stream<Item = T>`"),
         }
     }

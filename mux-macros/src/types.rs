@@ -168,7 +168,7 @@ fn last_args_mut(ty: &mut Type) -> Option<&mut AngleBracketedGenericArguments> {
 
 /// Where a value goes, which decides how a reference in it is refused.
 #[derive(Clone, Copy)]
-pub(crate) enum Way {
+pub(crate) enum Position {
     Argument,
     Return,
     /// Out of a stream.
@@ -176,39 +176,39 @@ pub(crate) enum Way {
 }
 
 /// Refuses whatever in an owned `ty` cannot be rebuilt from a message.
-pub(crate) fn refuse_what_cannot_travel(ty: &Type, way: Way, defects: &mut Defects) {
+pub(crate) fn refuse_what_cannot_travel(ty: &Type, position: Position, defects: &mut Defects) {
     match ty {
-        Type::Group(group) => refuse_what_cannot_travel(&group.elem, way, defects),
-        Type::Paren(paren) => refuse_what_cannot_travel(&paren.elem, way, defects),
-        Type::Array(array) => refuse_what_cannot_travel(&array.elem, way, defects),
-        Type::Slice(slice) => refuse_what_cannot_travel(&slice.elem, way, defects),
+        Type::Group(group) => refuse_what_cannot_travel(&group.elem, position, defects),
+        Type::Paren(paren) => refuse_what_cannot_travel(&paren.elem, position, defects),
+        Type::Array(array) => refuse_what_cannot_travel(&array.elem, position, defects),
+        Type::Slice(slice) => refuse_what_cannot_travel(&slice.elem, position, defects),
         Type::Tuple(tuple) => {
-            tuple.elems.iter().for_each(|elem| refuse_what_cannot_travel(elem, way, defects))
+            tuple.elems.iter().for_each(|elem| refuse_what_cannot_travel(elem, position, defects))
         }
-        Type::Path(path) => refuse_in_path(path, way, defects),
-        Type::Reference(reference) => defects.add(reference, way.refuses_reference()),
-        Type::ImplTrait(opaque) => defects.add(opaque.impl_token, way.refuses_opaque(ty)),
-        Type::TraitObject(object) => defects.add(object, way.refuses_object(ty)),
-        Type::Ptr(pointer) => defects.add(pointer, way.refuses("a raw pointer")),
-        Type::FnPtr(function) => defects.add(function, way.refuses("a function pointer")),
+        Type::Path(path) => refuse_in_path(path, position, defects),
+        Type::Reference(reference) => defects.add(reference, position.refuses_reference()),
+        Type::ImplTrait(opaque) => defects.add(opaque.impl_token, position.refuses_opaque(ty)),
+        Type::TraitObject(object) => defects.add(object, position.refuses_object(ty)),
+        Type::Ptr(pointer) => defects.add(pointer, position.refuses("a raw pointer")),
+        Type::FnPtr(function) => defects.add(function, position.refuses("a function pointer")),
         _ => {}
     }
 }
 
-fn refuse_in_path(path: &TypePath, way: Way, defects: &mut Defects) {
+fn refuse_in_path(path: &TypePath, position: Position, defects: &mut Defects) {
     if path.path.segments.first().is_some_and(|first| first.ident == "Self") {
         defects.add(path, "`Self` differs between the client and the server; name a type that both have");
         return;
     }
     for segment in &path.path.segments {
         for lifetime in lifetimes(segment).into_iter().filter(|lifetime| lifetime.ident != "static") {
-            defects.add(lifetime, way.refuses_reference());
+            defects.add(lifetime, position.refuses_reference());
         }
-        type_args(segment).into_iter().for_each(|ty| refuse_what_cannot_travel(ty, way, defects));
+        type_args(segment).into_iter().for_each(|ty| refuse_what_cannot_travel(ty, position, defects));
     }
 }
 
-impl Way {
+impl Position {
     fn refuses_reference(self) -> &'static str {
         match self {
             Self::Argument => {

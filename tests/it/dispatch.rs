@@ -94,9 +94,9 @@ impl mux::__private::Service for Broken {
         self.0.descriptor()
     }
 
-    fn serve(self: Arc<Self>, inbound: mux::__private::Inbound, turn: mux::__private::Turn<'_>) {
+    fn serve(self: Arc<Self>, inbound: mux::__private::Inbound, slot: mux::__private::Slot<'_>) {
         assert_ne!(inbound.method().name, "hold");
-        Arc::clone(&self.0).serve(inbound, turn);
+        Arc::clone(&self.0).serve(inbound, slot);
     }
 }
 

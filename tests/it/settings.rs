@@ -1,4 +1,4 @@
-//! Limits, times and workers as they are kept in files.
+//! Limits, timeouts and workers as they are kept in files.
 
 use mux::{Limits, Timeouts, Workers};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use std::time::Duration;
 struct Settings {
     workers: Workers,
     limits: Limits,
-    times: Timeouts,
+    timeouts: Timeouts,
 }
 
 fn read(text: &str) -> Result<Settings, String> {
@@ -37,14 +37,14 @@ fn what_is_left_out_has_its_default() {
         r#"
         workers = { pool = 8 }
         limits.max_message = 65536
-        times.handshake = "250ms"
-        times.idle = "1m 30s"
+        timeouts.handshake = "250ms"
+        timeouts.idle = "1m 30s"
         "#,
     );
     let expected = Settings {
         workers: Workers::Pool(8),
         limits: Limits { max_message: 65_536, ..Limits::default() },
-        times: Timeouts {
+        timeouts: Timeouts {
             handshake: Duration::from_millis(250),
             idle: Duration::from_secs(90),
             ..Timeouts::default()
@@ -57,8 +57,8 @@ fn what_is_left_out_has_its_default() {
 fn what_is_written_is_read_back() {
     let times = [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(90_061_001), Duration::MAX];
     for time in times {
-        let times = Timeouts { handshake: time, ..Timeouts::default() };
-        let settings = Settings { workers: Workers::Pool(1), times, ..Settings::default() };
+        let timeouts = Timeouts { handshake: time, ..Timeouts::default() };
+        let settings = Settings { workers: Workers::Pool(1), timeouts, ..Settings::default() };
         assert_eq!(read(&toml::to_string(&settings).unwrap()), Ok(settings));
     }
 }
@@ -67,9 +67,9 @@ fn what_is_written_is_read_back() {
 fn what_is_not_understood_is_an_error_that_says_what_is() {
     let errors = [
         ("limits.max_mesage = 1", "unknown field `max_mesage`, expected one of `max_message`,"),
-        ("times.linger = \"1s\"", "unknown field `linger`, expected one of `handshake`,"),
-        ("times.idle = 30", "expected a time, such as \"250ms\", \"1m 30s\" or \"forever\""),
-        ("times.idle = \"30\"", "\"30\": "),
+        ("timeouts.linger = \"1s\"", "unknown field `linger`, expected one of `handshake`,"),
+        ("timeouts.idle = 30", "expected a time, such as \"250ms\", \"1m 30s\" or \"forever\""),
+        ("timeouts.idle = \"30\"", "\"30\": "),
         ("limits.window = -1", "expected usize"),
         ("workers = \"many\"", "unknown variant `many`, expected `on_demand` or `pool`"),
     ];

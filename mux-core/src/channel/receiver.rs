@@ -59,10 +59,10 @@ const REPORTED: u64 = 32 << 10;
 /// ```
 #[must_use = "a channel whose receiver is dropped ends"]
 pub struct Receiver<T, E = Never> {
-    way: Mutex<Way<T, E>>,
+    other_end: Mutex<OtherEnd<T, E>>,
 }
 
-enum Way<T, E> {
+enum OtherEnd<T, E> {
     Local(Arc<Local<T, E>>),
     /// Its sender leaves.
     PendingReceiver(Arc<PendingReceiver>, Decoder<T, E>),
@@ -116,18 +116,18 @@ impl<T: DeserializeOwned + Send + 'static, E: DeserializeOwned + 'static> Decode
 
 fn decode<T: DeserializeOwned + 'static>(items: Items, mux: &Mux, encoding: Encoding) -> Vec<Decoded<T>> {
     let Items { values, count, carried } = items;
-    let mut arrivals = IncomingHandles::new(carried, encoding, || mux.clone());
-    decode_values(&values, count, encoding, &mut arrivals)
+    let mut handles = IncomingHandles::new(carried, encoding, || mux.clone());
+    decode_values(&values, count, encoding, &mut handles)
 }
 
 fn decode_values<T: DeserializeOwned + 'static>(
     values: &Bytes,
     count: u32,
     encoding: Encoding,
-    arrivals: &mut IncomingHandles,
+    handles: &mut IncomingHandles,
 ) -> Vec<Decoded<T>> {
     let _learning = (values.len() > SMALL).then(|| Target::items::<T>().learn());
-    scope::decode(arrivals, || body::decode_items(values, count, encoding))
+    scope::decode(handles, || body::decode_items(values, count, encoding))
 }
 
 fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
@@ -138,17 +138,17 @@ fn decode_elsewhere<T: DeserializeOwned + Send + 'static>(
     let Items { values, count, carried } = items;
     // Here: dropped before it is decoded, it closes them.
     let lane = mux.shared().lane();
-    let mut arrivals = IncomingHandles::new(carried, encoding, || mux);
-    decoders::decode(lane, move || decode_values(&values, count, encoding, &mut arrivals))
+    let mut handles = IncomingHandles::new(carried, encoding, || mux);
+    decoders::decode(lane, move || decode_values(&values, count, encoding, &mut handles))
 }
 
 impl<T, E> Receiver<T, E> {
     pub(super) fn local(local: Arc<Local<T, E>>) -> Receiver<T, E> {
-        Receiver { way: Mutex::new(Way::Local(local)) }
+        Receiver { other_end: Mutex::new(OtherEnd::Local(local)) }
     }
 
-    fn way(&mut self) -> &mut Way<T, E> {
-        self.way.get_mut().unwrap_or_else(PoisonError::into_inner)
+    fn other_end(&mut self) -> &mut OtherEnd<T, E> {
+        self.other_end.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next item; `None` when the sender has finished.
@@ -176,7 +176,7 @@ impl<T, E> Receiver<T, E> {
 
     #[inline]
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
-        if let Way::Remote(remote) = self.way()
+        if let OtherEnd::Remote(remote) = self.other_end()
             && remote.ready.len() > 0
         {
             ready!(budget::poll_item(remote.ready.len(), cx));
@@ -189,36 +189,36 @@ impl<T, E> Receiver<T, E> {
 
     fn poll_next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
         loop {
-            match self.way() {
-                Way::Gone => return budget::poll_spend(cx).map(|()| None),
-                Way::Remote(remote) => {
+            match self.other_end() {
+                OtherEnd::Gone => return budget::poll_spend(cx).map(|()| None),
+                OtherEnd::Remote(remote) => {
                     if let Some(item) = remote.next_ready() {
                         return Poll::Ready(Some(item));
                     }
                     let ended = ready!(remote.poll_refill(cx));
                     if let Some(ended) = ended {
                         let ended = remote.ended(ended);
-                        *self.way() = Way::Gone;
+                        *self.other_end() = OtherEnd::Gone;
                         return Poll::Ready(ended.map(Err));
                     }
                 }
-                Way::PendingReceiver(pending, decoder) => {
+                OtherEnd::PendingReceiver(pending, decoder) => {
                     let decoder = *decoder;
-                    *self.way() = match ready!(pending.poll_place(cx)) {
-                        Some(place) => Way::Remote(Remote::new(place, decoder)),
+                    *self.other_end() = match ready!(pending.poll_place(cx)) {
+                        Some(place) => OtherEnd::Remote(Remote::new(place, decoder)),
                         None => {
-                            *self.way() = Way::Gone;
+                            *self.other_end() = OtherEnd::Gone;
                             return Poll::Ready(Some(Err(never_left())));
                         }
                     };
                 }
-                Way::Local(_) => return self.poll_local(cx),
+                OtherEnd::Local(_) => return self.poll_local(cx),
             }
         }
     }
 
     fn poll_local(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
-        let Way::Local(local) = self.way() else { return self.poll_recv(cx) };
+        let OtherEnd::Local(local) = self.other_end() else { return self.poll_recv(cx) };
         let coop = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
         let mut state = local.lock();
@@ -232,7 +232,7 @@ impl<T, E> Receiver<T, E> {
         }
         if let Some(ended) = state.ended.take() {
             drop(state);
-            *self.way() = Way::Gone;
+            *self.other_end() = OtherEnd::Gone;
             return Poll::Ready(match ended {
                 Ending::Finished => None,
                 Ending::App(error) => Some(Err(ChannelError::App(error))),
@@ -240,9 +240,9 @@ impl<T, E> Receiver<T, E> {
             });
         }
         if let Some(Left::Sender(pending, decoder)) = &state.left {
-            let way = Way::PendingReceiver(Arc::clone(pending), *decoder);
+            let other_end = OtherEnd::PendingReceiver(Arc::clone(pending), *decoder);
             drop(state);
-            *self.way() = way;
+            *self.other_end() = other_end;
             return self.poll_recv(cx);
         }
         let before = state.receiver.replace(waker);
@@ -259,7 +259,7 @@ where
 {
     /// Of a sender that leaves.
     pub(super) fn pending(pending: Arc<PendingReceiver>, encoding: Encoding) -> Receiver<T, E> {
-        Receiver { way: Mutex::new(Way::PendingReceiver(pending, Decoder::new(encoding))) }
+        Receiver { other_end: Mutex::new(OtherEnd::PendingReceiver(pending, Decoder::new(encoding))) }
     }
 }
 
@@ -376,11 +376,11 @@ impl<T, E> Unpin for Receiver<T, E> {}
 
 impl<T, E> Drop for Receiver<T, E> {
     fn drop(&mut self) {
-        match std::mem::replace(self.way(), Way::Gone) {
-            Way::Local(local) => drop_local(&local),
-            Way::PendingReceiver(pending, _) => pending.drop_receiver(),
-            Way::Remote(remote) => remote.stop(),
-            Way::Gone => {}
+        match std::mem::replace(self.other_end(), OtherEnd::Gone) {
+            OtherEnd::Local(local) => drop_local(&local),
+            OtherEnd::PendingReceiver(pending, _) => pending.drop_receiver(),
+            OtherEnd::Remote(remote) => remote.stop(),
+            OtherEnd::Gone => {}
         }
     }
 }
@@ -446,29 +446,36 @@ where
             return serializer.serialize_unit();
         }
         let Some(encoding) = scope::encoding() else {
-            return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
+            return Err(serde::ser::Error::custom("a channel's other_end leaves in a message of mux only"));
         };
-        let way = std::mem::replace(&mut *self.way.lock().unwrap_or_else(PoisonError::into_inner), Way::Gone);
-        if let Way::Gone = way {
+        let other_end = std::mem::replace(
+            &mut *self.other_end.lock().unwrap_or_else(PoisonError::into_inner),
+            OtherEnd::Gone,
+        );
+        if let OtherEnd::Gone = other_end {
             return Err(serde::ser::Error::custom("this receiver was sent away, or has ended"));
         }
-        serializer.serialize_u32(scope::depart(Half::Receiving, ChannelPort::SendQueue(leave(way, encoding))))
+        serializer
+            .serialize_u32(scope::depart(Half::Receiving, ChannelPort::SendQueue(leave(other_end, encoding))))
     }
 }
 
 /// The send queue that stands for a receiver which leaves.
-fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<SendQueue>
+fn leave<T, E>(other_end: OtherEnd<T, E>, encoding: Encoding) -> Arc<SendQueue>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Serialize + DeserializeOwned + Send + 'static,
 {
     let send_queue = Arc::new(SendQueue::default());
     let encoder = Encoder::new(encoding);
-    match way {
-        Way::Local(local) => leave_local(&local, &send_queue, encoder),
+    match other_end {
+        OtherEnd::Local(local) => leave_local(&local, &send_queue, encoder),
         // What comes from elsewhere passes through here.
-        way => {
-            relay::spawn(Receiver { way: Mutex::new(way) }, Sender::remote(Arc::clone(&send_queue), encoder));
+        other_end => {
+            relay::spawn(
+                Receiver { other_end: Mutex::new(other_end) },
+                Sender::remote(Arc::clone(&send_queue), encoder),
+            );
         }
     }
     send_queue
@@ -525,6 +532,8 @@ where
             return Ok(super::channel_with_error().1);
         }
         let (mux, id, encoding) = scope::arrive(place, Half::Receiving).map_err(serde::de::Error::custom)?;
-        Ok(Receiver { way: Mutex::new(Way::Remote(Remote::new((mux, id), Decoder::new(encoding)))) })
+        Ok(Receiver {
+            other_end: Mutex::new(OtherEnd::Remote(Remote::new((mux, id), Decoder::new(encoding)))),
+        })
     }
 }

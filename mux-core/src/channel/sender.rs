@@ -52,10 +52,10 @@ use tokio::task::coop;
 /// }
 /// ```
 pub struct Sender<T, E = super::Never> {
-    way: Mutex<Way<T, E>>,
+    other_end: Mutex<OtherEnd<T, E>>,
 }
 
-enum Way<T, E> {
+enum OtherEnd<T, E> {
     Local(Arc<Local<T, E>>),
     Remote(Box<Remote<T, E>>),
     /// It was sent away, or has ended.
@@ -105,24 +105,24 @@ impl<T, E> Encoder<T, E> {
     /// Appends an item to a frame, whose values are whole. What it carries leaves with it.
     #[inline]
     pub(super) fn append(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
-        let carried = frame.departures.len();
+        let carried = frame.handles.len();
         let encoded = self.encode(item, frame);
         if encoded.is_ok() {
             frame.count += 1;
             frame.whole = frame.values.mark();
         } else {
             frame.values.split_off(frame.whole);
-            frame.departures.truncate(carried);
+            frame.handles.truncate(carried);
         }
         encoded
     }
 
     #[inline]
     fn encode(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
-        let Batch { values, departures, .. } = frame;
+        let Batch { values, handles, .. } = frame;
         let mut encode = || (self.item)(item, self.encoding, values);
         // What owns nothing has no half of a channel to send away.
-        if std::mem::needs_drop::<T>() { scope::encode(departures, self.encoding, encode) } else { encode() }
+        if std::mem::needs_drop::<T>() { scope::encode(handles, self.encoding, encode) } else { encode() }
     }
 
     pub(super) fn ending(&self, ending: Ending<E>) -> Option<Fault> {
@@ -136,23 +136,23 @@ impl<T, E> Encoder<T, E> {
 
 impl<T, E> Sender<T, E> {
     pub(super) fn local(local: Arc<Local<T, E>>) -> Sender<T, E> {
-        Sender { way: Mutex::new(Way::Local(local)) }
+        Sender { other_end: Mutex::new(OtherEnd::Local(local)) }
     }
 
     pub(super) fn remote(send_queue: Arc<SendQueue>, encoder: Encoder<T, E>) -> Sender<T, E> {
-        Sender { way: Mutex::new(Way::Remote(Box::new(Remote::new(send_queue, encoder)))) }
+        Sender { other_end: Mutex::new(OtherEnd::Remote(Box::new(Remote::new(send_queue, encoder)))) }
     }
 
     /// Where it sends. A local channel whose receiver has left is one no more.
-    fn way(&mut self) -> &mut Way<T, E> {
-        let way = self.way.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Way::Local(local) = way {
+    fn other_end(&mut self) -> &mut OtherEnd<T, E> {
+        let other_end = self.other_end.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let OtherEnd::Local(local) = other_end {
             let left = local.lock().left.clone();
             if let Some(Left::Receiver(send_queue, encoder)) = left {
-                *way = Way::Remote(Box::new(Remote::new(send_queue, encoder)));
+                *other_end = OtherEnd::Remote(Box::new(Remote::new(send_queue, encoder)));
             }
         }
-        way
+        other_end
     }
 
     /// Sends an item, and waits while the other side has to take others first.
@@ -164,7 +164,7 @@ impl<T, E> Sender<T, E> {
     /// When nobody receives, or the item cannot be encoded; then the channel goes on. Why nobody receives, the
     /// answer of the call tells that carried the receiver.
     pub async fn send(&mut self, item: T) -> Result<(), SendError> {
-        if let Way::Remote(remote) = self.way() {
+        if let OtherEnd::Remote(remote) = self.other_end() {
             if let Err(error) = remote.encode(&item) {
                 budget::spend().await;
                 return Err(error);
@@ -220,13 +220,13 @@ impl<T, E> Sender<T, E> {
     /// # Errors
     /// [`TrySendError::Full`] with the item, or why it can never be sent.
     pub fn try_send(&mut self, item: T) -> Result<(), TrySendError<T>> {
-        let room = match self.way() {
-            Way::Gone => Err(Gone),
-            Way::Local(local) => {
+        let room = match self.other_end() {
+            OtherEnd::Gone => Err(Gone),
+            OtherEnd::Local(local) => {
                 let state = local.lock();
                 if state.receiver_gone { Err(Gone) } else { Ok(state.queue.len() < MOST) }
             }
-            Way::Remote(remote) => remote.send_queue.has_room(),
+            OtherEnd::Remote(remote) => remote.send_queue.has_room(),
         };
         match room {
             Ok(true) => self.put(item).map_err(TrySendError::Failed),
@@ -267,10 +267,10 @@ impl<T, E> Sender<T, E> {
 
     /// Whether nobody receives any more.
     pub fn is_closed(&mut self) -> bool {
-        match self.way() {
-            Way::Gone => true,
-            Way::Local(local) => local.lock().receiver_gone,
-            Way::Remote(remote) => remote.send_queue.is_closed(),
+        match self.other_end() {
+            OtherEnd::Gone => true,
+            OtherEnd::Local(local) => local.lock().receiver_gone,
+            OtherEnd::Remote(remote) => remote.send_queue.is_closed(),
         }
     }
 
@@ -287,15 +287,18 @@ impl<T, E> Sender<T, E> {
     }
 
     pub(super) fn end(&mut self, ending: Ending<E>) {
-        self.way();
-        match std::mem::replace(self.way.get_mut().unwrap_or_else(PoisonError::into_inner), Way::Gone) {
-            Way::Local(local) => end_local(&local, ending),
-            Way::Remote(mut remote) => {
+        self.other_end();
+        match std::mem::replace(
+            self.other_end.get_mut().unwrap_or_else(PoisonError::into_inner),
+            OtherEnd::Gone,
+        ) {
+            OtherEnd::Local(local) => end_local(&local, ending),
+            OtherEnd::Remote(mut remote) => {
                 // What a stream yielded before it panicked.
                 remote.push_frame();
                 SendQueue::end(&remote.send_queue, remote.encoder.ending(ending));
             }
-            Way::Gone => {}
+            OtherEnd::Gone => {}
         }
     }
 
@@ -305,7 +308,7 @@ impl<T, E> Sender<T, E> {
 
     /// Sends what `next` yields, a frame of it at most, until it has none now: `Pending`, or is over.
     pub(crate) fn poll_fill<R>(&mut self, mut next: impl FnMut() -> Poll<Result<T, R>>) -> Poll<Option<R>> {
-        if let Way::Remote(remote) = self.way() {
+        if let OtherEnd::Remote(remote) = self.other_end() {
             return remote.poll_fill(next);
         }
         match ready!(next()) {
@@ -319,13 +322,13 @@ impl<T, E> Sender<T, E> {
     /// Without looking for room.
     fn put(&mut self, mut item: T) -> Result<(), SendError> {
         loop {
-            item = match self.way() {
-                Way::Gone => return Err(SendError::Dropped),
-                Way::Remote(remote) => {
+            item = match self.other_end() {
+                OtherEnd::Gone => return Err(SendError::Dropped),
+                OtherEnd::Remote(remote) => {
                     remote.encode(&item)?;
                     return remote.push_item();
                 }
-                Way::Local(local) => match put_local(local, item) {
+                OtherEnd::Local(local) => match put_local(local, item) {
                     Ok(()) => return Ok(()),
                     Err(Unsent::Gone) => return Err(SendError::Dropped),
                     Err(Unsent::Left(item)) => item,
@@ -348,10 +351,10 @@ impl<T, E> Sender<T, E> {
         ready: impl Fn(usize) -> bool,
         remote_ready: impl Fn(&SendQueue, &mut Context<'_>) -> Poll<Result<(), Gone>>,
     ) -> Poll<Result<(), SendError>> {
-        let polled = match self.way() {
-            Way::Gone => Poll::Ready(Err(Gone)),
-            Way::Remote(remote) => remote_ready(&remote.send_queue, cx),
-            Way::Local(local) => {
+        let polled = match self.other_end() {
+            OtherEnd::Gone => Poll::Ready(Err(Gone)),
+            OtherEnd::Remote(remote) => remote_ready(&remote.send_queue, cx),
+            OtherEnd::Local(local) => {
                 let waker = cx.waker().clone();
                 let mut state = local.lock();
                 if state.receiver_gone {
@@ -374,10 +377,10 @@ impl<T, E> Sender<T, E> {
     }
 
     pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.way() {
-            Way::Gone => Poll::Ready(()),
-            Way::Remote(remote) => remote.send_queue.poll_gone(cx),
-            Way::Local(local) => {
+        match self.other_end() {
+            OtherEnd::Gone => Poll::Ready(()),
+            OtherEnd::Remote(remote) => remote.send_queue.poll_gone(cx),
+            OtherEnd::Local(local) => {
                 let waker = cx.waker().clone();
                 let mut state = local.lock();
                 if state.receiver_gone {
@@ -398,9 +401,9 @@ impl<T, E> Sender<T, E> {
 
     /// Why nobody receives.
     fn gone(&mut self) -> SendError {
-        match self.way() {
-            Way::Remote(remote) => remote.gone(),
-            Way::Local(_) | Way::Gone => SendError::Dropped,
+        match self.other_end() {
+            OtherEnd::Remote(remote) => remote.gone(),
+            OtherEnd::Local(_) | OtherEnd::Gone => SendError::Dropped,
         }
     }
 }
@@ -473,13 +476,13 @@ impl<T, E> Remote<T, E> {
             return self.break_off(FaultCode::Unencodable, format!("an item could not be encoded: {error}"));
         }
         // A frame holds no more than a small message.
-        if self.frame.departures.is_empty() && self.frame.values.len() <= FRAME {
+        if self.frame.handles.is_empty() && self.frame.values.len() <= FRAME {
             return ControlFlow::Continue(());
         }
         let len = self.frame.values.len_since(mark);
         let apart = self.frame.split_off(mark, before);
         self.push_frame();
-        if len <= SMALL && apart.departures.is_empty() {
+        if len <= SMALL && apart.handles.is_empty() {
             self.frame = apart;
             // It will be full like the last one.
             self.frame.values.flat_mut().reserve(FRAME);
@@ -512,7 +515,7 @@ impl<T, E> Remote<T, E> {
 
     /// Sends the item that was encoded, without looking for room.
     fn push_item(&mut self) -> Result<(), SendError> {
-        if self.item.values.is_large() || !self.item.departures.is_empty() {
+        if self.item.values.is_large() || !self.item.handles.is_empty() {
             let item = std::mem::take(&mut self.item);
             return self.push_apart(item);
         }
@@ -521,7 +524,7 @@ impl<T, E> Remote<T, E> {
 
     /// As [`push_item`](Remote::push_item), as soon as there is room.
     fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.item.values.is_large() || !self.item.departures.is_empty() {
+        if self.item.values.is_large() || !self.item.handles.is_empty() {
             if ready!(self.send_queue.poll_room(cx)).is_err() {
                 return Poll::Ready(Err(self.gone()));
             }
@@ -540,7 +543,7 @@ impl<T, E> Remote<T, E> {
     }
 
     fn push_apart(&mut self, batch: Batch) -> Result<(), SendError> {
-        let (len, carried) = (batch.values.len(), batch.departures.len());
+        let (len, carried) = (batch.values.len(), batch.handles.len());
         if let Some(shared) = self.send_queue.connection()
             && let Some(fault) = shared.item_exceeds_limits(len, carried)
         {
@@ -608,32 +611,37 @@ where
             return serializer.serialize_unit();
         }
         let Some(encoding) = scope::encoding() else {
-            return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
+            return Err(serde::ser::Error::custom("a channel's other_end leaves in a message of mux only"));
         };
-        let way = std::mem::replace(&mut *self.way.lock().unwrap_or_else(PoisonError::into_inner), Way::Gone);
-        if let Way::Gone = way {
+        let other_end = std::mem::replace(
+            &mut *self.other_end.lock().unwrap_or_else(PoisonError::into_inner),
+            OtherEnd::Gone,
+        );
+        if let OtherEnd::Gone = other_end {
             return Err(serde::ser::Error::custom("this sender was sent away before"));
         }
-        serializer
-            .serialize_u32(scope::depart(Half::Sending, ChannelPort::PendingReceiver(leave(way, encoding))))
+        serializer.serialize_u32(scope::depart(
+            Half::Sending,
+            ChannelPort::PendingReceiver(leave(other_end, encoding)),
+        ))
     }
 }
 
 /// The pending receiver that stands for a sender which leaves.
-fn leave<T, E>(way: Way<T, E>, encoding: Encoding) -> Arc<PendingReceiver>
+fn leave<T, E>(other_end: OtherEnd<T, E>, encoding: Encoding) -> Arc<PendingReceiver>
 where
     T: Serialize + DeserializeOwned + Send + 'static,
     E: Serialize + DeserializeOwned + Send + 'static,
 {
     let pending = Arc::new(PendingReceiver::default());
-    let local = match way {
-        Way::Local(local) => local,
-        Way::Remote(remote) => {
-            let sender = Sender { way: Mutex::new(Way::Remote(remote)) };
+    let local = match other_end {
+        OtherEnd::Local(local) => local,
+        OtherEnd::Remote(remote) => {
+            let sender = Sender { other_end: Mutex::new(OtherEnd::Remote(remote)) };
             relay::spawn(Receiver::pending(Arc::clone(&pending), encoding), sender);
             return pending;
         }
-        Way::Gone => return pending,
+        OtherEnd::Gone => return pending,
     };
     let left = local.tell(|state| match &state.left {
         None if state.receiver_gone => None,

@@ -69,11 +69,11 @@ impl Mux {
         let mut args = ArgsEncoder::new(method.encoding);
         match encode(&mut args) {
             Ok(()) => {
-                let (body, mut departures) = args.finish();
-                if !departures.is_empty() {
-                    departures.keep(self);
+                let (body, mut handles) = args.finish();
+                if !handles.is_empty() {
+                    handles.keep_open(self);
                 }
-                let carried = departures.take_leaving();
+                let carried = handles.take();
                 let message = Message { method: method.path, meta: self.names_of(method), body, carried };
                 Call::remote(RemoteCall {
                     mux: self.clone(),
@@ -126,11 +126,11 @@ fn tell_names(method: &MethodDescriptor) -> MetaPairs {
 /// ```
 #[must_use = "a call does nothing until it is awaited, sent or waited for"]
 pub struct Call<T, E = Infallible> {
-    way: Way<T, E>,
+    state: State<T, E>,
     value: PhantomData<fn() -> T>,
 }
 
-enum Way<T, E> {
+enum State<T, E> {
     Remote(RemoteCall<E>),
     Local(LocalCall<T, E>),
     /// Its answer has come, and is decoded elsewhere.
@@ -164,11 +164,11 @@ enum Progress {
 
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let method = match &self.way {
-            Way::Remote(remote) => remote.method.path,
-            Way::Local(local) => local.method().path,
-            Way::Decoding(_) => "answered",
-            Way::Failed(_) => "failed",
+        let method = match &self.state {
+            State::Remote(remote) => remote.method.path,
+            State::Local(local) => local.method().path,
+            State::Decoding(_) => "answered",
+            State::Failed(_) => "failed",
         };
         f.debug_struct("Call").field("method", &method).finish_non_exhaustive()
     }
@@ -176,11 +176,11 @@ impl<T, E> fmt::Debug for Call<T, E> {
 
 impl<T, E> Call<T, E> {
     fn remote(remote: RemoteCall<E>) -> Call<T, E> {
-        Call { way: Way::Remote(remote), value: PhantomData }
+        Call { state: State::Remote(remote), value: PhantomData }
     }
 
     pub(crate) fn failed(refused: Refused) -> Call<T, E> {
-        Call { way: Way::Failed(Some(CallError::Refused(refused))), value: PhantomData }
+        Call { state: State::Failed(Some(CallError::Refused(refused))), value: PhantomData }
     }
 
     /// A call of an `async fn`, or of an `inline` one, in this process.
@@ -194,7 +194,7 @@ impl<T, E> Call<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        Call { way: Way::Local(LocalCall::future(method, context, job)), value: PhantomData }
+        Call { state: State::Local(LocalCall::future(method, context, job)), value: PhantomData }
     }
 
     /// A call of a plain `fn` in this process.
@@ -208,14 +208,14 @@ impl<T, E> Call<T, E> {
         T: Send + 'static,
         E: Send + 'static,
     {
-        Call { way: Way::Local(LocalCall::blocking(method, context, job)), value: PhantomData }
+        Call { state: State::Local(LocalCall::blocking(method, context, job)), value: PhantomData }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match &self.way {
-            Way::Remote(remote) => remote.deadline,
-            Way::Local(local) => local.deadline(),
-            Way::Decoding(_) | Way::Failed(_) => None,
+        match &self.state {
+            State::Remote(remote) => remote.deadline,
+            State::Local(local) => local.deadline(),
+            State::Decoding(_) | State::Failed(_) => None,
         }
     }
 
@@ -230,10 +230,10 @@ impl<T, E> Call<T, E> {
     pub fn timeout(mut self, timeout: Duration) -> Call<T, E> {
         // So far ahead that it never comes, where the clock cannot tell it.
         let Some(at) = Instant::now().checked_add(timeout) else { return self };
-        let deadline = match &mut self.way {
-            Way::Remote(remote) => &mut remote.deadline,
-            Way::Local(local) => local.deadline_mut(),
-            Way::Decoding(_) | Way::Failed(_) => return self,
+        let deadline = match &mut self.state {
+            State::Remote(remote) => &mut remote.deadline,
+            State::Local(local) => local.deadline_mut(),
+            State::Decoding(_) | State::Failed(_) => return self,
         };
         *deadline = Some(deadline.map_or(at, |known| known.min(at)));
         self
@@ -247,10 +247,10 @@ impl<T, E> Call<T, E> {
         if RESERVED.contains(&key) {
             return Call::failed(Refused::invalid_args(format!("meta key `{key}` is the protocol's own")));
         }
-        match &mut self.way {
-            Way::Remote(remote) => remote.message.meta.push(key, value),
-            Way::Local(local) => local.meta_mut().push(key, value),
-            Way::Decoding(_) | Way::Failed(_) => {}
+        match &mut self.state {
+            State::Remote(remote) => remote.message.meta.push(key, value),
+            State::Local(local) => local.meta_mut().push(key, value),
+            State::Decoding(_) | State::Failed(_) => {}
         }
         self
     }
@@ -263,12 +263,12 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
     ///
     /// Neither blocks nor needs a runtime.
     pub fn start(mut self) -> Call<T, E> {
-        match &mut self.way {
+        match &mut self.state {
             // Who polls or waits for it is told.
-            Way::Remote(remote) if remote.is_inherited() => {}
-            Way::Remote(remote) => remote.send(None),
-            Way::Local(local) => local.send(),
-            Way::Decoding(_) | Way::Failed(_) => {}
+            State::Remote(remote) if remote.is_inherited() => {}
+            State::Remote(remote) => remote.send(None),
+            State::Local(local) => local.send(),
+            State::Decoding(_) | State::Failed(_) => {}
         }
         self
     }
@@ -290,9 +290,9 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
         );
         // The connection tells when the time is over; this is for one whose runtime does not run.
         let until = self.deadline().map(|deadline| deadline.into_std() + WAIT_GRACE);
-        let waited = match &mut self.way {
+        let waited = match &mut self.state {
             // Decoded afterwards: that is the user's code.
-            Way::Remote(remote) => {
+            State::Remote(remote) => {
                 if remote.is_inherited() {
                     return Err(remote.forked().into());
                 }
@@ -310,8 +310,8 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Future for Call<T,
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        match &mut self.way {
-            Way::Remote(remote) => {
+        match &mut self.state {
+            State::Remote(remote) => {
                 if remote.is_inherited() {
                     return Poll::Ready(Err(remote.forked().into()));
                 }
@@ -322,13 +322,13 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Future for Call<T,
                 }
                 Poll::Ready(remote.result(terminal, carried))
             }
-            Way::Local(local) => local.poll(cx),
-            Way::Decoding(decoding) => {
+            State::Local(local) => local.poll(cx),
+            State::Decoding(decoding) => {
                 let result = ready!(Pin::new(decoding).poll(cx));
-                self.way = Way::Failed(None);
+                self.state = State::Failed(None);
                 Poll::Ready(result)
             }
-            Way::Failed(error) => {
+            State::Failed(error) => {
                 ready!(budget::poll_spend(cx));
                 Poll::Ready(Err(Error::Call(error.take().expect("`Call` polled after it was over"))))
             }
@@ -345,12 +345,13 @@ impl<T: DeserializeOwned + Send + 'static, E: Send + 'static> Call<T, E> {
         carried: ThinList<IncomingHandle>,
         cx: &mut task::Context<'_>,
     ) -> Poll<Result<T, Error<E>>> {
-        let mut answered = Call { way: mem::replace(&mut self.way, Way::Failed(None)), value: PhantomData };
-        let Way::Remote(remote) = &mut answered.way else { return Pin::new(self).poll(cx) };
+        let mut answered =
+            Call { state: mem::replace(&mut self.state, State::Failed(None)), value: PhantomData };
+        let State::Remote(remote) = &mut answered.state else { return Pin::new(self).poll(cx) };
         let lane = remote.mux.shared().lane();
         remote.progress = Progress::Ended(Some(Box::new((terminal, carried))));
         // Polled there, it is ready: so what decodes is compiled once.
-        self.way = Way::Decoding(Box::new(decoders::decode(lane, move || blocking::block_on(answered))));
+        self.state = State::Decoding(Box::new(decoders::decode(lane, move || blocking::block_on(answered))));
         Pin::new(self).poll(cx)
     }
 }
@@ -434,8 +435,8 @@ impl<E> RemoteCall<E> {
     ) -> Result<T, Error<E>> {
         let _learning = terminal.is_large().then(|| self.target().learn());
         // What is not taken out of the value is closed here.
-        let mut arrivals = IncomingHandles::new(carried, self.method.encoding, || self.mux.clone());
-        scope::decode(&mut arrivals, || self.decode(terminal))
+        let mut handles = IncomingHandles::new(carried, self.method.encoding, || self.mux.clone());
+        scope::decode(&mut handles, || self.decode(terminal))
     }
 
     fn decode<T: DeserializeOwned + 'static>(&self, terminal: Terminal) -> Result<T, Error<E>> {

@@ -93,7 +93,7 @@ impl<T: 'static, E> LocalCall<T, E> {
     pub(crate) fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Ending<T, E>> {
         // Nearly all are ready at once.
         ready!(budget::poll_spend(cx));
-        self.brief();
+        self.tell_context();
         if self.method.notify {
             return Poll::Ready(self.notify());
         }
@@ -141,18 +141,18 @@ impl<T, E> LocalCall<T, E> {
 
     /// Starts the handler without being polled.
     pub(crate) fn send(&mut self) {
-        self.brief();
+        self.tell_context();
         self.start();
     }
 
     /// Tells the handler's context, once, what the call was given.
     #[inline]
-    fn brief(&mut self) {
+    fn tell_context(&mut self) {
         if let Some(context) = &self.context
             && !self.briefed
         {
             self.briefed = true;
-            context.brief(self.deadline, self.meta.encode(None, &[]));
+            context.set(self.deadline, self.meta.encode(None, &[]));
         }
     }
 

@@ -5,7 +5,7 @@ use crate::driver::stranger::{self, is_stranger};
 use crate::link::handle::Mux;
 use crate::link::obligation::Obligation;
 use crate::link::shared::{Running, Shared, State};
-use crate::serve::demux::{Body, Parcel, Route};
+use crate::serve::demux::{Body, InboundCall, Route};
 use crate::serve::dispatch::{Dispatch, NotifyLane};
 use crate::util::buffer;
 use crate::util::pool;
@@ -133,9 +133,9 @@ pub(crate) enum Pass {
 #[derive(Default)]
 struct Todo {
     /// Run on one task of their own.
-    parcels: Vec<Parcel>,
+    calls: Vec<InboundCall>,
     /// Run elsewhere.
-    apart: Vec<Parcel>,
+    apart: Vec<InboundCall>,
     stops: Vec<Running>,
     /// The peer has to read some of its answers before further requests begin.
     full: bool,
@@ -486,15 +486,15 @@ impl Reader {
 
     fn perform(&mut self, mut todo: Todo, shared: &Arc<Shared>) -> Pass {
         todo.stops.into_iter().for_each(Running::stop);
-        if todo.full && todo.parcels.len() + todo.apart.len() > 0 {
-            let deferred = todo.apart.extract_if(.., |parcel| !parcel.is_notify());
-            shared.defer(todo.parcels.drain(..).chain(deferred));
+        if todo.full && todo.calls.len() + todo.apart.len() > 0 {
+            let deferred = todo.apart.extract_if(.., |call| !call.is_notify());
+            shared.defer(todo.calls.drain(..).chain(deferred));
         }
         if !todo.apart.is_empty() {
             self.dispatch_apart(todo.apart, shared);
         }
-        if !todo.parcels.is_empty() {
-            Dispatch::new(todo.parcels, shared).spawn();
+        if !todo.calls.is_empty() {
+            Dispatch::new(todo.calls, shared).spawn();
         }
         match todo.over {
             None => Pass::Some,
@@ -515,15 +515,15 @@ impl Reader {
 
     /// Notifies run in their order, inline methods here and now. Decoding what is large takes long: on a
     /// task that nobody else waits for.
-    fn dispatch_apart(&mut self, parcels: Vec<Parcel>, shared: &Arc<Shared>) {
+    fn dispatch_apart(&mut self, calls: Vec<InboundCall>, shared: &Arc<Shared>) {
         let mut inline = Vec::new();
-        for parcel in parcels {
-            if parcel.is_notify() {
-                self.notifies.push(parcel, shared);
-            } else if parcel.is_inline() {
-                inline.push(parcel);
+        for call in calls {
+            if call.is_notify() {
+                self.notifies.push(call, shared);
+            } else if call.is_inline() {
+                inline.push(call);
             } else {
-                Dispatch::new(vec![parcel], shared).spawn();
+                Dispatch::new(vec![call], shared).spawn();
             }
         }
         Dispatch::new(inline, shared).run_all();
@@ -577,10 +577,10 @@ fn serve(
         Ok(route) => {
             let meta = meta.map(|meta| Arc::new(Box::from(meta)));
             let nested = || Mux::nested(Arc::clone(shared));
-            let arrivals = IncomingHandles::new(carried, route.encoding(), nested);
-            let parcel = Parcel::new(route, (shared, owed), deadline, meta, keep(args, owner), arrivals);
-            let parcels = if parcel.goes_apart() { &mut todo.apart } else { &mut todo.parcels };
-            parcels.push(parcel);
+            let handles = IncomingHandles::new(carried, route.encoding(), nested);
+            let call = InboundCall::new(route, (shared, owed), deadline, meta, keep(args, owner), handles);
+            let calls = if call.goes_apart() { &mut todo.apart } else { &mut todo.calls };
+            calls.push(call);
         }
         Err(refused) => {
             state.session.discard(carried, &mut state.outbox);

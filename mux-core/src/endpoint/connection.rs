@@ -307,7 +307,7 @@ impl ConnectionBuilder {
         }
         let driver = Driver::new(stream, Arc::clone(&shared), self.timeouts.tellable(), &settings);
         if shared.is_in_background() && !self.services.is_empty() {
-            background::keeper_stays();
+            background::only_io_thread_drives();
         }
         runtime.spawn(Driving::new(driver));
         Connection { mux: Mux::keeping(shared) }

@@ -17,20 +17,20 @@ use std::task::Waker;
 
 /// The asking half of a connection: what a client holds. Cheap to clone.
 #[derive(Clone)]
-pub struct Mux(Hold);
+pub struct Mux(Handle);
 
 #[derive(Clone)]
-enum Hold {
+enum Handle {
     /// Keeps the connection open.
-    Keeping(Arc<Keeper>),
+    Strong(Arc<CloseOnDrop>),
     /// Within a handler of the same connection: closes with it, and never waits for room.
-    Nested(Arc<Shared>),
+    Weak(Arc<Shared>),
 }
 
 /// Closes the connection when the last one is dropped.
-struct Keeper(Arc<Shared>);
+struct CloseOnDrop(Arc<Shared>);
 
-impl Drop for Keeper {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         if !self.0.is_inherited() {
             self.0.close(CloseReason::Local, GoawayCode::Closed);
@@ -53,12 +53,12 @@ pub trait Client: Sized {
 
 impl Mux {
     pub(crate) fn keeping(shared: Arc<Shared>) -> Mux {
-        Mux(Hold::Keeping(Arc::new(Keeper(shared))))
+        Mux(Handle::Strong(Arc::new(CloseOnDrop(shared))))
     }
 
     /// For calls from within a handler of the same connection, which do not keep it open.
     pub(crate) fn nested(shared: Arc<Shared>) -> Mux {
-        Mux(Hold::Nested(shared))
+        Mux(Handle::Weak(shared))
     }
 
     /// Each call on it is told that the connection is closed.
@@ -68,13 +68,13 @@ impl Mux {
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         match &self.0 {
-            Hold::Keeping(keeper) => &keeper.0,
-            Hold::Nested(shared) => shared,
+            Handle::Strong(strong) => &strong.0,
+            Handle::Weak(shared) => shared,
         }
     }
 
     pub(crate) fn is_nested(&self) -> bool {
-        matches!(self.0, Hold::Nested(_))
+        matches!(self.0, Handle::Weak(_))
     }
 }
 

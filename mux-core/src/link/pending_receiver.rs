@@ -16,7 +16,7 @@ struct State {
     stage: Stage,
     waker: Option<Waker>,
     /// Keeps the connection open.
-    keeper: Option<Mux>,
+    connection: Option<Mux>,
 }
 
 #[derive(Debug, Default)]
@@ -38,8 +38,8 @@ impl PendingReceiver {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn keep(&self, mux: Mux) {
-        let before = self.lock().keeper.replace(mux);
+    pub(crate) fn keep_open(&self, mux: Mux) {
+        let before = self.lock().connection.replace(mux);
         drop(before);
     }
 
@@ -60,10 +60,10 @@ impl PendingReceiver {
         if matches!(state.stage, Stage::Waiting) {
             state.stage = Stage::Closed;
         }
-        let (waker, keeper) = (state.waker.take(), state.keeper.take());
+        let (waker, connection) = (state.waker.take(), state.connection.take());
         drop(state);
         waker.into_iter().for_each(Waker::wake);
-        drop(keeper);
+        drop(connection);
     }
 
     /// The place, once it is known; `None` where there will be none.
@@ -81,20 +81,20 @@ impl PendingReceiver {
             Stage::Closed => None,
             Stage::Attached(shared, id) => Some((Arc::clone(shared), *id)),
         };
-        let keeper = state.keeper.take();
+        let connection = state.connection.take();
         drop(state);
-        Poll::Ready(place.map(|(shared, id)| (keeper.unwrap_or_else(|| Mux::nested(shared)), id)))
+        Poll::Ready(place.map(|(shared, id)| (connection.unwrap_or_else(|| Mux::nested(shared)), id)))
     }
 
     /// The receiver is gone.
     pub(crate) fn drop_receiver(&self) {
         let mut state = self.lock();
         let stage = std::mem::replace(&mut state.stage, Stage::Dropped);
-        let (waker, keeper) = (state.waker.take(), state.keeper.take());
+        let (waker, connection) = (state.waker.take(), state.connection.take());
         drop(state);
         if let Stage::Attached(shared, id) = stage {
             shared.stop_channel(id);
         }
-        drop((waker, keeper));
+        drop((waker, connection));
     }
 }

@@ -33,10 +33,10 @@ impl ChannelPort {
         }
     }
 
-    fn keep(&self, mux: &Mux) {
+    fn keep_open(&self, mux: &Mux) {
         match self {
-            ChannelPort::SendQueue(send_queue) => send_queue.keep(mux.clone()),
-            ChannelPort::PendingReceiver(pending) => pending.keep(mux.clone()),
+            ChannelPort::SendQueue(send_queue) => send_queue.keep_open(mux.clone()),
+            ChannelPort::PendingReceiver(pending) => pending.keep_open(mux.clone()),
         }
     }
 }
@@ -57,8 +57,8 @@ impl OutgoingHandles {
     }
 
     /// Their other halves keep the connection open.
-    pub(crate) fn keep(&self, mux: &Mux) {
-        self.0.iter().for_each(|leaving| leaving.port.keep(mux));
+    pub(crate) fn keep_open(&self, mux: &Mux) {
+        self.0.iter().for_each(|leaving| leaving.port.keep_open(mux));
     }
 
     /// Closes all but the first so many.
@@ -80,7 +80,7 @@ impl OutgoingHandles {
 
     /// For the session, which attaches or closes each.
     #[inline]
-    pub(crate) fn take_leaving(&mut self) -> ThinList<OutgoingHandle<ChannelPort>> {
+    pub(crate) fn take(&mut self) -> ThinList<OutgoingHandle<ChannelPort>> {
         self.0.take()
     }
 }

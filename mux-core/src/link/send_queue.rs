@@ -30,13 +30,13 @@ pub(crate) struct Batch {
     /// Where the values end that are whole: a user's `Serialize` may have panicked in the midst of one.
     pub(crate) whole: Mark,
     pub(crate) values: Payload,
-    pub(crate) departures: OutgoingHandles,
+    pub(crate) handles: OutgoingHandles,
 }
 
 impl Batch {
     /// What it counts while it waits.
     fn weight(&self) -> usize {
-        item_cost(self.values.len(), self.departures.len()) as usize
+        item_cost(self.values.len(), self.handles.len()) as usize
     }
 
     /// Takes off what was added since there were `count` items and the values ended at `mark`. What is
@@ -47,7 +47,7 @@ impl Batch {
             count: self.count - count,
             whole: values.mark(),
             values,
-            departures: self.departures.split_off(0),
+            handles: self.handles.split_off(0),
         };
         (self.count, self.whole) = (count, mark);
         batch
@@ -65,7 +65,7 @@ impl Batch {
         self.count = 0;
         self.whole = Mark::default();
         self.values.clear();
-        self.departures.truncate(0);
+        self.handles.truncate(0);
     }
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct SendQueue {
 struct State {
     attached: Option<(Arc<Shared>, Xid)>,
     /// Keeps the connection open as long as the sender is there.
-    keeper: Option<Mux>,
+    connection: Option<Mux>,
     batches: VecDeque<Batch>,
     /// Small items that carry nothing, behind the batches.
     tail: Batch,
@@ -123,12 +123,12 @@ impl SendQueue {
         if !mux.shared().bind(id, ChannelPort::SendQueue(Arc::clone(&send_queue))) {
             send_queue.close();
         }
-        send_queue.keep(mux);
+        send_queue.keep_open(mux);
         send_queue
     }
 
-    pub(crate) fn keep(&self, mux: Mux) {
-        let before = self.lock().keeper.replace(mux);
+    pub(crate) fn keep_open(&self, mux: Mux) {
+        let before = self.lock().connection.replace(mux);
         drop(before);
     }
 
@@ -158,10 +158,10 @@ impl SendQueue {
         state.weight = 0;
         state.seal();
         let batches = std::mem::take(&mut state.batches);
-        let (wakers, keeper) = ([state.sender.take(), state.watcher.take()], state.keeper.take());
+        let (wakers, connection) = ([state.sender.take(), state.watcher.take()], state.connection.take());
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
-        drop((batches, keeper));
+        drop((batches, connection));
     }
 
     // For the sender.
@@ -278,9 +278,9 @@ impl SendQueue {
         let mut state = this.lock();
         state.ended.get_or_insert(why);
         let wakers = [state.sender.take(), state.watcher.take()];
-        let keeper = state.keeper.take();
+        let connection = state.connection.take();
         SendQueue::queue(this, state);
-        drop((wakers, keeper));
+        drop((wakers, connection));
     }
 
     /// Has the driver come, where it has not been told to.
@@ -322,7 +322,7 @@ impl SendQueue {
             }
             return Given::default();
         };
-        let (len, carried) = (batch.values.len(), batch.departures.len());
+        let (len, carried) = (batch.values.len(), batch.handles.len());
         if let Some(exceeds_limits) = session.item_exceeds_limits(len, carried) {
             // Sent before anyone knew what the peer takes. What waits is let go with the port.
             state.closed = true;
@@ -341,14 +341,14 @@ impl SendQueue {
         }
         let Some(batch) = state.batches.pop_front() else { return Given::default() };
         state.weight -= batch.weight();
-        let Batch { count, values, mut departures, .. } = batch;
+        let Batch { count, values, mut handles, .. } = batch;
         if state.weight <= LOW {
-            session.after.wakers.extend(state.sender.take());
+            session.effects.wakers.extend(state.sender.take());
         }
         state.queued = state.is_due();
         let more = state.queued;
         drop(state);
-        session.send_items(id, (count, values), departures.take_leaving(), out);
+        session.send_items(id, (count, values), handles.take(), out);
         Given { len, more }
     }
 }

@@ -7,7 +7,7 @@ use crate::link::detached::{DetachedHandlers, Place};
 use crate::link::obligation::Obligation;
 use crate::link::port::{ChannelPort, OutgoingHandles};
 use crate::link::send_queue::SendQueue;
-use crate::serve::demux::{Parcel, Router};
+use crate::serve::demux::{InboundCall, Router};
 use crate::threads::background;
 use crate::threads::decoders;
 use crate::threads::turns::Lane;
@@ -104,7 +104,7 @@ pub(crate) struct State {
     /// Outlets with something to send, in turn.
     send_queues: VecDeque<Arc<SendQueue>>,
     /// Requests that begin when the peer has read enough of its answers.
-    deferred: Vec<Parcel>,
+    deferred: Vec<InboundCall>,
     /// Handlers that begin then, which have been on their way to a thread.
     wait_for_room: Vec<oneshot::Sender<()>>,
     /// Answers that are not written, in bytes, from which on requests are deferred.
@@ -157,7 +157,7 @@ impl Drop for Locked<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(state) = self.state.take()
-            && !state.session.after.is_empty()
+            && !state.session.effects.is_empty()
         {
             self.shared.unlock(state);
         }
@@ -167,12 +167,12 @@ impl Drop for Locked<'_> {
 impl Shared {
     /// Lets go of the lock, and does what the session has left to be done.
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        let mut after = std::mem::take(&mut state.session.after);
-        state.resume(&mut after);
+        let mut effects = std::mem::take(&mut state.session.effects);
+        state.resume(&mut effects);
         let driver = state.claim_flush();
         drop(state);
         self.wake(driver);
-        self.finish(after);
+        self.finish(effects);
     }
 
     pub(crate) fn new(
@@ -209,8 +209,8 @@ impl Shared {
     }
 
     /// Does what must not be done under the lock.
-    fn finish(&self, after: Effects<Waker, ChannelPort>) {
-        let Effects { wakers, attached, closed, resumed, bodies, segments } = after;
+    fn finish(&self, effects: Effects<Waker, ChannelPort>) {
+        let Effects { wakers, attached, closed, resumed, bodies, segments } = effects;
         if let Some(me) = self.me.upgrade() {
             attached.iter().for_each(|(port, id)| port.attach(&me, *id));
         }
@@ -230,7 +230,7 @@ impl Shared {
         if let Some(driver) = driver {
             driver.wake();
             if self.in_background {
-                background::recall();
+                background::ensure_driven();
             }
         }
     }
@@ -570,10 +570,10 @@ impl Shared {
     ) -> bool {
         let (unread, full) = self.act(|state| {
             let mut unread = false;
-            for (owed, answer, departures) in finished {
+            for (owed, answer, handles) in finished {
                 match owed {
                     Obligation::Answer(xid) => {
-                        let carried = departures.take_leaving();
+                        let carried = handles.take();
                         state.session.answer(xid, answer, carried, &mut state.outbox);
                     }
                     Obligation::Credit(cost) => unread |= !state.pay_back(cost),
@@ -589,28 +589,28 @@ impl Shared {
 
     /// Keeps requests until the peer has read more of its answers. Until then they have certainly not run.
     #[cold]
-    pub(crate) fn defer(&self, parcels: impl Iterator<Item = Parcel>) {
-        let mut parcels: Vec<Parcel> = parcels.collect();
+    pub(crate) fn defer(&self, calls: impl Iterator<Item = InboundCall>) {
+        let mut calls: Vec<InboundCall> = calls.collect();
         let mut state = self.lock();
         if state.closed.is_none() {
-            parcels.iter().filter_map(|parcel| parcel.owed.xid()).for_each(|xid| state.session.park(xid));
-            state.deferred.append(&mut parcels);
+            calls.iter().filter_map(|call| call.owed.xid()).for_each(|xid| state.session.park(xid));
+            state.deferred.append(&mut calls);
             // The peer may have read meanwhile, with nothing left that wakes the driver.
             state.wake_driver = true;
         }
         let driver = state.claim_flush();
         drop(state);
         self.wake(driver);
-        self.drop_parcels(parcels);
+        self.drop_parcels(calls);
     }
 
     /// Deferred requests whose askers still wait, where the peer has read enough.
     #[cold]
-    pub(crate) fn resume_deferred(&self) -> Vec<Parcel> {
+    pub(crate) fn resume_deferred(&self) -> Vec<InboundCall> {
         let mut state = self.lock();
         let deferred = std::mem::take(&mut state.deferred);
         let waiting = std::mem::take(&mut state.wait_for_room);
-        let is_wanted = |parcel: &Parcel| parcel.owed.xid().is_none_or(|xid| state.session.start(xid));
+        let is_wanted = |call: &InboundCall| call.owed.xid().is_none_or(|xid| state.session.start(xid));
         let (wanted, unwanted) = deferred.into_iter().partition(is_wanted);
         drop(state);
         // Fails where what waited was given up.
@@ -622,8 +622,8 @@ impl Shared {
     }
 
     /// Nobody will run them: who is owed is told why.
-    fn drop_parcels(&self, parcels: Vec<Parcel>) {
-        parcels.into_iter().for_each(|parcel| self.drop_owed(parcel.owed));
+    fn drop_parcels(&self, calls: Vec<InboundCall>) {
+        calls.into_iter().for_each(|call| self.drop_owed(call.owed));
     }
 
     /// Nobody answers any more: who is owed is told why.
@@ -693,7 +693,7 @@ impl Shared {
         let send_queues = std::mem::take(&mut state.send_queues);
         let deferred = (std::mem::take(&mut state.deferred), std::mem::take(&mut state.wait_for_room));
         // Told below, when this end counts as closed.
-        let after = std::mem::take(&mut state.session.after);
+        let effects = std::mem::take(&mut state.session.effects);
         let driver = state.claim_flush();
         drop(guard);
         self.wake(driver);
@@ -705,7 +705,7 @@ impl Shared {
         self.stage.send_if_modified(|stage| advance(stage, Stage::Closed));
         self.workers.close(self.lane);
         decoders::close(self.lane);
-        self.finish(after);
+        self.finish(effects);
         handles.into_iter().for_each(Running::stop);
         drop((send_queues, deferred));
     }
@@ -821,9 +821,9 @@ impl State {
     }
 
     /// Queues the send queues again that may go on.
-    fn resume(&mut self, after: &mut Effects<Waker, ChannelPort>) {
+    fn resume(&mut self, effects: &mut Effects<Waker, ChannelPort>) {
         let State { send_queues, .. } = self;
-        for port in &after.resumed {
+        for port in &effects.resumed {
             if let ChannelPort::SendQueue(send_queue) = port
                 && send_queue.resume()
             {

@@ -5,7 +5,7 @@ use crate::api::error::{Refusal, Refused};
 use crate::context::Context;
 use crate::link::obligation::Obligation;
 use crate::link::shared::Shared;
-use crate::serve::dispatch::Turn;
+use crate::serve::dispatch::Slot;
 use crate::threads::decoders;
 use crate::util::buffer;
 use crate::value::Target;
@@ -30,7 +30,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// Runs one request.
     #[doc(hidden)]
-    fn serve(self: Arc<Self>, inbound: Inbound, turn: Turn<'_>);
+    fn serve(self: Arc<Self>, inbound: Inbound, slot: Slot<'_>);
 }
 
 /// Finds a method's service by the name that travels.
@@ -144,7 +144,7 @@ fn served(services: &[(String, u64)]) -> String {
 pub struct Inbound {
     context: Context,
     body: Body,
-    arrivals: IncomingHandles,
+    handles: IncomingHandles,
 }
 
 impl Inbound {
@@ -155,13 +155,13 @@ impl Inbound {
         decode: impl FnOnce(&'static str, Args<'a>) -> Result<R, Refused>,
     ) -> Result<(R, &'a Context), Refused> {
         let _learning = self.body.is_large().then(|| self.target().learn());
-        let Inbound { context, body, arrivals } = self;
+        let Inbound { context, body, handles } = self;
         let method = context.descriptor();
         let (name, args) = (method.name, body.args().of(method));
-        let request = if arrivals.is_empty() {
+        let request = if handles.is_empty() {
             decode(name, args)
         } else {
-            scope::decode(&mut arrivals.take(), || decode(name, args))
+            scope::decode(&mut handles.take(), || decode(name, args))
         };
         request.map(|request| (request, &*context))
     }
@@ -245,7 +245,7 @@ impl Drop for Body {
 }
 
 /// A request on its way to its handler.
-pub(crate) struct Parcel {
+pub(crate) struct InboundCall {
     pub(crate) route: Route,
     pub(crate) inbound: Inbound,
     pub(crate) owed: Obligation,
@@ -255,18 +255,18 @@ pub(crate) struct Parcel {
 /// Never sent on: who waits for a handler learns that it need not as this is dropped.
 pub(crate) type Holding = oneshot::Sender<Infallible>;
 
-impl Parcel {
+impl InboundCall {
     pub(crate) fn new(
         route: Route,
         (shared, owed): (&Arc<Shared>, Obligation),
         deadline: Option<u64>,
         meta: Option<Arc<Box<[u8]>>>,
         body: Body,
-        arrivals: IncomingHandles,
-    ) -> Parcel {
+        handles: IncomingHandles,
+    ) -> InboundCall {
         let context = Context::remote(route.method, Arc::clone(shared), owed.xid(), meta, deadline);
-        let inbound = Inbound { context, body, arrivals };
-        Parcel { route, inbound, owed, holding: None }
+        let inbound = Inbound { context, body, handles };
+        InboundCall { route, inbound, owed, holding: None }
     }
 
     /// Until when no further one may begin, if they are to begin in order: the end of a handler that runs on a worker
@@ -335,7 +335,7 @@ mod tests {
         let inbound = || Inbound {
             context: Context::local(&METHOD),
             body: Body::Copied(vec![0x91, 7]),
-            arrivals: IncomingHandles::default(),
+            handles: IncomingHandles::default(),
         };
         let (mut kept, mut given_back) = (inbound(), inbound());
         assert_eq!(kept.decode(number).unwrap().0, 7);

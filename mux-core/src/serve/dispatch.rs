@@ -5,8 +5,8 @@ use crate::api::error::{Refusal, Refused};
 use crate::link::detached::Place;
 use crate::link::obligation::Obligation;
 use crate::link::shared::{Running, Shared, Start};
-use crate::serve::demux::{Holding, Parcel};
-use crate::serve::handler::{Alone, Handler};
+use crate::serve::demux::{Holding, InboundCall};
+use crate::serve::handler::{Handler, SpawnedHandler};
 use crate::threads::blocking;
 use crate::threads::decoders;
 use crate::threads::turns::Ticket;
@@ -37,7 +37,7 @@ pub(crate) type Finished = (Obligation, Outcome);
 /// answers before further requests begin.
 pub(crate) fn answer(finished: &mut [Finished], shared: &Shared) -> bool {
     shared.answer(finished.iter_mut().map(|(owed, outcome)| {
-        outcome.conceal(shared.reveals_traces());
+        outcome.redact(shared.reveals_traces());
         let (answer, handles) = outcome.answer_mut();
         (*owed, answer, handles)
     }))
@@ -45,14 +45,14 @@ pub(crate) fn answer(finished: &mut [Finished], shared: &Shared) -> bool {
 
 /// Runs requests one after another. What it does not come to run is answered all the same.
 pub(crate) struct Dispatch {
-    parcels: std::vec::IntoIter<Parcel>,
+    calls: std::vec::IntoIter<InboundCall>,
     shared: Arc<Shared>,
-    lap: Lap,
+    batch: Batch,
 }
 
 impl Dispatch {
-    pub(crate) fn new(parcels: Vec<Parcel>, shared: &Arc<Shared>) -> Dispatch {
-        Dispatch { parcels: parcels.into_iter(), shared: Arc::clone(shared), lap: Lap::default() }
+    pub(crate) fn new(calls: Vec<InboundCall>, shared: &Arc<Shared>) -> Dispatch {
+        Dispatch { calls: calls.into_iter(), shared: Arc::clone(shared), batch: Batch::default() }
     }
 
     /// Runs the requests of one pass, on one task.
@@ -61,8 +61,8 @@ impl Dispatch {
     }
 
     /// Runs requests that were deferred.
-    pub(crate) fn resume(parcels: Vec<Parcel>, shared: &Arc<Shared>) {
-        let (inline, others): (Vec<_>, Vec<_>) = parcels.into_iter().partition(Parcel::is_inline);
+    pub(crate) fn resume(calls: Vec<InboundCall>, shared: &Arc<Shared>) {
+        let (inline, others): (Vec<_>, Vec<_>) = calls.into_iter().partition(InboundCall::is_inline);
         Dispatch::new(others, shared).spawn();
         Dispatch::new(inline, shared).run_all();
     }
@@ -75,24 +75,24 @@ impl Dispatch {
     /// Polls each handler once, or hands it to a worker, and sends the answers that are ready: one lock for
     /// all. Returns whether requests are left, as it has taken too long.
     fn run(&mut self) -> bool {
-        let Dispatch { parcels, shared, lap } = self;
-        let begun = (parcels.len() > LOOK).then(Instant::now);
+        let Dispatch { calls, shared, batch } = self;
+        let begun = (calls.len() > LOOK).then(Instant::now);
         let mut polled = 0_usize;
-        lap.finished.reserve(parcels.len());
-        for parcel in parcels.by_ref() {
-            lap.run(parcel, shared);
+        batch.finished.reserve(calls.len());
+        for call in calls.by_ref() {
+            batch.run(call, shared);
             polled += 1;
             let late = polled.is_multiple_of(LOOK) && begun.is_some_and(|begun| begun.elapsed() > TURN);
             // A large answer counts before another is made.
-            if late || std::mem::take(&mut lap.large) {
+            if late || std::mem::take(&mut batch.large) {
                 break;
             }
         }
-        let full = lap.finish(shared);
-        if full && parcels.len() > 0 {
-            shared.defer(&mut *parcels);
+        let full = batch.finish(shared);
+        if full && calls.len() > 0 {
+            shared.defer(&mut *calls);
         }
-        parcels.len() > 0
+        calls.len() > 0
     }
 }
 
@@ -112,16 +112,16 @@ impl Future for Dispatch {
 impl Drop for Dispatch {
     fn drop(&mut self) {
         // Where a panic of nobody's handler has cut it short.
-        self.lap.finish(&self.shared);
-        for parcel in &mut self.parcels {
-            self.shared.drop_owed(parcel.owed);
+        self.batch.finish(&self.shared);
+        for call in &mut self.calls {
+            self.shared.drop_owed(call.owed);
         }
     }
 }
 
 /// Handlers run one after another on one thread, and what they came to.
 #[derive(Default)]
-struct Lap {
+struct Batch {
     finished: Vec<Finished>,
     /// A large one is among them, since this was looked at.
     large: bool,
@@ -129,31 +129,31 @@ struct Lap {
     spare: Option<Handler>,
 }
 
-impl Lap {
+impl Batch {
     #[inline]
-    fn run(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
-        if parcel.route.method.detached {
-            return self.run_detached(parcel, shared);
+    fn run(&mut self, call: InboundCall, shared: &Arc<Shared>) {
+        if call.route.method.detached {
+            return self.run_detached(call, shared);
         }
-        self.run_in(None, parcel, shared);
+        self.run_in(None, call, shared);
     }
 
     /// Refuses the request where as many handlers as may outlive their connections are at work.
     #[cold]
-    fn run_detached(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
-        match shared.detached().try_admit(parcel.size()) {
-            Some(place) => self.run_in(Some(place), parcel, shared),
-            None => self.finished.push((parcel.owed, too_many_detached(parcel.route.method).into())),
+    fn run_detached(&mut self, call: InboundCall, shared: &Arc<Shared>) {
+        match shared.detached().try_admit(call.size()) {
+            Some(place) => self.run_in(Some(place), call, shared),
+            None => self.finished.push((call.owed, too_many_detached(call.route.method).into())),
         }
     }
 
     #[inline(always)] // nearly all calls come by `run`, and it would be a call more for each
-    fn run_in(&mut self, place: Option<Place>, parcel: Parcel, shared: &Arc<Shared>) {
-        let Parcel { route, inbound, owed, holding } = parcel;
+    fn run_in(&mut self, place: Option<Place>, call: InboundCall, shared: &Arc<Shared>) {
+        let InboundCall { route, inbound, owed, holding } = call;
         let takes_long = inbound.takes_long();
         let owed = Some(owed);
-        let turn = Turn { method: route.method, shared, owed, holding, place, takes_long, lap: self };
-        shared.router().service(route).serve(inbound, turn);
+        let slot = Slot { method: route.method, shared, owed, holding, place, takes_long, batch: self };
+        shared.router().service(route).serve(inbound, slot);
     }
 
     /// Sends the answers that are ready. Returns whether the peer has to read some before further requests begin.
@@ -177,41 +177,41 @@ fn too_many_detached(method: &MethodDescriptor) -> Refused {
 /// that waits goes on beside the next; a plain `fn` ends before the next begins. Each has a place among those that
 /// outlive their connections. Those that wait when the connection closes are kept as far as there are places.
 #[derive(Default)]
-pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<Parcel>>);
+pub(crate) struct NotifyLane(Option<mpsc::UnboundedSender<InboundCall>>);
 
 impl NotifyLane {
     /// Bounded by the credit that notifies spend.
-    pub(crate) fn push(&mut self, parcel: Parcel, shared: &Arc<Shared>) {
+    pub(crate) fn push(&mut self, call: InboundCall, shared: &Arc<Shared>) {
         let lane = self.0.get_or_insert_with(|| {
             let (sender, receiver) = mpsc::unbounded_channel();
             tokio::spawn(run_in_order(Arc::clone(shared), receiver));
             sender
         });
-        // Fails only while the runtime ends: the parcel is dropped then.
-        let _ = lane.send(parcel);
+        // Fails only while the runtime ends: the call is dropped then.
+        let _ = lane.send(call);
     }
 }
 
-async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<Parcel>) {
-    let mut lap = Lap::default();
+async fn run_in_order(shared: Arc<Shared>, mut calls: mpsc::UnboundedReceiver<InboundCall>) {
+    let mut batch = Batch::default();
     let mut last_words = VecDeque::new();
     loop {
         let next = match last_words.pop_front() {
             Some(admitted) => Some(admitted),
-            None => next_admitted(&mut parcels, &mut lap, &shared).await,
+            None => next_admitted(&mut calls, &mut batch, &shared).await,
         };
-        let Some((mut parcel, place)) = next else { return };
-        let held_up = parcel.holds_up();
-        lap.run_in(Some(place), parcel, &shared);
-        if parcels.is_empty() || held_up.is_some() {
-            lap.finish(&shared);
+        let Some((mut call, place)) = next else { return };
+        let held_up = call.holds_up();
+        batch.run_in(Some(place), call, &shared);
+        if calls.is_empty() || held_up.is_some() {
+            batch.finish(&shared);
         }
         if let Some(mut held_up) = held_up {
             // Nothing is ever sent: it is dropped.
             tokio::select! {
                 biased;
                 _ = &mut held_up => continue,
-                () = shared.until_closed() => last_words.extend(admitted(&mut parcels, &shared)),
+                () = shared.until_closed() => last_words.extend(admitted(&mut calls, &shared)),
             }
             let _ = held_up.await;
         }
@@ -220,30 +220,30 @@ async fn run_in_order(shared: Arc<Shared>, mut parcels: mpsc::UnboundedReceiver<
 
 /// The next notify, and its place. Nothing, where the connection is closed and there is no place, or no notify.
 async fn next_admitted(
-    parcels: &mut mpsc::UnboundedReceiver<Parcel>,
-    lap: &mut Lap,
+    calls: &mut mpsc::UnboundedReceiver<InboundCall>,
+    batch: &mut Batch,
     shared: &Shared,
-) -> Option<(Parcel, Place)> {
-    let parcel = parcels.recv().await?;
-    if let Some(place) = shared.detached().try_admit(parcel.size()) {
-        return Some((parcel, place));
+) -> Option<(InboundCall, Place)> {
+    let call = calls.recv().await?;
+    if let Some(place) = shared.detached().try_admit(call.size()) {
+        return Some((call, place));
     }
-    lap.finish(shared);
+    batch.finish(shared);
     let place = tokio::select! {
         biased;
-        place = shared.detached().admit(parcel.size()) => place,
+        place = shared.detached().admit(call.size()) => place,
         () = shared.until_closed() => return None,
     };
-    Some((parcel, place))
+    Some((call, place))
 }
 
 /// What waits as the connection closes, as far as there are places: beyond its connection, each that is kept counts.
-fn admitted(parcels: &mut mpsc::UnboundedReceiver<Parcel>, shared: &Shared) -> Vec<(Parcel, Place)> {
+fn admitted(calls: &mut mpsc::UnboundedReceiver<InboundCall>, shared: &Shared) -> Vec<(InboundCall, Place)> {
     let mut kept = Vec::new();
-    while let Ok(parcel) = parcels.try_recv() {
-        match shared.detached().try_admit(parcel.size()) {
-            Some(place) => kept.push((parcel, place)),
-            None => parcels.close(),
+    while let Ok(call) = calls.try_recv() {
+        match shared.detached().try_admit(call.size()) {
+            Some(place) => kept.push((call, place)),
+            None => calls.close(),
         }
     }
     kept
@@ -254,7 +254,7 @@ type Held = (Option<Holding>, Option<Place>);
 
 /// The one chance of a request to run: its handler is polled here and now, or goes to a worker. Dropped, it
 /// is answered all the same.
-pub struct Turn<'a> {
+pub struct Slot<'a> {
     method: &'static MethodDescriptor,
     shared: &'a Arc<Shared>,
     /// Nothing, once somebody else owes it.
@@ -264,20 +264,20 @@ pub struct Turn<'a> {
     place: Option<Place>,
     /// To be decoded where nobody waits for it.
     takes_long: bool,
-    lap: &'a mut Lap,
+    batch: &'a mut Batch,
 }
 
-impl std::fmt::Debug for Turn<'_> {
+impl std::fmt::Debug for Slot<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Turn").field("method", &self.method.path).finish_non_exhaustive()
+        f.debug_struct("Slot").field("method", &self.method.path).finish_non_exhaustive()
     }
 }
 
-impl Turn<'_> {
+impl Slot<'_> {
     /// Runs the handler where its method wants to run. By reference, so that it is moved once, into its box. One that is
     /// not there is answered as dropped.
     pub fn run<F: Future<Output = Outcome> + Send + 'static>(self, handler: &mut Option<F>) {
-        if let Some(handler) = Handler::new(handler, self.lap.spare.take()) {
+        if let Some(handler) = Handler::new(handler, self.batch.spare.take()) {
             self.run_boxed(handler);
         }
     }
@@ -285,21 +285,21 @@ impl Turn<'_> {
     fn run_boxed(mut self, mut handler: Handler) {
         if self.method.placement == Placement::Worker {
             let held = (self.holding.take(), self.place.take());
-            return run_on_worker(handler.alone(self.responder()), held, self.shared);
+            return run_on_worker(handler.spawned(self.responder()), held, self.shared);
         }
         if self.takes_long {
             let held = (self.holding.take(), self.place.take());
-            return decode_and_run(handler.alone(self.responder()), held, self.shared);
+            return decode_and_run(handler.spawned(self.responder()), held, self.shared);
         }
         match Pin::new(&mut handler).poll(&mut std::task::Context::from_waker(Waker::noop())) {
             Poll::Ready(outcome) => {
-                self.lap.spare = Some(handler);
-                self.lap.large |= outcome.is_large();
-                self.lap.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
+                self.batch.spare = Some(handler);
+                self.batch.large |= outcome.is_large();
+                self.batch.finished.extend(self.owed.take().map(|owed| (owed, outcome)));
             }
             Poll::Pending => {
                 let responder = self.responder();
-                spawn(handler.alone(responder), self.place.take(), self.shared);
+                spawn(handler.spawned(responder), self.place.take(), self.shared);
             }
         }
     }
@@ -310,7 +310,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         if let Some(owed) = self.owed {
             self.shared.drop_owed(owed);
@@ -318,23 +318,23 @@ impl Drop for Turn<'_> {
     }
 }
 
-fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
-    let xid = alone.responder().and_then(Responder::xid);
+fn run_on_worker(mut handler: SpawnedHandler, held: Held, shared: &Shared) {
+    let xid = handler.responder().and_then(Responder::xid);
     let runtime = tokio::runtime::Handle::current();
     if let Some(xid) = xid {
         shared.park(xid);
     }
     let job = move |fate| {
         // Dropped in turn: the handler, and then what tells that it is gone.
-        let (held, mut alone) = (held, alone);
+        let (held, mut handler) = (held, handler);
         // What is refused is dropped, and told as a call that has not run.
         if fate == Fate::Refused {
             return;
         }
         let _entered = runtime.enter();
-        match alone.responder().map(Responder::start) {
-            Some(Start::Begun) => blocking::while_blocking(|| blocking::block_on(alone)),
-            Some(Start::NoRoom) => run_where_there_is_room(alone, held),
+        match handler.responder().map(Responder::start) {
+            Some(Start::Begun) => blocking::while_blocking(|| blocking::block_on(handler)),
+            Some(Start::NoRoom) => run_where_there_is_room(handler, held),
             Some(Start::Unwanted) | None => {}
         }
     };
@@ -353,15 +353,15 @@ fn run_on_worker(mut alone: Alone, held: Held, shared: &Shared) {
 
 /// Has a handler come to a thread again when the peer has read enough of its answers.
 #[cold]
-fn run_where_there_is_room(mut alone: Alone, held: Held) {
-    let Some(responder) = alone.responder() else { return };
+fn run_where_there_is_room(mut handler: SpawnedHandler, held: Held) {
+    let Some(responder) = handler.responder() else { return };
     let (xid, shared) = (responder.xid(), Arc::clone(&responder.shared));
     let room = shared.until_room();
     let waits = tokio::spawn({
         let shared = Arc::clone(&shared);
         async move {
             if room.await.is_ok() {
-                run_on_worker(alone, held, &shared);
+                run_on_worker(handler, held, &shared);
             }
         }
     });
@@ -390,8 +390,8 @@ fn leave_when_unwanted(ticket: Ticket, xid: Xid, shared: &Shared) {
 /// Has a request decoded elsewhere, and then runs its handler. Until then it is parked: a cancel, the end of its time or
 /// of its connection has it never begin.
 #[cold]
-fn decode_and_run(mut alone: Alone, held: Held, shared: &Arc<Shared>) {
-    let unwanted = match alone.responder().and_then(Responder::xid) {
+fn decode_and_run(mut handler: SpawnedHandler, held: Held, shared: &Arc<Shared>) {
+    let unwanted = match handler.responder().and_then(Responder::xid) {
         Some(xid) => {
             shared.park(xid);
             // Nothing where it is unwanted already.
@@ -404,51 +404,51 @@ fn decode_and_run(mut alone: Alone, held: Held, shared: &Arc<Shared>) {
     tokio::spawn(async move {
         let begun = match unwanted {
             Some(unwanted) => {
-                let begun = decode_where_there_is_room(alone, &shared);
+                let begun = decode_where_there_is_room(handler, &shared);
                 unwanted.run_until_cancelled(begun).await.flatten()
             }
-            None => decoders::decode_for_good(shared.lane_for_good(), || decoders::poll_made(alone)).await,
+            None => decoders::decode_for_good(shared.lane_for_good(), || decoders::poll_made(handler)).await,
         };
-        if let Some(alone) = begun {
-            run_decoded(alone, held, &shared).await;
+        if let Some(handler) = begun {
+            run_decoded(handler, held, &shared).await;
         }
     });
 }
 
 /// Decodes a request, and lets its handler begin. Nothing where nobody wants it any more.
-async fn decode_where_there_is_room(alone: Alone, shared: &Shared) -> Option<Alone> {
+async fn decode_where_there_is_room(handler: SpawnedHandler, shared: &Shared) -> Option<SpawnedHandler> {
     if shared.lock().is_full() {
         shared.until_room().await.ok()?;
     }
-    let mut alone = decoders::decode(shared.lane(), || decoders::poll_made(alone)).await?;
+    let mut handler = decoders::decode(shared.lane(), || decoders::poll_made(handler)).await?;
     loop {
-        match alone.responder()?.start() {
-            Start::Begun => return Some(alone),
+        match handler.responder()?.start() {
+            Start::Begun => return Some(handler),
             Start::Unwanted => return None,
             Start::NoRoom => shared.until_room().await.ok()?,
         }
     }
 }
 
-async fn run_decoded(mut alone: Alone, (holding, place): Held, shared: &Shared) {
-    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut alone).poll(cx))).await;
+async fn run_decoded(mut handler: SpawnedHandler, (holding, place): Held, shared: &Shared) {
+    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut handler).poll(cx))).await;
     drop(holding);
     if polled.is_pending() {
-        spawn(alone, place, shared);
+        spawn(handler, place, shared);
     }
 }
 
 /// Gives a handler that has to wait a task of its own, which a cancel aborts unless it is detached.
-fn spawn(mut alone: Alone, place: Option<Place>, shared: &Shared) {
-    let xid = alone.responder().and_then(Responder::xid);
+fn spawn(mut handler: SpawnedHandler, place: Option<Place>, shared: &Shared) {
+    let xid = handler.responder().and_then(Responder::xid);
     if let Some(place) = place {
         tokio::spawn(async move {
             let _place = place;
-            alone.await;
+            handler.await;
         });
         return;
     }
-    stop_with(tokio::spawn(alone).abort_handle(), xid, shared);
+    stop_with(tokio::spawn(handler).abort_handle(), xid, shared);
 }
 
 /// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.

@@ -23,13 +23,13 @@ impl Handler {
         {
             return Some(spare);
         }
-        future.take().map(|future| Handler(Box::pin(Slot { future, responder: None })))
+        future.take().map(|future| Handler(Box::pin(Boxed { future, responder: None })))
     }
 
     /// It goes on by itself, and answers when it ends.
-    pub(crate) fn alone(mut self, responder: Responder) -> Alone {
+    pub(crate) fn spawned(mut self, responder: Responder) -> SpawnedHandler {
         *self.0.as_mut().responder() = Some(responder);
-        Alone(self)
+        SpawnedHandler(self)
     }
 }
 
@@ -46,16 +46,16 @@ impl Future for Handler {
 
 /// A handler on a task or thread of its own. Dropped before its end, it is answered for all the same. It is no
 /// larger than its box: tokio's tasks come in sizes of 128 bytes.
-pub(crate) struct Alone(Handler);
+pub(crate) struct SpawnedHandler(Handler);
 
-impl Alone {
+impl SpawnedHandler {
     /// Whom it owes its answer.
     pub(crate) fn responder(&mut self) -> Option<&Responder> {
         self.0.0.as_mut().responder().as_ref()
     }
 }
 
-impl Future for Alone {
+impl Future for SpawnedHandler {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -76,7 +76,7 @@ trait Job: Future<Output = Outcome> + Send {
 }
 
 pin_project! {
-    struct Slot<F> {
+    struct Boxed<F> {
         #[pin]
         future: F,
         // Dropped after the future.
@@ -84,7 +84,7 @@ pin_project! {
     }
 }
 
-impl<F: Future<Output = Outcome>> Future for Slot<F> {
+impl<F: Future<Output = Outcome>> Future for Boxed<F> {
     type Output = Outcome;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
@@ -92,7 +92,7 @@ impl<F: Future<Output = Outcome>> Future for Slot<F> {
     }
 }
 
-impl<F: Future<Output = Outcome> + Send + 'static> Job for Slot<F> {
+impl<F: Future<Output = Outcome> + Send + 'static> Job for Boxed<F> {
     fn begin(self: Pin<&mut Self>, next: &mut dyn Any) -> bool {
         let Some(next) = next.downcast_mut::<Option<F>>() else { return false };
         let Some(next) = next.take() else { return false };
@@ -143,6 +143,6 @@ mod tests {
 
     #[test]
     fn a_task_of_its_own_holds_no_more_than_a_pointer_to_a_dyn() {
-        assert_eq!(size_of::<Alone>(), size_of::<&dyn Job>());
+        assert_eq!(size_of::<SpawnedHandler>(), size_of::<&dyn Job>());
     }
 }

@@ -118,7 +118,7 @@ pub(crate) async fn pump<S: Source>(mut source: S, mut sender: Sender<S::Item, S
         Pumped::App(error) => sender.fail(error),
         Pumped::Fault(mut fault) => {
             if !reveal {
-                body::conceal(&mut fault);
+                body::redact(&mut fault);
             }
             sender.end_by(fault);
         }

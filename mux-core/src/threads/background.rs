@@ -1,8 +1,8 @@
 //! The one runtime of connections that were made where there is none, and who drives it.
 //!
-//! Its own thread, the keeper, does while many threads wait, or none. One that waits alone, call after call,
-//! drives it itself while it waits: it reads its answer from the socket, and no other thread has to be woken
-//! for it.
+//! Its own thread, the I/O thread, drives it while many threads wait, or none. A thread that waits alone, call after
+//! call, drives the runtime itself while it waits: it reads its answer from the socket, and no other thread has to be
+//! woken for it.
 
 use crate::threads::blocking::{self, Waiting};
 use crate::util::per_process::PerProcess;
@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 const ALONE: u32 = 16;
 
 /// How long nobody drives at least once a driving thread has its answer, and at most twice that, unless there is
-/// something to do. It may call again at once, and to wake the keeper costs more than the call.
+/// something to do. It may call again at once, and to wake the I/O thread costs more than the call.
 const GAP: Duration = Duration::from_millis(1);
 
 static BACKGROUND: PerProcess<Background> = PerProcess::new();
@@ -40,24 +40,24 @@ pub(crate) fn runtime() -> io::Result<&'static Handle> {
 /// As [`runtime`].
 pub(crate) fn runtime_for_users() -> io::Result<&'static Handle> {
     let runtime = runtime()?;
-    keeper_stays();
+    only_io_thread_drives();
     Ok(runtime)
 }
 
-/// Code of the user's runs on the keeper from now on, which may take its time, and know what is kept by thread.
-/// No other thread is to run that while it waits for something else.
-pub(crate) fn keeper_stays() {
+/// From now on nobody but the I/O thread drives: code of the user runs there, which may take long, and may rely on
+/// what is kept by thread. A thread that waits for something else is not to run that code.
+pub(crate) fn only_io_thread_drives() {
     if let Some(background) = BACKGROUND.latest() {
-        background.stays.store(true, SeqCst);
-        background.evicted.notify_waiters();
-        background.recall();
+        background.io_thread_only.store(true, SeqCst);
+        background.revoked.notify_waiters();
+        background.ensure_driven();
     }
 }
 
 /// There is something to do for the runtime: somebody drives now.
-pub(crate) fn recall() {
+pub(crate) fn ensure_driven() {
     if let Some(background) = BACKGROUND.latest() {
-        background.recall();
+        background.ensure_driven();
     }
 }
 
@@ -79,15 +79,15 @@ fn started() -> io::Result<&'static Background> {
 fn start() -> io::Result<&'static Background> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let (tell, told) = mpsc::channel::<&'static Background>();
-    let keep = move || {
+    let run = move || {
         if let Ok(background) = told.recv() {
-            background.keep();
+            background.run_io_thread();
         }
     };
-    let keeper = thread::Builder::new().name("mux-io".to_owned()).spawn(keep)?;
-    match BACKGROUND.put(Background::new(runtime, keeper.thread().clone())) {
+    let io_thread = thread::Builder::new().name("mux-io".to_owned()).spawn(run)?;
+    match BACKGROUND.put(Background::new(runtime, io_thread.thread().clone())) {
         Ok(background) => {
-            // Its keeper waits for it.
+            // The I/O thread waits for it.
             let _ = tell.send(background);
             Ok(background)
         }
@@ -101,97 +101,97 @@ fn start() -> io::Result<&'static Background> {
 
 struct Background {
     runtime: Runtime,
-    keeper: Thread,
-    /// Who drives: [`KEEPER`], [`CALLER`], or nobody while it is [`FREE`].
-    seat: AtomicU8,
-    /// The keeper is to leave its seat.
-    leaves: Notify,
-    /// It never leaves it again.
-    stays: AtomicBool,
-    /// Nor is anybody else to drive any more.
-    evicted: Notify,
-    /// It sleeps until the thread that drives has its answer.
-    dozes: AtomicBool,
-    /// Calls in a row, whoever's, that had no other wait beside them while the keeper drove.
+    io_thread: Thread,
+    /// Who drives: [`IO_THREAD`], [`CALLER`], or nobody while it is [`NOBODY`].
+    driver: AtomicU8,
+    /// Tells the I/O thread to stop driving.
+    io_thread_yields: Notify,
+    /// Nobody else drives any more.
+    io_thread_only: AtomicBool,
+    /// Tells a thread that drives to stop, for good.
+    revoked: Notify,
+    /// The I/O thread sleeps until the thread that drives has its answer.
+    io_thread_sleeps: AtomicBool,
+    /// Calls in a row, whoever's, that had no other wait beside them while the I/O thread drove.
     calls_alone: AtomicU32,
-    /// A thread drove since the keeper last looked.
+    /// A thread drove since the I/O thread last looked.
     driven: AtomicBool,
 }
 
-const KEEPER: u8 = 0;
+const IO_THREAD: u8 = 0;
 const CALLER: u8 = 1;
-const FREE: u8 = 2;
+const NOBODY: u8 = 2;
 
 impl Background {
-    fn new(runtime: Runtime, keeper: Thread) -> Background {
+    fn new(runtime: Runtime, io_thread: Thread) -> Background {
         Background {
             runtime,
-            keeper,
-            seat: AtomicU8::new(KEEPER),
-            leaves: Notify::new(),
-            stays: AtomicBool::new(false),
-            evicted: Notify::new(),
-            dozes: AtomicBool::new(false),
+            io_thread,
+            driver: AtomicU8::new(IO_THREAD),
+            io_thread_yields: Notify::new(),
+            io_thread_only: AtomicBool::new(false),
+            revoked: Notify::new(),
+            io_thread_sleeps: AtomicBool::new(false),
             calls_alone: AtomicU32::new(0),
             driven: AtomicBool::new(false),
         }
     }
 
-    /// What the keeper does all its life.
-    fn keep(&self) {
+    /// The I/O thread's loop. It never ends.
+    fn run_io_thread(&self) {
         loop {
-            while self.seat.load(SeqCst) == KEEPER {
-                self.runtime.block_on(self.leaves.notified());
+            while self.driver.load(SeqCst) == IO_THREAD {
+                self.runtime.block_on(self.io_thread_yields.notified());
             }
-            self.doze();
+            self.sleep();
             if !self.driven.swap(false, SeqCst) {
-                self.change(FREE, KEEPER);
+                self.change(NOBODY, IO_THREAD);
             }
         }
     }
 
     /// For a moment, and then for as long as a thread drives.
-    fn doze(&self) {
+    fn sleep(&self) {
         thread::park_timeout(GAP);
         if !self.driven.load(SeqCst) {
-            self.dozes.store(true, SeqCst);
-            if self.seat.load(SeqCst) == CALLER {
+            self.io_thread_sleeps.store(true, SeqCst);
+            if self.driver.load(SeqCst) == CALLER {
                 thread::park();
             }
-            self.dozes.store(false, SeqCst);
+            self.io_thread_sleeps.store(false, SeqCst);
         }
     }
 
     fn change(&self, from: u8, to: u8) -> bool {
-        self.seat.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
+        self.driver.compare_exchange(from, to, SeqCst, SeqCst).is_ok()
     }
 
-    /// Has the keeper drive where nobody does.
-    fn recall(&self) {
-        if self.seat.load(SeqCst) == FREE && self.change(FREE, KEEPER) {
-            self.keeper.unpark();
+    /// Has the I/O thread drive where nobody does.
+    fn ensure_driven(&self) {
+        if self.driver.load(SeqCst) == NOBODY && self.change(NOBODY, IO_THREAD) {
+            self.io_thread.unpark();
         }
     }
 
     /// Where the thread that waits now may drive.
-    fn take_seat(&self, alone: bool) -> Option<Seat<'_>> {
-        if self.change(FREE, CALLER) {
-            return Some(Seat(self));
+    fn try_lease(&self, alone: bool) -> Option<DriverLease<'_>> {
+        if self.change(NOBODY, CALLER) {
+            return Some(DriverLease(self));
         }
         if !alone {
             self.calls_alone.store(0, SeqCst);
-        } else if self.calls_alone.fetch_add(1, SeqCst) >= ALONE && self.change(KEEPER, CALLER) {
+        } else if self.calls_alone.fetch_add(1, SeqCst) >= ALONE && self.change(IO_THREAD, CALLER) {
             self.calls_alone.store(0, SeqCst);
-            self.leaves.notify_one();
-            return Some(Seat(self));
+            self.io_thread_yields.notify_one();
+            return Some(DriverLease(self));
         }
         None
     }
 
-    /// Drives until the future is ready, or nobody but the keeper may any more: `None`.
+    /// Drives until the future is ready, or nobody but the I/O thread may any more: `None`.
     fn drive<F: Future>(&self, mut future: Pin<&mut F>) -> Option<F::Output> {
-        let mut evicted = pin!(self.evicted.notified());
-        if self.stays.load(SeqCst) {
+        let mut revoked = pin!(self.revoked.notified());
+        if self.io_thread_only.load(SeqCst) {
             return None;
         }
         self.runtime.block_on(async {
@@ -200,9 +200,9 @@ impl Background {
                 if let Poll::Ready(output) = future.as_mut().poll(cx) {
                     return Poll::Ready(Some(output));
                 }
-                let evicted = evicted.as_mut().poll(cx);
-                turned |= evicted.is_pending();
-                evicted.map(|()| None)
+                let revoked = revoked.as_mut().poll(cx);
+                turned |= revoked.is_pending();
+                revoked.map(|()| None)
             });
             let output = output.await;
             if !turned {
@@ -222,27 +222,27 @@ pub(crate) fn wait<F: Future>(future: F, until: Option<Instant>) -> Option<F::Ou
     };
     let (_waiting, alone) = Waiting::begin();
     let mut future = pin!(future);
-    if !background.stays.load(SeqCst)
-        && let Some(seat) = background.take_seat(alone)
+    if !background.io_thread_only.load(SeqCst)
+        && let Some(driver) = background.try_lease(alone)
     {
         if let Some(output) = background.drive(future.as_mut()) {
             return Some(output);
         }
-        drop(seat);
+        drop(driver);
     }
-    background.recall();
+    background.ensure_driven();
     blocking::park_until(future, until)
 }
 
 /// A thread that drives.
-struct Seat<'b>(&'b Background);
+struct DriverLease<'b>(&'b Background);
 
-impl Drop for Seat<'_> {
+impl Drop for DriverLease<'_> {
     fn drop(&mut self) {
         self.0.driven.store(true, SeqCst);
-        self.0.seat.store(FREE, SeqCst);
-        if self.0.dozes.load(SeqCst) {
-            self.0.keeper.unpark();
+        self.0.driver.store(NOBODY, SeqCst);
+        if self.0.io_thread_sleeps.load(SeqCst) {
+            self.0.io_thread.unpark();
         }
     }
 }

@@ -41,7 +41,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if WAITING.fetch_sub(1, Ordering::SeqCst) > 1 {
-            background::recall();
+            background::ensure_driven();
         }
     }
 }
@@ -100,7 +100,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 /// Parks this thread until the future is ready, or until then: `None`.
 pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
     let _waiting = Waiting::begin();
-    background::recall();
+    background::ensure_driven();
     park_until(future, until)
 }
 

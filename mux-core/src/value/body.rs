@@ -43,13 +43,13 @@ impl std::error::Error for EncodeError {}
 #[derive(Debug)]
 pub struct ArgsEncoder {
     out: Payload,
-    departures: OutgoingHandles,
+    handles: OutgoingHandles,
     encoding: Encoding,
 }
 
 impl ArgsEncoder {
     pub(crate) fn new(encoding: Encoding) -> ArgsEncoder {
-        ArgsEncoder { out: buffer::take().into(), departures: OutgoingHandles::default(), encoding }
+        ArgsEncoder { out: buffer::take().into(), handles: OutgoingHandles::default(), encoding }
     }
 
     /// Appends all arguments, and how many they are.
@@ -60,7 +60,7 @@ impl ArgsEncoder {
     }
 
     pub(crate) fn finish(self) -> (Payload, OutgoingHandles) {
-        (self.out, self.departures)
+        (self.out, self.handles)
     }
 }
 
@@ -73,8 +73,8 @@ pub trait Argument {
 
 impl<T: Serialize> Argument for T {
     fn encode(&self, args: &mut ArgsEncoder) -> Result<(), EncodeError> {
-        let ArgsEncoder { out, departures, encoding } = args;
-        scope::encode(departures, *encoding, || encode(out, self, *encoding))
+        let ArgsEncoder { out, handles, encoding } = args;
+        scope::encode(handles, *encoding, || encode(out, self, *encoding))
     }
 }
 
@@ -191,9 +191,9 @@ fn encode_result<T: Serialize + 'static>(
     value: &T,
     encoding: Encoding,
 ) -> Result<(Payload, OutgoingHandles), EncodeError> {
-    let (mut out, mut departures) = (buffer::take().into(), OutgoingHandles::default());
-    scope::encode(&mut departures, encoding, || encode_whole(value, encoding, &mut out))?;
-    Ok((out, departures))
+    let (mut out, mut handles) = (buffer::take().into(), OutgoingHandles::default());
+    scope::encode(&mut handles, encoding, || encode_whole(value, encoding, &mut out))?;
+    Ok((out, handles))
 }
 
 /// Appends an item of a channel.
@@ -609,7 +609,7 @@ impl<'de> Deserializer<'de> for Missing {
 #[derive(Debug)]
 pub struct Outcome {
     answer: Option<Answer>,
-    departures: OutgoingHandles,
+    handles: OutgoingHandles,
 }
 
 impl Outcome {
@@ -640,12 +640,12 @@ impl Outcome {
 
     /// Nothing: the outcome of a notify, or of a stream that has ended.
     pub fn none() -> Outcome {
-        Outcome { answer: None, departures: OutgoingHandles::default() }
+        Outcome { answer: None, handles: OutgoingHandles::default() }
     }
 
     pub(crate) fn failed<E: Fallible>(error: E, encoding: Encoding) -> Outcome {
-        let FaultParts(fault, departures) = error.into_fault(encoding);
-        Outcome { answer: Some(Answer::fault(fault)), departures }
+        let FaultParts(fault, handles) = error.into_fault(encoding);
+        Outcome { answer: Some(Answer::fault(fault)), handles }
     }
 
     pub(crate) fn panicked(panicked: &RemoteError) -> Outcome {
@@ -653,12 +653,12 @@ impl Outcome {
     }
 
     pub(crate) fn fault(fault: Fault) -> Outcome {
-        Outcome { answer: Some(Answer::fault(fault)), departures: OutgoingHandles::default() }
+        Outcome { answer: Some(Answer::fault(fault)), handles: OutgoingHandles::default() }
     }
 
     fn encoded(encoded: Result<(Payload, OutgoingHandles), EncodeError>) -> Outcome {
         match encoded {
-            Ok((value, departures)) => Outcome { answer: Some(Answer::Value(value)), departures },
+            Ok((value, handles)) => Outcome { answer: Some(Answer::Value(value)), handles },
             Err(error) => Outcome::fault(Fault::new(FaultCode::Unencodable, error.0)),
         }
     }
@@ -670,18 +670,18 @@ impl Outcome {
 
     /// Takes out of traces what may not be revealed.
     #[inline]
-    pub(crate) fn conceal(&mut self, reveal_traces: bool) {
+    pub(crate) fn redact(&mut self, reveal_traces: bool) {
         if let Some(Answer::Fault(fault)) = &mut self.answer
             && !reveal_traces
         {
-            conceal(fault);
+            redact(fault);
         }
     }
 
     /// The answer to send, and what it carries.
     #[inline]
     pub(crate) fn answer_mut(&mut self) -> (&mut Answer, &mut OutgoingHandles) {
-        (self.answer.get_or_insert_with(|| Answer::Value(vec![0xc0].into())), &mut self.departures)
+        (self.answer.get_or_insert_with(|| Answer::Value(vec![0xc0].into())), &mut self.handles)
     }
 
     /// What is left of it is dropped, its buffer used again.
@@ -694,7 +694,7 @@ impl Outcome {
 }
 
 /// The fault without what only this side should know.
-pub(crate) fn conceal(fault: &mut Fault) {
+pub(crate) fn redact(fault: &mut Fault) {
     if matches!(fault.code, FaultCode::Failed | FaultCode::Panicked) {
         fault.detail.clear();
     }
@@ -768,9 +768,9 @@ impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     type End = E;
 
     fn into_fault(self, encoding: Encoding) -> FaultParts {
-        let mut departures = OutgoingHandles::default();
-        let fault = scope::encode(&mut departures, encoding, || encode_end(&self, encoding));
-        FaultParts(fault, departures)
+        let mut handles = OutgoingHandles::default();
+        let fault = scope::encode(&mut handles, encoding, || encode_end(&self, encoding));
+        FaultParts(fault, handles)
     }
 
     fn into_end(self) -> Result<E, FaultParts> {
@@ -786,8 +786,8 @@ impl<E: Serialize + DeserializeOwned + Send + 'static> Fallible for E {
     }
 }
 
-/// Never applies. It is there because with two impls the compiler reports an unfit error once, and not each bound of the
-/// impl above that is not met.
+/// Never applies. It is there because with two impls the compiler reports an error type that does not fit once, and
+/// not each bound of the impl above that is not met.
 #[diagnostic::do_not_recommend]
 impl<E> Fallible for E
 where

@@ -57,19 +57,15 @@ impl Drop for Outer {
     }
 }
 
-/// Encodes a value whose halves are added to `departures`.
+/// Encodes a value whose halves are added to `handles`.
 #[inline]
-pub(crate) fn encode<R>(
-    departures: &mut OutgoingHandles,
-    encoding: Encoding,
-    encode: impl FnOnce() -> R,
-) -> R {
-    let first = departures.len() as u32;
+pub(crate) fn encode<R>(handles: &mut OutgoingHandles, encoding: Encoding, encode: impl FnOnce() -> R) -> R {
+    let first = handles.len() as u32;
     let scope = ENCODING.replace(Some(Scope { encoding, place: first }));
     let outer = Outer { scope, first };
     let encoded = encode();
     if let Some(mut departed) = outer.restore() {
-        departures.extend(departed.take_leaving());
+        handles.extend(departed.take());
     }
     std::mem::forget(outer);
     encoded
@@ -141,37 +137,37 @@ struct OuterArrivals(Option<IncomingHandles>);
 impl Drop for OuterArrivals {
     fn drop(&mut self) {
         ARRIVING.set(self.0.is_some());
-        let inner = DECODING.try_with(|arrivals| arrivals.replace(self.0.take()));
+        let inner = DECODING.try_with(|handles| handles.replace(self.0.take()));
         // Not while the cell is borrowed: it tells the connection.
         drop(inner);
     }
 }
 
 /// Decodes a value whose halves came with its message.
-pub(crate) fn decode<R>(arrivals: &mut IncomingHandles, decode: impl FnOnce() -> R) -> R {
-    if arrivals.is_empty() && !ARRIVING.get() {
+pub(crate) fn decode<R>(handles: &mut IncomingHandles, decode: impl FnOnce() -> R) -> R {
+    if handles.is_empty() && !ARRIVING.get() {
         return decode();
     }
     ARRIVING.set(true);
-    let arrivals_in = arrivals.take();
+    let arrivals_in = handles.take();
     let _outer = OuterArrivals(DECODING.replace(Some(arrivals_in)));
     let decoded = decode();
     if let Some(left) = DECODING.take() {
-        *arrivals = left;
+        *handles = left;
     }
     decoded
 }
 
 /// Takes a half out of the message that is being decoded.
 pub(crate) fn arrive(place: u32, half: Half) -> Result<(Mux, Xid, Encoding), &'static str> {
-    DECODING.with_borrow_mut(|arrivals| {
-        let Some(arrivals) = arrivals else { return Err("a channel's half comes in a message of mux only") };
-        let Some(arrivals) = &mut arrivals.0 else { return Err("the message carries no channels") };
-        let Some(arrived) = arrivals.halves.get_mut(place as usize) else {
+    DECODING.with_borrow_mut(|handles| {
+        let Some(handles) = handles else { return Err("a channel's half comes in a message of mux only") };
+        let Some(handles) = &mut handles.0 else { return Err("the message carries no channels") };
+        let Some(arrived) = handles.halves.get_mut(place as usize) else {
             return Err("the message carries fewer channels");
         };
         match arrived.take_if(|arrived| arrived.half == half) {
-            Some(IncomingHandle { id, .. }) => Ok((arrivals.mux.clone(), id, arrivals.encoding)),
+            Some(IncomingHandle { id, .. }) => Ok((handles.mux.clone(), id, handles.encoding)),
             None if arrived.is_none() => Err("this half of the channel was taken already"),
             None => Err("the other half of the channel came"),
         }

@@ -105,10 +105,10 @@ fn service(scope: &Scope<'_>) -> TokenStream {
                 #descriptor
             }
 
-            fn serve(self: #private::Arc<Self>, inbound: #private::Inbound, turn: #private::Turn<'_>) {
+            fn serve(self: #private::Arc<Self>, inbound: #private::Inbound, slot: #private::Slot<'_>) {
                 // Together, so that the future that runs the request holds one reference and not two.
                 let mut kept = (inbound, self);
-                turn.run(&mut #private::Some(async move {
+                slot.run(&mut #private::Some(async move {
                     let kept = &mut kept;
                     #request::__run_from(#private::once(move || {
                         let (inbound, server) = kept;

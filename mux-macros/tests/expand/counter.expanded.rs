@@ -199,10 +199,10 @@ impl<S: Counter> ::mux::__private::Service for CounterServer<S> {
     fn serve(
         self: ::mux::__private::Arc<Self>,
         inbound: ::mux::__private::Inbound,
-        turn: ::mux::__private::Turn<'_>,
+        slot: ::mux::__private::Slot<'_>,
     ) {
         let mut kept = (inbound, self);
-        turn.run(
+        slot.run(
             &mut ::mux::__private::Some(async move {
                 let kept = &mut kept;
                 CounterRequest::__run_from(

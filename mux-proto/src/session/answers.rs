@@ -120,11 +120,15 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// Bytes of answers that are ready and not written.
     #[inline]
     pub fn unsent(&self, out: &Outbox) -> u64 {
-        if self.awaiting_channels.is_empty() { out.unsent() } else { out.unsent() + self.crowded_len() }
+        if self.awaiting_channels.is_empty() {
+            out.unsent()
+        } else {
+            out.unsent() + self.awaiting_channels_len()
+        }
     }
 
     #[cold]
-    fn crowded_len(&self) -> u64 {
+    fn awaiting_channels_len(&self) -> u64 {
         self.awaiting_channels.iter().map(|(_, answer, _)| answer.len() as u64).sum()
     }
 
@@ -159,7 +163,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             Answer::Value(value) => value,
             Answer::Fault(_) => Payload::default(),
         };
-        self.after.discard(body, carried);
+        self.effects.discard(body, carried);
     }
 
     /// The handler was dropped before it had an answer.

@@ -152,12 +152,12 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
                     message: truncate(end.message).to_owned(),
                     detail: end.detail.to_vec(),
                 });
-                let woken = wake(self.channels.on_end(channel, why, out, &mut self.after))?;
+                let woken = wake(self.channels.on_end(channel, why, out, &mut self.effects))?;
                 self.pump(now, out);
                 Ok(woken)
             }
             Frame::Stop { channel } => {
-                let stopped = self.channels.on_stop(channel, &self.ids, out, &mut self.after);
+                let stopped = self.channels.on_stop(channel, &self.ids, out, &mut self.effects);
                 stopped.map_err(protocol_error)?;
                 self.pump(now, out);
                 Ok(Action::None)
@@ -168,7 +168,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
                 Ok(Action::None)
             }
             Frame::Credit { channel, total } => {
-                let credited = self.channels.on_credit(channel, total, &self.ids, &mut self.after);
+                let credited = self.channels.on_credit(channel, total, &self.ids, &mut self.effects);
                 credited.map(|()| Action::None).map_err(protocol_error)
             }
             Frame::Chunk { .. } => Err(protocol_error("a chunk within a chunk")),
@@ -205,7 +205,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         out.greet(&self.peer);
         self.send_credit.allow(self.peer.window);
         let peer = &self.peer;
-        self.calls.refuse_oversized(|body, carried| exceeds_limits(body, carried, peer), &mut self.after);
+        self.calls.refuse_oversized(|body, carried| exceeds_limits(body, carried, peer), &mut self.effects);
         self.pump(now, out);
         Ok(Action::None)
     }
@@ -232,7 +232,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             .map_err(|misuse| self.misuse(xid, &misuse))?;
         self.arrive(&facts.carried, out)?;
         if let Some(fault) = self.refusal(arrival) {
-            self.channels.discard(facts.carried, out, &mut self.after);
+            self.channels.discard(facts.carried, out, &mut self.effects);
             self.finish(xid, Answer::fault(fault), ThinList::new(), out);
             return Ok(Action::None);
         }
@@ -316,7 +316,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         let waker = match answered {
             Ok(waker) => waker,
             Err(untaken) => {
-                self.channels.discard(untaken, out, &mut self.after);
+                self.channels.discard(untaken, out, &mut self.effects);
                 None
             }
         };
@@ -326,8 +326,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     fn on_cancel(&mut self, xid: Xid, out: &mut Outbox) -> Action<'static, W, H> {
         if let Some(large) = out.abandon_terminal(xid) {
-            self.after.segments.extend(large.segments);
-            large.introduces.iter().for_each(|&id| self.channels.recall(id, &mut self.after));
+            self.effects.segments.extend(large.segments);
+            large.introduces.iter().for_each(|&id| self.channels.recall(id, &mut self.effects));
             let fault = Fault::new(FaultCode::Cancelled, "the call was cancelled");
             self.send_answer(xid, Answer::fault(fault), ThinList::new(), out);
             return Action::None;
@@ -362,7 +362,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         if self.refusal(arrival).is_none() {
             return Ok(Action::ServeNotify { cost, parts, carried: facts.carried });
         }
-        self.channels.discard(facts.carried, out, &mut self.after);
+        self.channels.discard(facts.carried, out, &mut self.effects);
         if self.finish_notify(cost, out) { Ok(Action::None) } else { Err(ProtocolError::unread_credit()) }
     }
 
@@ -383,11 +383,11 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.arrive(&carried, out)?;
         if let Some(fault) = item_too_large(arrival.len, self.ours.max_message) {
             self.channels.refuse_items(channel, fault).map_err(protocol_error)?;
-            self.channels.discard(carried, out, &mut self.after);
+            self.channels.discard(carried, out, &mut self.effects);
             return Ok(Action::None);
         }
         let items = Items { values: values(), count, carried };
-        wake(self.channels.on_items(channel, items, &self.ours, out, &mut self.after))
+        wake(self.channels.on_items(channel, items, &self.ours, out, &mut self.effects))
     }
 
     fn on_ping(&mut self, nonce: u64, out: &mut Outbox) -> Result<Action<'static, W, H>, ProtocolError> {
@@ -414,7 +414,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         }
         let fault = Fault::new(FaultCode::Draining, "the peer drains the connection");
         let wakers = calls.refuse_above(last, &fault, &mut exit);
-        calls.refuse_queued(&fault, exit.after);
+        calls.refuse_queued(&fault, exit.effects);
         self.peer_refuses = Some(fault);
         Action::WakeAll(wakers)
     }

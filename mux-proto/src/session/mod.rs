@@ -92,7 +92,7 @@ pub struct Session<W, H, P> {
     send_credit: SendCredit,
     receive_credit: ReceiveCredit,
     /// To be done once the lock is free.
-    pub after: Effects<W, P>,
+    pub effects: Effects<W, P>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             awaiting_channels: VecDeque::new(),
             send_credit: SendCredit::new(Settings::FLOOR.window),
             receive_credit: ReceiveCredit::new(ours.window),
-            after: Effects::default(),
+            effects: Effects::default(),
             ours,
         }
     }
@@ -133,8 +133,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         &'s mut self,
         out: &'s mut Outbox,
     ) -> (&'s mut Calls<W, P>, &'s mut SendCredit, SendContext<'s, W, P>) {
-        let Session { ours, peer, greeted, ids, calls, channels, send_credit, after, .. } = self;
-        (calls, send_credit, SendContext { ours, peer, greeted: *greeted, ids, channels, out, after })
+        let Session { ours, peer, greeted, ids, calls, channels, send_credit, effects, .. } = self;
+        (calls, send_credit, SendContext { ours, peer, greeted: *greeted, ids, channels, out, effects })
     }
 
     /// Makes a transaction: sent now, or as soon as there is room.
@@ -219,7 +219,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     ) -> (Option<W>, Option<Terminal>) {
         let (calls, _, mut exit) = self.parts(out);
         let (waker, terminal, untaken) = calls.abandon(ticket, &mut exit);
-        self.channels.discard(untaken, out, &mut self.after);
+        self.channels.discard(untaken, out, &mut self.effects);
         self.pump(now, out);
         (waker, terminal)
     }
@@ -246,7 +246,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         if self.calls.has_queued_notifies() {
             let (calls, send_credit, mut exit) = self.parts(out);
             let wakers = calls.pump_notifies(send_credit, &mut exit);
-            self.after.wakers.extend(wakers);
+            self.effects.wakers.extend(wakers);
         }
     }
 
@@ -274,10 +274,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         for message in whole {
             match message.class {
                 Class::Question => self.calls.notify_left(message.id),
-                Class::Answer => self.channels.release(message.id, out, &mut self.after),
+                Class::Answer => self.channels.release(message.id, out, &mut self.effects),
             }
             for id in message.introduces {
-                self.channels.release(id, out, &mut self.after);
+                self.channels.release(id, out, &mut self.effects);
             }
         }
         self.pump(now, out);
@@ -302,7 +302,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// Whether items of so many bytes, which carry so many channels, may be sent now. Where they have to wait, the port
     /// is resumed later.
     pub fn may_send_items(&mut self, id: Xid, len: usize, carried: usize) -> Result<(), NotSent> {
-        self.channels.may_send(id, (len, carried), &self.peer, &mut self.after)
+        self.channels.may_send(id, (len, carried), &self.peer, &mut self.effects)
     }
 
     /// Sends items that may be sent.
@@ -323,7 +323,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         });
         let frame = Frame::Item { channel: id, carried: list, count, values: &[] };
         exit.send(id, &frame, values, &carried);
-        self.channels.spend(id, cost, large, &mut self.after);
+        self.channels.spend(id, cost, large, &mut self.effects);
     }
 
     /// Why the peer would not take an item at all.
@@ -336,13 +336,13 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// The sender has no more to say, or says why.
     pub fn end_channel(&mut self, id: Xid, why: Option<Fault>, now: Millis, out: &mut Outbox) {
-        self.channels.end(id, why, out, &mut self.after);
+        self.channels.end(id, why, out, &mut self.effects);
         self.pump(now, out);
     }
 
     /// What has come for a receiver.
     pub fn take_items(&mut self, id: Xid, now: impl FnOnce() -> Millis, out: &mut Outbox) -> Taken {
-        let taken = self.channels.take(id, out, &mut self.after);
+        let taken = self.channels.take(id, out, &mut self.effects);
         self.use_room(now, out);
         taken
     }
@@ -363,7 +363,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// A receiver is gone.
     pub fn stop_channel(&mut self, id: Xid, now: impl FnOnce() -> Millis, out: &mut Outbox) {
-        self.channels.stop(id, out, &mut self.after);
+        self.channels.stop(id, out, &mut self.effects);
         self.use_room(now, out);
     }
 
@@ -376,7 +376,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// Halves that came with a message and were not taken out of it.
     pub fn discard(&mut self, carried: ThinList<IncomingHandle>, out: &mut Outbox) {
-        self.channels.discard(carried, out, &mut self.after);
+        self.channels.discard(carried, out, &mut self.effects);
     }
 
     // Ends.
@@ -384,7 +384,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// The time that a drain gives open channels is over.
     pub fn end_channels(&mut self, now: Millis, out: &mut Outbox) {
         self.end_crowded(out);
-        self.channels.end_all(out, &mut self.after);
+        self.channels.end_all(out, &mut self.effects);
         self.pump(now, out);
     }
 
@@ -429,7 +429,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         let last = self.serving.highest();
         out.message(&Frame::Goaway { last, code: GoawayCode::Draining, message: "draining" });
         let fault = Fault::new(FaultCode::Draining, "this end drains the connection");
-        self.calls.refuse_queued(&fault, &mut self.after);
+        self.calls.refuse_queued(&fault, &mut self.effects);
     }
 
     /// Draining, and nothing is left to wait for.
@@ -502,7 +502,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// Ends every row, and forgets what is queued: nobody will read it.
     pub fn abort(&mut self, out: &mut Outbox) -> Vec<H> {
         let handles = self.end(out);
-        self.after.segments.extend(out.clear());
+        self.effects.segments.extend(out.clear());
         handles
     }
 
@@ -510,9 +510,9 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.phase = Phase::Closed;
         // Handlers that outlive the connection hold what is left of it.
         self.peer.services = Vec::new();
-        self.calls.close(out, &mut self.after);
-        self.channels.close(&mut self.after);
-        self.after.segments.extend(out.clear_large());
+        self.calls.close(out, &mut self.effects);
+        self.channels.close(&mut self.effects);
+        self.effects.segments.extend(out.clear_large());
         self.chunks.clear();
         for (_, answer, carried) in core::mem::take(&mut self.awaiting_channels) {
             self.discard_answer(answer, carried);
@@ -528,8 +528,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.peer_refuses = Some(Fault::new(FaultCode::Draining, "the peer has closed its sending half"));
         // What is queued is still written, and may be run.
         self.calls.left_outbox(&self.ids);
-        self.calls.close(out, &mut self.after);
-        self.channels.close(&mut self.after);
+        self.calls.close(out, &mut self.effects);
+        self.channels.close(&mut self.effects);
         self.chunks.clear();
         self.end_crowded(out);
     }

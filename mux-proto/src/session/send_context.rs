@@ -22,7 +22,7 @@ pub(crate) struct SendContext<'s, W, P> {
     pub(crate) ids: &'s mut Counter,
     pub(crate) channels: &'s mut Channels<W, P>,
     pub(crate) out: &'s mut Outbox,
-    pub(crate) after: &'s mut Effects<W, P>,
+    pub(crate) effects: &'s mut Effects<W, P>,
 }
 
 impl<W, P: Clone> SendContext<'_, W, P> {
@@ -32,7 +32,7 @@ impl<W, P: Clone> SendContext<'_, W, P> {
         if carried.is_empty() {
             return ThinList::new();
         }
-        self.channels.open(carried.take(), self.ids, (self.ours, self.peer), self.after)
+        self.channels.open(carried.take(), self.ids, (self.ours, self.peer), self.effects)
     }
 
     /// Queues a message under `id`, in chunks where it is large. Returns the body's buffer where it was
@@ -56,8 +56,8 @@ impl<W, P: Clone> SendContext<'_, W, P> {
     /// Gives up what is left of a large message; `false` where all of it has gone.
     pub(crate) fn abandon(&mut self, id: Xid) -> bool {
         let Some(large) = self.out.abandon(id) else { return false };
-        self.after.segments.extend(large.segments);
-        large.introduces.iter().for_each(|&carried| self.channels.recall(carried, self.after));
+        self.effects.segments.extend(large.segments);
+        large.introduces.iter().for_each(|&carried| self.channels.recall(carried, self.effects));
         true
     }
 }

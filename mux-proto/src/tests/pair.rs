@@ -293,7 +293,7 @@ impl End {
     /// `message` is what is left of it.
     fn keep(&mut self, opened: Result<Option<Ticket>, Terminal>, message: Message<PortId>) -> CallId {
         // Its caller drops what was refused.
-        self.session.after.discard(message.body, message.carried);
+        self.session.effects.discard(message.body, message.carried);
         self.settle();
         let call = self.next_call;
         match opened {
@@ -527,7 +527,7 @@ impl End {
 
     /// Does what the session has left to be done.
     fn settle(&mut self) {
-        let Effects { wakers, attached, closed, resumed, .. } = core::mem::take(&mut self.session.after);
+        let Effects { wakers, attached, closed, resumed, .. } = core::mem::take(&mut self.session.effects);
         self.woken.extend(wakers);
         for (port, id) in attached {
             let known = self.ports.entry(port).or_default();

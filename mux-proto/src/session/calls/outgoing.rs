@@ -286,7 +286,7 @@ impl<W, P: Clone> Calls<W, P> {
             && let Some((ticket, mut message)) = self.notify_queue.pop_front()
         {
             self.send_notify(&mut message, send_credit, exit);
-            exit.after.bodies.push(message.body);
+            exit.effects.bodies.push(message.body);
             // Whoever sent it may have gone: it has nothing to wait for.
             wakers.extend(self.end_posted(ticket, Terminal::Sent));
         }
@@ -303,20 +303,20 @@ impl<W, P: Clone> Calls<W, P> {
     pub(crate) fn refuse_oversized(
         &mut self,
         exceeds_limits: impl Fn(&Payload, &[OutgoingHandle<P>]) -> Option<Fault>,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) {
         for (_, row) in &mut self.rows {
             if let State::Queued(message) = &row.state
                 && let Some(fault) = exceeds_limits(&message.body, &message.carried)
             {
-                row.end(Terminal::fault(fault), after);
+                row.end(Terminal::fault(fault), effects);
             }
         }
         for (ticket, message) in mem::take(&mut self.notify_queue) {
             match exceeds_limits(&message.body, &message.carried) {
                 Some(fault) => {
-                    after.discard(message.body, message.carried);
-                    after.wakers.extend(self.end_posted(ticket, Terminal::fault(fault)));
+                    effects.discard(message.body, message.carried);
+                    effects.wakers.extend(self.end_posted(ticket, Terminal::fault(fault)));
                 }
                 None => self.notify_queue.push_back((ticket, message)),
             }
@@ -389,13 +389,13 @@ impl<W, P: Clone> Calls<W, P> {
                 if let Some(at) = self.notify_queue.iter().position(|(posted, _)| *posted == ticket)
                     && let Some((_, message)) = self.notify_queue.remove(at)
                 {
-                    exit.after.discard(message.body, message.carried);
+                    exit.effects.discard(message.body, message.carried);
                 }
                 false
             }
             State::Done(..) => return,
         };
-        self.rows[index as usize].end(terminal(sent), exit.after);
+        self.rows[index as usize].end(terminal(sent), exit.effects);
     }
 
     /// Tells the peer that nobody waits for the answer. `false` where the request had not gone whole: what
@@ -455,7 +455,7 @@ impl<W, P: Clone> Calls<W, P> {
         let (mut terminal, mut untaken) = (None, ThinList::new());
         match row.state {
             State::Waiting { xid, .. } => drop(self.call_off(xid, exit)),
-            State::Queued(message) => exit.after.discard(message.body, message.carried),
+            State::Queued(message) => exit.effects.discard(message.body, message.carried),
             State::Posted => {}
             State::Done(ended, carried) => (terminal, untaken) = (Some(ended), carried),
         }
@@ -493,10 +493,10 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     /// Refuses everything that still waits for room.
-    pub(crate) fn refuse_queued(&mut self, fault: &Fault, after: &mut Effects<W, P>) {
+    pub(crate) fn refuse_queued(&mut self, fault: &Fault, effects: &mut Effects<W, P>) {
         for (ticket, message) in mem::take(&mut self.notify_queue) {
-            after.discard(message.body, message.carried);
-            after.wakers.extend(self.end_posted(ticket, Terminal::fault(fault.clone())));
+            effects.discard(message.body, message.carried);
+            effects.wakers.extend(self.end_posted(ticket, Terminal::fault(fault.clone())));
         }
         let queues = [&mut self.small_queue, &mut self.demanding_queue];
         let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
@@ -504,7 +504,7 @@ impl<W, P: Clone> Calls<W, P> {
             if let Some(row) = self.get_mut(ticket)
                 && matches!(row.state, State::Queued(_))
             {
-                row.end(Terminal::fault(fault.clone()), after);
+                row.end(Terminal::fault(fault.clone()), effects);
             }
         }
     }
@@ -515,7 +515,7 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     /// Ends every row, and forgets what the peer owed.
-    pub(crate) fn close(&mut self, out: &Outbox, after: &mut Effects<W, P>) {
+    pub(crate) fn close(&mut self, out: &Outbox, effects: &mut Effects<W, P>) {
         let unanswered = mem::take(&mut self.unanswered);
         let went_whole = |xid: &Xid| {
             *xid <= self.last_sent
@@ -527,14 +527,14 @@ impl<W, P: Clone> Calls<W, P> {
                 State::Queued(_) | State::Posted => false,
                 State::Done(..) => continue,
             };
-            row.end(Terminal::Closed { sent }, after);
+            row.end(Terminal::Closed { sent }, effects);
         }
         self.small_queue.clear();
         self.demanding_queue.clear();
         self.large_notifies.clear();
         self.buffered = 0;
         for (_, message) in self.notify_queue.drain(..) {
-            after.discard(message.body, message.carried);
+            effects.discard(message.body, message.carried);
         }
     }
 
@@ -560,11 +560,11 @@ impl<W, P: Clone> Calls<W, P> {
 
 impl<W, P> Row<W, P> {
     /// The caller will find `terminal`.
-    fn end(&mut self, terminal: Terminal, after: &mut Effects<W, P>) {
+    fn end(&mut self, terminal: Terminal, effects: &mut Effects<W, P>) {
         if let State::Queued(message) = mem::replace(&mut self.state, State::done(terminal)) {
-            after.discard(message.body, message.carried);
+            effects.discard(message.body, message.carried);
         }
-        after.wakers.extend(self.waker.take());
+        effects.wakers.extend(self.waker.take());
     }
 }
 

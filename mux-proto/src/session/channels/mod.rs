@@ -104,7 +104,7 @@ pub(crate) struct Channels<W, P> {
     /// reads nothing could have any number of them wait for it.
     leaving: u64,
     /// How often the writer has taken what was queued.
-    departures: Departure,
+    handles: Departure,
     /// Items of more than half a window that were not taken yet, here and at the peer.
     unread: Unread,
     /// The peer takes a further channel since it was last asked.
@@ -129,7 +129,7 @@ impl<W, P: Clone> Channels<W, P> {
             opened_here: 0,
             opened_there: 0,
             leaving: 0,
-            departures: 0,
+            handles: 0,
             unread: Unread::default(),
             room_made: false,
             unread_there: UnreadThere::default(),
@@ -152,7 +152,7 @@ impl<W, P: Clone> Channels<W, P> {
         leaving: ThinList<OutgoingHandle<P>>,
         ids: &mut Counter,
         (ours, peer): (&Settings, &Settings),
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> ThinList<IncomingHandle> {
         let open = |OutgoingHandle { half, port }: OutgoingHandle<P>| {
             let id = ids.take();
@@ -163,7 +163,7 @@ impl<W, P: Clone> Channels<W, P> {
             self.rows.insert(id, Row { opened_here: true, held_back: HeldBack::No, end });
             self.live += 1;
             self.opened_here += 1;
-            after.attached.push((port, id));
+            effects.attached.push((port, id));
             IncomingHandle { id, half }
         };
         leaving.into_iter().map(open).collect()
@@ -205,30 +205,30 @@ impl<W, P: Clone> Channels<W, P> {
     }
 
     /// The large message in front of it has gone whole.
-    pub(crate) fn release(&mut self, id: Xid, out: &mut Outbox, after: &mut Effects<W, P>) {
+    pub(crate) fn release(&mut self, id: Xid, out: &mut Outbox, effects: &mut Effects<W, P>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
         row.held_back = HeldBack::No;
         match &mut row.end {
             Endpoint::Receiving(receiving) if receiving.stop || receiving.grant.is_some() => self.is_due(id),
             Endpoint::Receiving(_) | Endpoint::Finished(_) => {}
             Endpoint::Sending(sending) => match sending.ending.take() {
-                Some(why) => self.end(id, why, out, after),
-                None => sending.resume(after),
+                Some(why) => self.end(id, why, out, effects),
+                None => sending.resume(effects),
             },
         }
     }
 
     /// The message that was to carry the other half has not gone, and never will: the peer knows nothing of the channel.
-    pub(crate) fn recall(&mut self, id: Xid, after: &mut Effects<W, P>) {
+    pub(crate) fn recall(&mut self, id: Xid, effects: &mut Effects<W, P>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
         let mut forgotten = true;
         match &mut row.end {
-            Endpoint::Sending(sending) => after.closed.extend(sending.port.take()),
+            Endpoint::Sending(sending) => effects.closed.extend(sending.port.take()),
             Endpoint::Receiving(receiving) => {
                 let gone = Fault::new(FaultCode::Cancelled, "the message that carried it was not sent");
                 receiving.ended = Some(Ended::Said(Some(gone)));
                 receiving.stop_said = Some(UNKNOWN_THERE);
-                after.wakers.extend(receiving.waker.take());
+                effects.wakers.extend(receiving.waker.take());
                 forgotten = receiving.dropped;
             }
             Endpoint::Finished(_) => return,
@@ -238,7 +238,7 @@ impl<W, P: Clone> Channels<W, P> {
         if forgotten {
             self.rows.remove(&id);
         }
-        self.resume_crowded(after);
+        self.resume_awaiting(effects);
     }
 
     /// Halves that came with a message which nobody will decode.
@@ -246,22 +246,22 @@ impl<W, P: Clone> Channels<W, P> {
         &mut self,
         carried: ThinList<IncomingHandle>,
         out: &mut Outbox,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) {
         // Items that wait carry halves themselves, whose items do, and so on: a peer may go so deep that
         // a recursion overflows the stack.
         let mut carried = VecDeque::from_iter(carried);
         while let Some(IncomingHandle { id, half }) = carried.pop_front() {
             match half {
-                Half::Receiving => carried.extend(self.drop_receiver(id, out, after)),
-                Half::Sending => self.end(id, Some(undecoded()), out, after),
+                Half::Receiving => carried.extend(self.drop_receiver(id, out, effects)),
+                Half::Sending => self.end(id, Some(undecoded()), out, effects),
             }
         }
     }
 
     /// The writer took what was queued.
     pub(crate) fn left_outbox(&mut self) {
-        self.departures += 1;
+        self.handles += 1;
         self.opened_there = self.opened_there.saturating_sub(core::mem::take(&mut self.leaving));
     }
 
@@ -285,7 +285,7 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// Queues the CREDITs and STOPs that are due, one of each a channel at most.
     pub(crate) fn flush(&mut self, out: &mut Outbox) {
-        let now = self.departures;
+        let now = self.handles;
         for id in core::mem::take(&mut self.due) {
             let Some(Row { held_back: HeldBack::No, end: Endpoint::Receiving(receiving), .. }) =
                 self.rows.get_mut(&id)
@@ -307,12 +307,12 @@ impl<W, P: Clone> Channels<W, P> {
     }
 
     /// END and STOP are both said: one channel less is open, once what this end said has left the outbox.
-    fn closed(&mut self, opened_here: bool, said: Departure, after: &mut Effects<W, P>) {
+    fn closed(&mut self, opened_here: bool, said: Departure, effects: &mut Effects<W, P>) {
         if opened_here {
             self.opened_here = self.opened_here.saturating_sub(1);
             self.room_made = true;
-            self.resume_crowded(after);
-        } else if said < self.departures {
+            self.resume_awaiting(effects);
+        } else if said < self.handles {
             self.opened_there = self.opened_there.saturating_sub(1);
         } else {
             self.leaving += 1;
@@ -343,12 +343,12 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// Ends all that are open, for a drain whose grace is over: both halves are told. A sender that was
     /// told so before, and has not ended, is waited for no longer.
-    pub(crate) fn end_all(&mut self, out: &mut Outbox, after: &mut Effects<W, P>) {
+    pub(crate) fn end_all(&mut self, out: &mut Outbox, effects: &mut Effects<W, P>) {
         let drained = Fault::new(FaultCode::Draining, "the connection drains");
         let ids: Vec<Xid> = self.rows.keys().copied().collect();
         for id in ids {
             match self.receiving(id) {
-                None => self.end(id, Some(drained.clone()), out, after),
+                None => self.end(id, Some(drained.clone()), out, effects),
                 Some(receiving) if receiving.ended.is_some() => {}
                 Some(receiving) => match receiving.drain_wait {
                     DrainWait::First => {
@@ -359,7 +359,7 @@ impl<W, P: Clone> Channels<W, P> {
                         receiving.drain_wait = DrainWait::Over;
                         let why = receiving.stopped.take().unwrap_or_else(|| drained.clone());
                         receiving.ended = Some(Ended::Said(Some(why)));
-                        after.wakers.extend(receiving.waker.take());
+                        effects.wakers.extend(receiving.waker.take());
                         self.live = self.live.saturating_sub(1);
                     }
                     DrainWait::Over => {}
@@ -369,14 +369,14 @@ impl<W, P: Clone> Channels<W, P> {
     }
 
     /// Ends every row without a word: the connection is over. Receivers still take what has come.
-    pub(crate) fn close(&mut self, after: &mut Effects<W, P>) {
+    pub(crate) fn close(&mut self, effects: &mut Effects<W, P>) {
         self.due.clear();
         self.awaiting_channels.clear();
         (self.live, self.opened_here, self.opened_there, self.leaving) = (0, 0, 0, 0);
         self.unread_there.clear();
         self.rows.retain(|_, row| match &mut row.end {
             Endpoint::Sending(sending) => {
-                after.closed.extend(sending.port.take());
+                effects.closed.extend(sending.port.take());
                 false
             }
             Endpoint::Finished(_) => false,
@@ -385,7 +385,7 @@ impl<W, P: Clone> Channels<W, P> {
                 receiving.stop_said.get_or_insert(0);
                 // No END comes any more.
                 receiving.drain_wait = DrainWait::First;
-                after.wakers.extend(receiving.waker.take());
+                effects.wakers.extend(receiving.waker.take());
                 !receiving.dropped
             }
         });

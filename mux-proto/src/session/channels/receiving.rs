@@ -121,7 +121,7 @@ impl<W, P: Clone> Channels<W, P> {
         items: Items,
         ours: &Settings,
         out: &mut Outbox,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> Result<Option<W>, String> {
         let Some(Row { end: Endpoint::Receiving(receiving), .. }) = self.rows.get_mut(&id) else {
             return Err(never_opened(id));
@@ -135,8 +135,8 @@ impl<W, P: Clone> Channels<W, P> {
         }
         // After one that was refused, a further one would hide the gap.
         if receiving.dropped || receiving.refused || receiving.drain_wait == DrainWait::Over {
-            after.segments.push(items.values);
-            self.discard(items.carried, out, after);
+            effects.segments.push(items.values);
+            self.discard(items.carried, out, effects);
             return Ok(None);
         }
         if receiving.receive_credit.is_oversize(cost) {
@@ -156,7 +156,7 @@ impl<W, P: Clone> Channels<W, P> {
         id: Xid,
         why: Option<Fault>,
         out: &mut Outbox,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> Result<Option<W>, String> {
         let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_open()) else {
             return Err(never_opened(id));
@@ -169,13 +169,13 @@ impl<W, P: Clone> Channels<W, P> {
             self.live = self.live.saturating_sub(1);
         }
         if self.receiving(id).is_some_and(|receiving| receiving.dropped) {
-            self.settle(id, out, after);
+            self.settle(id, out, effects);
         }
         Ok(waker)
     }
 
     /// END has come, and the receiver has taken all, or is gone: says so where that was not said, and forgets the channel.
-    fn settle(&mut self, id: Xid, out: &mut Outbox, after: &mut Effects<W, P>) {
+    fn settle(&mut self, id: Xid, out: &mut Outbox, effects: &mut Effects<W, P>) {
         let Some(Row { opened_here, end: Endpoint::Receiving(receiving), .. }) = self.rows.remove(&id) else {
             return;
         };
@@ -185,16 +185,16 @@ impl<W, P: Clone> Channels<W, P> {
         self.keeping -= usize::from(receiving.keeps);
         match receiving.stop_said {
             Some(UNKNOWN_THERE) => {}
-            Some(said) => self.closed(opened_here, said, after),
+            Some(said) => self.closed(opened_here, said, effects),
             None => {
                 out.message(&Frame::Stop { channel: id });
-                self.closed(opened_here, self.departures, after);
+                self.closed(opened_here, self.handles, effects);
             }
         }
     }
 
     /// All that is there for the receiver.
-    pub(crate) fn take(&mut self, id: Xid, out: &mut Outbox, after: &mut Effects<W, P>) -> Taken {
+    pub(crate) fn take(&mut self, id: Xid, out: &mut Outbox, effects: &mut Effects<W, P>) -> Taken {
         let Some(receiving) = self.receiving(id) else { return Taken::Ended(Ended::Closed) };
         if !receiving.queue.is_empty() {
             return Taken::Items(core::mem::take(&mut receiving.queue));
@@ -202,7 +202,7 @@ impl<W, P: Clone> Channels<W, P> {
         let Some(ended) = receiving.ended.clone() else { return Taken::Nothing };
         receiving.dropped = true;
         if receiving.drain_wait != DrainWait::Over {
-            self.settle(id, out, after);
+            self.settle(id, out, effects);
         }
         Taken::Ended(ended)
     }
@@ -236,8 +236,8 @@ impl<W, P: Clone> Channels<W, P> {
     }
 
     /// The receiver is gone. The row stays until END has come.
-    pub(crate) fn stop(&mut self, id: Xid, out: &mut Outbox, after: &mut Effects<W, P>) {
-        self.discard(vec![IncomingHandle { id, half: Half::Receiving }].into(), out, after);
+    pub(crate) fn stop(&mut self, id: Xid, out: &mut Outbox, effects: &mut Effects<W, P>) {
+        self.discard(vec![IncomingHandle { id, half: Half::Receiving }].into(), out, effects);
     }
 
     /// Returns the halves in items that wait for it.
@@ -245,15 +245,15 @@ impl<W, P: Clone> Channels<W, P> {
         &mut self,
         id: Xid,
         out: &mut Outbox,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> ThinList<IncomingHandle> {
         let Some(receiving) = self.receiving(id) else { return ThinList::new() };
         let queue = core::mem::take(&mut receiving.queue);
-        after.wakers.extend(receiving.waker.take());
+        effects.wakers.extend(receiving.waker.take());
         receiving.dropped = true;
         let oversize = receiving.oversize.take();
         if !receiving.is_open() {
-            self.settle(id, out, after);
+            self.settle(id, out, effects);
         } else if receiving.drain_wait != DrainWait::Over && receiving.stop_said.is_none() {
             receiving.stop = true;
             self.is_due(id);
@@ -263,7 +263,7 @@ impl<W, P: Clone> Channels<W, P> {
         }
         let mut carried = ThinList::new();
         for items in queue {
-            after.segments.push(items.values);
+            effects.segments.push(items.values);
             carried.extend(items.carried);
         }
         carried

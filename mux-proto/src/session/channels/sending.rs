@@ -54,9 +54,9 @@ impl<P> Sending<P> {
 
 impl<P: Clone> Sending<P> {
     /// Has the port looked at again, where it waits and there is credit.
-    pub(crate) fn resume<W>(&mut self, after: &mut Effects<W, P>) {
+    pub(crate) fn resume<W>(&mut self, effects: &mut Effects<W, P>) {
         if self.waits.take_if(|cost| self.send_credit.has(*cost)).is_some() {
-            after.resumed.extend(self.port.clone());
+            effects.resumed.extend(self.port.clone());
         }
     }
 }
@@ -88,7 +88,7 @@ impl<W, P: Clone> Channels<W, P> {
         id: Xid,
         (len, carried): (usize, usize),
         peer: &Settings,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> Result<(), NotSent> {
         let room = self.has_room(carried, peer);
         let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
@@ -111,12 +111,12 @@ impl<W, P: Clone> Channels<W, P> {
         }
         // Its turn would hold up others, who may have to end before it can begin.
         let next = self.unread_there.leave(id);
-        self.resume_next(next, after);
+        self.resume_next(next, effects);
         Err(NotSent::Wait)
     }
 
     /// Counts items that go now. A large one holds all that comes behind it on its channel.
-    pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool, after: &mut Effects<W, P>) {
+    pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool, effects: &mut Effects<W, P>) {
         let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
             return;
         };
@@ -125,12 +125,12 @@ impl<W, P: Clone> Channels<W, P> {
         if sending.send_credit.is_oversize(cost) {
             sending.oversize = Some(Oversize { end, cost });
             let next = self.unread_there.begin(id, cost);
-            self.resume_next(next, after);
+            self.resume_next(next, effects);
         }
     }
 
     /// The sender has no more to say. END goes behind what is in front.
-    pub(crate) fn end(&mut self, id: Xid, why: Option<Fault>, out: &mut Outbox, after: &mut Effects<W, P>) {
+    pub(crate) fn end(&mut self, id: Xid, why: Option<Fault>, out: &mut Outbox, effects: &mut Effects<W, P>) {
         let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
             return;
         };
@@ -138,21 +138,21 @@ impl<W, P: Clone> Channels<W, P> {
             sending.ending = Some(why);
             return;
         }
-        self.finish(id, why.as_ref(), out, after);
+        self.finish(id, why.as_ref(), out, effects);
     }
 
     /// END goes now. The receiver has still to say that all was taken.
-    fn finish(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, after: &mut Effects<W, P>) {
+    fn finish(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, effects: &mut Effects<W, P>) {
         say_end(id, why, out);
-        let said = self.departures;
+        let said = self.handles;
         let Some(row) = self.rows.get_mut(&id) else { return };
         let Endpoint::Sending(sending) = &mut row.end else { return };
-        after.closed.extend(sending.port.take());
+        effects.closed.extend(sending.port.take());
         let finished = Finished { said, window: sending.send_credit.window(), oversize: sending.oversize };
         row.end = Endpoint::Finished(finished);
         self.live = self.live.saturating_sub(1);
         let next = self.unread_there.leave(id);
-        self.resume_next(next, after);
+        self.resume_next(next, effects);
     }
 
     /// CREDIT came. For a channel that ended meanwhile it only tells what was taken.
@@ -161,14 +161,14 @@ impl<W, P: Clone> Channels<W, P> {
         id: Xid,
         total: u64,
         ids: &Counter,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> Result<(), String> {
         let freed = match self.rows.get_mut(&id) {
             Some(Row { held_back: HeldBack::ByIntroduction, .. }) => return Err(never_opened(id)),
             Some(Row { end: Endpoint::Sending(sending), held_back, .. }) => {
                 sending.send_credit.allow(total);
                 if *held_back == HeldBack::No {
-                    sending.resume(after);
+                    sending.resume(effects);
                 }
                 take_below(&mut sending.oversize, sending.send_credit.taken())
             }
@@ -178,7 +178,7 @@ impl<W, P: Clone> Channels<W, P> {
             Some(_) => return Err(format!("credit for channel {id} from the end that sends on it")),
             None => return self.has_been(id, ids),
         };
-        self.free(freed, after);
+        self.free(freed, effects);
         Ok(())
     }
 
@@ -189,45 +189,45 @@ impl<W, P: Clone> Channels<W, P> {
         id: Xid,
         ids: &Counter,
         out: &mut Outbox,
-        after: &mut Effects<W, P>,
+        effects: &mut Effects<W, P>,
     ) -> Result<(), String> {
         match self.rows.get_mut(&id) {
             Some(Row { held_back: HeldBack::ByIntroduction, .. }) => return Err(never_opened(id)),
             Some(Row { end: Endpoint::Sending(sending), .. }) => {
-                after.closed.extend(sending.port.take());
+                effects.closed.extend(sending.port.take());
                 if let Some(large) = out.abandon(id) {
-                    after.segments.extend(large.segments);
-                    large.introduces.iter().for_each(|&carried| self.recall(carried, after));
+                    effects.segments.extend(large.segments);
+                    large.introduces.iter().for_each(|&carried| self.recall(carried, effects));
                 }
                 let stopped = Fault::new(FaultCode::Cancelled, "its receiver was dropped");
-                self.finish(id, Some(&stopped), out, after);
+                self.finish(id, Some(&stopped), out, effects);
             }
             Some(Row { end: Endpoint::Finished(_), .. }) => {}
             Some(_) => return Err(format!("stop of channel {id} from the end that sends on it")),
             None => return self.has_been(id, ids),
         }
         if let Some(Row { opened_here, end: Endpoint::Finished(finished), .. }) = self.rows.remove(&id) {
-            self.free(finished.oversize, after);
-            self.closed(opened_here, finished.said, after);
+            self.free(finished.oversize, effects);
+            self.closed(opened_here, finished.said, effects);
         }
         Ok(())
     }
 
     /// The receiver has taken an item of more than half a window.
-    fn free(&mut self, oversize: Option<Oversize>, after: &mut Effects<W, P>) {
+    fn free(&mut self, oversize: Option<Oversize>, effects: &mut Effects<W, P>) {
         if let Some(Oversize { cost, .. }) = oversize {
             let next = self.unread_there.taken(cost);
-            self.resume_next(next, after);
+            self.resume_next(next, effects);
         }
     }
 
     /// Has the port looked at again whose item may begin now.
-    fn resume_next(&mut self, next: Option<Xid>, after: &mut Effects<W, P>) {
+    fn resume_next(&mut self, next: Option<Xid>, effects: &mut Effects<W, P>) {
         if let Some(id) = next
             && let Some(Row { held_back: HeldBack::No, end: Endpoint::Sending(sending), .. }) =
                 self.rows.get_mut(&id)
         {
-            sending.resume(after);
+            sending.resume(effects);
         }
     }
 
@@ -236,11 +236,11 @@ impl<W, P: Clone> Channels<W, P> {
         if id == 0 || id > highest { Err(never_opened(id)) } else { Ok(()) }
     }
 
-    pub(crate) fn resume_crowded(&mut self, after: &mut Effects<W, P>) {
+    pub(crate) fn resume_awaiting(&mut self, effects: &mut Effects<W, P>) {
         for id in core::mem::take(&mut self.awaiting_channels) {
             if let Some(Row { end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) {
                 sending.awaiting_channels = false;
-                after.resumed.extend(sending.port.clone());
+                effects.resumed.extend(sending.port.clone());
             }
         }
     }
