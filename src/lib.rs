@@ -61,7 +61,7 @@
 //! | describe a service | [`service`] |
 //! | serve it | [`Server`], for listeners; [`ConnectionBuilder`], for one stream |
 //! | reach it | the generated client's `connect`, `connect_blocking`, `local`; [`Connection`]; [`Address`] |
-//! | call it | [`Call`]: await, `timeout`, `meta`, `send`, `wait` |
+//! | call it | [`Call`]: await, `timeout`, `meta`, `start`, `wait` |
 //! | send or take many values, as they come | [`Receiver`], [`Sender`], [`channel`] |
 //! | send long bytes inside of values | [`mod@bytes`] |
 //! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`] |

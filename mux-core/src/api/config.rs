@@ -17,7 +17,8 @@ use std::time::Duration;
 /// is. They do not bound what the methods make of it: a decoded body is larger than its bytes (see `max_message`), and the
 /// answers of handlers that have begun come on top of `max_unsent`.
 ///
-/// Values outside their range are moved to its border.
+/// Values outside their range are moved to its border. A later version may add a field: write `..Default::default()` after
+/// those you set.
 ///
 /// ```
 /// # use mux_core as mux;
@@ -137,7 +138,8 @@ impl Limits {
     }
 }
 
-/// How long this end waits for its peer. `Duration::MAX` is for ever.
+/// How long this end waits for its peer. `Duration::MAX` is for ever. A later version may add a field: write
+/// `..Default::default()` after those you set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(default, deny_unknown_fields))]
 pub struct Timeouts {
@@ -199,6 +201,7 @@ impl Timeouts {
 /// pool is bounded and shared, and calls nested in it deadlock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(rename_all = "snake_case"))]
+#[non_exhaustive]
 pub enum Workers {
     /// A thread for each call that finds none idle, within one bound for the whole process: 256 that run, and 256 more
     /// whose methods wait for a call or a channel of mux. Beyond it up to 4,096 calls queue, and further ones are

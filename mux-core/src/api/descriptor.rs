@@ -5,6 +5,7 @@ use mux_proto::wire::meta;
 
 /// How structs travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Encoding {
     /// As maps by field name: fields may be added, dropped and reordered. Addresses, UUIDs and the like are text.
     Named,
@@ -63,6 +64,7 @@ pub struct ArgDescriptor {
 
 /// Where a method runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Placement {
     /// On a task: `async fn`.
     Task,

@@ -103,7 +103,7 @@ fn tell_names(method: &MethodDescriptor) -> MetaPairs {
 }
 
 /// A call that was made and may not have been sent yet: await it, [`wait`](Call::wait) for it on a
-/// plain thread, or [`send`](Call::send) it now and do either later.
+/// plain thread, or [`start`](Call::start) it now and do either later.
 ///
 /// Its arguments are encoded already; it borrows nothing. It is sent when it is first polled. Dropped
 /// before that, it sends nothing; dropped later, it cancels the transaction on the other side.
