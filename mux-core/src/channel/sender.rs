@@ -611,7 +611,7 @@ where
             return serializer.serialize_unit();
         }
         let Some(encoding) = scope::encoding() else {
-            return Err(serde::ser::Error::custom("a channel's other_end leaves in a message of mux only"));
+            return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
         let other_end = std::mem::replace(
             &mut *self.other_end.lock().unwrap_or_else(PoisonError::into_inner),

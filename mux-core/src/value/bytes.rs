@@ -79,7 +79,7 @@ pub trait Nested: Sized {
 
 impl Nested for Bytes {
     fn serialize_nested<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let _leaving = (self.len() > SMALL).then(|| OutgoingHandle::new(self));
+        let _leaving = (self.len() > SMALL).then(|| LeavingGuard::new(self));
         serializer.serialize_bytes(self)
     }
 
@@ -182,19 +182,19 @@ impl<'de> Visitor<'de> for BytesVisitor {
 
 /// While it lives, a writer finds the bytes whose slice it is given. Puts back what was there before, also when a
 /// serializer panics.
-pub(crate) struct OutgoingHandle {
+pub(crate) struct LeavingGuard {
     outer: Option<Bytes>,
 }
 
-impl OutgoingHandle {
-    fn new(bytes: &Bytes) -> OutgoingHandle {
+impl LeavingGuard {
+    fn new(bytes: &Bytes) -> LeavingGuard {
         // Fails only while the thread ends; the bytes are copied then.
         let outer = LEAVING.try_with(|leaving| leaving.replace(Some(bytes.clone())));
-        OutgoingHandle { outer: outer.ok().flatten() }
+        LeavingGuard { outer: outer.ok().flatten() }
     }
 }
 
-impl Drop for OutgoingHandle {
+impl Drop for LeavingGuard {
     fn drop(&mut self) {
         let _ = LEAVING.try_with(|leaving| leaving.replace(self.outer.take()));
     }
