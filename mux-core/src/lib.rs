@@ -32,7 +32,7 @@ pub use futures_core::Stream;
 pub use futures_sink::Sink;
 pub use link::handle::Client;
 pub use link::handle::Mux;
-pub use serve::demux::Service;
+pub use serve::service::Service;
 pub use transport::{Address, AddressError, ConnectError, pair};
 #[cfg(unix)]
 pub use transport::{PipeStream, StdioStream, pipe_pair, stdio};

@@ -6,7 +6,7 @@ use crate::endpoint::connect;
 use crate::endpoint::connection::{Connection, ConnectionBuilder};
 use crate::endpoint::shares::{Share, Shares};
 use crate::link::handle::Mux;
-use crate::serve::demux::Service;
+use crate::serve::service::Service;
 use crate::threads::background;
 use crate::threads::blocking;
 use crate::transport::{Address, ConnectError, Incoming, Listener};

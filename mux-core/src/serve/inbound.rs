@@ -1,143 +1,20 @@
-//! The answering half: from a request to the service that has its handler.
+//! One request on its way to its handler.
 
-use crate::api::descriptor::{Encoding, MethodDescriptor, Placement, ServiceDescriptor};
-use crate::api::error::{Refusal, Refused};
+use crate::api::descriptor::{MethodDescriptor, Placement};
+use crate::api::error::Refused;
 use crate::context::Context;
 use crate::link::obligation::Obligation;
 use crate::link::shared::Shared;
-use crate::serve::dispatch::Slot;
+use crate::serve::router::Route;
 use crate::threads::decoders;
 use crate::util::buffer;
 use crate::value::Target;
 use crate::value::body::Args;
 use crate::value::scope::{self, IncomingHandles};
 use bytes::Bytes;
-use mux_proto::wire::frame::MethodPath;
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use tokio::sync::oneshot;
-
-/// An implementation made servable; made by `#[service]`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be served as it is",
-    note = "wrap the implementation in its generated server, as in `InventoryServer::new(shop)`"
-)]
-pub trait Service: Send + Sync + 'static {
-    /// What the service is.
-    fn descriptor(&self) -> &'static ServiceDescriptor;
-
-    /// Runs one request.
-    #[doc(hidden)]
-    fn serve(self: Arc<Self>, inbound: Inbound, slot: Slot<'_>);
-}
-
-/// Finds a method's service by the name that travels.
-#[derive(Default)]
-pub(crate) struct Router {
-    services: Vec<Arc<dyn Service>>,
-    routes: HashMap<&'static [u8], Route, BuildHasherDefault<PathHasher>>,
-    /// What HELLO tells of the services: their names and fingerprints.
-    fingerprints: Vec<(String, u64)>,
-    /// Their names, as a text for those who ask for another.
-    served: String,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Route {
-    service: usize,
-    pub(crate) method: &'static MethodDescriptor,
-}
-
-impl Route {
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.method.encoding
-    }
-}
-
-impl Router {
-    /// Of services with different names.
-    pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Router {
-        let mut routes = HashMap::default();
-        for (index, service) in services.iter().enumerate() {
-            for method in service.descriptor().methods {
-                routes.insert(method.path.as_bytes(), Route { service: index, method });
-            }
-        }
-        let descriptors = services.iter().map(|service| service.descriptor());
-        let fingerprints: Vec<(String, u64)> =
-            descriptors.map(|descriptor| (descriptor.name.to_owned(), descriptor.fingerprint())).collect();
-        let served = served(&fingerprints);
-        Router { services, routes, fingerprints, served }
-    }
-
-    pub(crate) fn fingerprints(&self) -> Vec<(String, u64)> {
-        self.fingerprints.clone()
-    }
-
-    /// The route of a call that wants an answer, or not.
-    #[inline]
-    pub(crate) fn route(&self, path: MethodPath<'_>, notify: bool) -> Result<Route, Refused> {
-        match self.routes.get(path.as_bytes()) {
-            Some(route) if route.method.notify == notify => Ok(*route),
-            Some(_) if notify => Err(self.unknown(path, "it answers, and was called as a notify")),
-            Some(_) => Err(self.unknown(path, "it is a notify, and was called for an answer")),
-            None => Err(self.unknown(path, "the services here have none of that name")),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn service(&self, route: Route) -> Arc<dyn Service> {
-        Arc::clone(&self.services[route.service])
-    }
-
-    fn unknown(&self, path: MethodPath<'_>, why: &str) -> Refused {
-        let served = &self.served;
-        Refused::new(
-            Refusal::UnknownMethod,
-            format!("unknown method `{path}`: {why} (served here: {served})"),
-        )
-    }
-}
-
-/// Hashes a path eight bytes at a time. Peers may look up what they like, and add nothing: at worst they
-/// look through our own methods.
-#[derive(Default)]
-struct PathHasher(u64);
-
-impl Hasher for PathHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
-        if !rest.is_empty() {
-            self.mix(rest.iter().fold(1, |word, &byte| word << 8 | u64::from(byte)));
-        }
-    }
-
-    // The length tells little here: paths are hashed alone.
-    #[inline]
-    fn write_usize(&mut self, _: usize) {}
-}
-
-impl PathHasher {
-    // As xids are hashed: a multiplication by 2^64 over the golden ratio (Knuth, TAOCP 6.4).
-    #[inline]
-    fn mix(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(26);
-    }
-}
-
-fn served(services: &[(String, u64)]) -> String {
-    let mut names: Vec<_> = services.iter().map(|(name, _)| name.as_str()).collect();
-    names.sort_unstable();
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
-}
 
 /// One request, decoded as far as its envelope.
 #[derive(Debug)]
@@ -305,6 +182,7 @@ impl InboundCall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::descriptor::Encoding;
     use crate::value::body::ArgsDecoder;
 
     static METHOD: MethodDescriptor = MethodDescriptor {
