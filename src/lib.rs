@@ -63,6 +63,7 @@
 //! | reach it | the generated client's `connect`, `connect_blocking`, `local`; [`Connection`]; [`Address`] |
 //! | call it | [`Call`]: await, `timeout`, `meta`, `start`, `wait` |
 //! | send or take many values, as they come | [`Receiver`], [`Sender`], [`channel`] |
+//! | call and answer methods by their names, without their trait | [`Mux::transaction`], [`Demux`], [`Encoded`] |
 //! | send long bytes inside of values | [`mod@bytes`] |
 //! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`] |
 //! | know who asks, and whether they still wait | [`Context`] |
@@ -76,9 +77,10 @@
 
 pub use mux_core::{
     Address, AddressError, Bytes, Call, CallError, ChannelError, Client, CloseReason, Closed, ConnectError,
-    Connection, ConnectionBuilder, Context, Credentials, Error, Failure, Iter, Limits, Never, Outcome, Peer,
-    Receiver, Refusal, Refused, RemoteError, Result, SendError, Sender, Server, Service, Sink, Stream,
-    Timeouts, TrySendError, Workers, bytes, channel, channel_with_error, pair,
+    Connection, ConnectionBuilder, Context, Credentials, Demux, Encoded, EncodedError, Encoding, Error,
+    Failure, Iter, Limits, Mux, Never, Outcome, Peer, Receiver, Refusal, Refused, RemoteError, Request,
+    Result, SendError, Sender, Server, Service, Sink, Stream, Timeouts, TrySendError, Workers, bytes,
+    channel, channel_with_error, pair,
 };
 #[cfg(unix)]
 pub use mux_core::{PipeStream, StdioStream, pipe_pair, stdio};

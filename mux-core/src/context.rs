@@ -31,11 +31,38 @@ enum Origin {
         /// Nobody gives out zero.
         xid: Option<NonZero<Xid>>,
         /// A thin pointer: few calls have any, and each handler that waits holds its context.
-        meta: Option<Arc<Box<[u8]>>>,
+        envelope: Option<Arc<Envelope>>,
         /// [`NEVER`] where it has none.
         deadline: Millis,
     },
     Local(Arc<LocalContext>),
+}
+
+/// What came with a request beside its arguments.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    /// Empty where there is none.
+    meta: Box<[u8]>,
+    /// The method, where this program knows none of that name.
+    path: Option<Box<str>>,
+}
+
+impl Envelope {
+    /// Nothing, where nothing came.
+    #[inline]
+    pub(crate) fn new(meta: Option<&[u8]>, path: Option<String>) -> Option<Arc<Envelope>> {
+        if meta.is_none() && path.is_none() {
+            return None;
+        }
+        Some(Arc::new(Envelope {
+            meta: meta.map(Box::from).unwrap_or_default(),
+            path: path.map(String::into_boxed_str),
+        }))
+    }
+
+    fn len(&self) -> usize {
+        self.meta.len() + self.path.as_ref().map_or(0, |path| path.len())
+    }
 }
 
 /// A call of a local client.
@@ -56,11 +83,11 @@ impl Context {
         method: &'static MethodDescriptor,
         shared: Arc<Shared>,
         xid: Option<Xid>,
-        meta: Option<Arc<Box<[u8]>>>,
+        envelope: Option<Arc<Envelope>>,
         deadline: Option<Millis>,
     ) -> Context {
         let (xid, deadline) = (xid.and_then(NonZero::new), deadline.unwrap_or(NEVER));
-        Context { method, origin: Origin::Remote { shared, xid, meta, deadline } }
+        Context { method, origin: Origin::Remote { shared, xid, envelope, deadline } }
     }
 
     /// The context of a call that a local client makes.
@@ -78,11 +105,20 @@ impl Context {
     }
 
     /// What it keeps of its message, in bytes.
-    pub(crate) fn meta_len(&self) -> usize {
+    pub(crate) fn envelope_len(&self) -> usize {
+        self.envelope().map_or(0, Envelope::len)
+    }
+
+    fn envelope(&self) -> Option<&Envelope> {
         match &self.origin {
-            Origin::Remote { meta: Some(meta), .. } => meta.len(),
-            Origin::Remote { meta: None, .. } | Origin::Local(_) => 0,
+            Origin::Remote { envelope, .. } => envelope.as_deref(),
+            Origin::Local(_) => None,
         }
+    }
+
+    /// The meta as it came, if any did.
+    pub(crate) fn raw_meta(&self) -> &[u8] {
+        self.envelope().map_or(&[], |envelope| &envelope.meta)
     }
 
     pub(crate) fn as_local(&self) -> Option<&Arc<LocalContext>> {
@@ -105,8 +141,9 @@ impl Context {
     }
 
     /// The method as it travels: `service.method`.
-    pub fn method(&self) -> &'static str {
-        self.method.path
+    pub fn method(&self) -> &str {
+        let given = self.envelope().and_then(|envelope| envelope.path.as_deref());
+        given.unwrap_or(self.method.path)
     }
 
     /// What the caller added by [`Call::meta`](crate::Call::meta) under `key`.
@@ -119,7 +156,7 @@ impl Context {
     /// ```
     pub fn meta(&self, key: &str) -> Option<String> {
         match &self.origin {
-            Origin::Remote { meta, .. } => meta::lookup(meta.as_ref()?, key).map(str::to_owned),
+            Origin::Remote { .. } => meta::lookup(self.raw_meta(), key).map(str::to_owned),
             Origin::Local(call) => meta::lookup(call.lock().meta.as_deref()?, key).map(str::to_owned),
         }
     }

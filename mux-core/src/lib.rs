@@ -22,7 +22,8 @@ pub use api::descriptor::{ArgDescriptor, Encoding, MethodDescriptor, Placement, 
 pub use api::error::{CallError, CloseReason, Closed, Error, Failure, Refusal, Refused, RemoteError, Result};
 pub use api::peer::{Credentials, Peer};
 pub use channel::{
-    ChannelError, Iter, Never, Receiver, SendError, Sender, TrySendError, channel, channel_with_error,
+    ChannelError, Encoded, EncodedError, Iter, Never, Receiver, SendError, Sender, TrySendError, channel,
+    channel_with_error,
 };
 pub use client::call::Call;
 pub use context::Context;
@@ -32,6 +33,7 @@ pub use futures_core::Stream;
 pub use futures_sink::Sink;
 pub use link::handle::Client;
 pub use link::handle::Mux;
+pub use serve::demux::{Demux, Request};
 pub use serve::service::Service;
 pub use transport::{Address, AddressError, ConnectError, pair};
 #[cfg(unix)]

@@ -39,6 +39,7 @@ mod strangers;
 mod threads;
 mod times;
 mod transports;
+mod untyped;
 mod values;
 mod victim;
 mod workers;

@@ -68,6 +68,13 @@ impl<E: StdError + 'static> StdError for Error<E> {
     }
 }
 
+/// A call that is refused before it runs.
+impl<E> From<Refused> for Error<E> {
+    fn from(refused: Refused) -> Error<E> {
+        Error::Call(CallError::Refused(refused))
+    }
+}
+
 impl<E> From<CallError> for Error<E> {
     fn from(call: CallError) -> Error<E> {
         Error::Call(call)
@@ -308,13 +315,19 @@ pub enum Refusal {
 }
 
 impl Refused {
-    pub(crate) fn new(reason: Refusal, message: impl Into<String>) -> Refused {
+    /// A refusal by a [`Demux`](crate::Demux), in its own words. A call that is told so certainly did not run.
+    pub fn new(reason: Refusal, message: impl Into<String>) -> Refused {
         Refused { reason, message: message.into() }
     }
 
     /// The refusal of a method that does not exist.
     pub fn unknown_method(method: &str) -> Refused {
         Refused::new(Refusal::UnknownMethod, format!("unknown method `{method}`"))
+    }
+
+    #[cold]
+    pub(crate) fn unencodable(error: &dyn fmt::Display) -> Refused {
+        Refused::invalid_args(format!("the arguments could not be encoded: {error}"))
     }
 
     pub(crate) fn invalid_args(message: impl Into<String>) -> Refused {
@@ -577,6 +590,35 @@ impl fmt::Debug for Failure {
     }
 }
 
+impl CallError {
+    /// What the caller of a caller is told of it: whether the method may have run stays what it was.
+    pub(crate) fn into_fault(self) -> Fault {
+        let message = match &self {
+            CallError::Refused(_) | CallError::TimedOut { .. } => String::new(),
+            CallError::Cancelled(why) | CallError::ReplyUnencodable(why) | CallError::ReplyTooLarge(why) => {
+                why.clone()
+            }
+            CallError::Unknown { message, .. } => message.clone(),
+            CallError::Closed(_) | CallError::NotConnected(_) | CallError::ReplyUndecodable(_) => {
+                self.to_string()
+            }
+        };
+        let code = match self {
+            CallError::Refused(refused) => return refused.into_fault(),
+            CallError::TimedOut { sent: false } => {
+                return Fault::new(FaultCode::Overloaded, "its time was over before it could be passed on");
+            }
+            CallError::TimedOut { sent: true } => FaultCode::TimedOut,
+            CallError::Closed(Closed { sent: false, .. }) | CallError::NotConnected(_) => FaultCode::Draining,
+            CallError::Closed(Closed { sent: true, .. }) | CallError::Cancelled(_) => FaultCode::Cancelled,
+            CallError::ReplyUnencodable(_) | CallError::ReplyUndecodable(_) => FaultCode::Unencodable,
+            CallError::ReplyTooLarge(_) => FaultCode::ReplyTooLarge,
+            CallError::Unknown { code, .. } => FaultCode::Other(code),
+        };
+        Fault::new(code, message)
+    }
+}
+
 impl From<Fault> for CallError {
     fn from(fault: Fault) -> CallError {
         let Fault { code, message, .. } = fault;
@@ -600,6 +642,30 @@ mod tests {
     use super::*;
 
     fn whole<E: StdError + Send + Sync + 'static>() {}
+
+    #[test]
+    fn an_error_that_is_passed_on_tells_as_before_whether_the_call_ran() {
+        let closed = |sent| CallError::Closed(Closed { reason: CloseReason::Local, sent });
+        let all = [
+            CallError::Refused(Refused::new(Refusal::Unauthenticated, "who?")),
+            CallError::Refused(Refused::new(Refusal::Other(9), "later")),
+            CallError::TimedOut { sent: true },
+            CallError::TimedOut { sent: false },
+            CallError::Cancelled("dropped".into()),
+            closed(true),
+            closed(false),
+            CallError::NotConnected("nowhere".into()),
+            CallError::ReplyUnencodable("a map".into()),
+            CallError::ReplyTooLarge("5 MiB".into()),
+            CallError::ReplyUndecodable("a string".into()),
+            CallError::Unknown { code: 99, message: "later".into() },
+        ];
+        for error in all {
+            let told = CallError::from(error.clone().into_fault());
+            assert_eq!(told.did_not_run(), error.did_not_run(), "{error:?} became {told:?}");
+            assert!(!told.to_string().is_empty());
+        }
+    }
 
     #[test]
     fn errors_pass_through_question_marks() {

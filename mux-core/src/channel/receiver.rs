@@ -257,6 +257,11 @@ where
     T: DeserializeOwned + Send + 'static,
     E: DeserializeOwned + 'static,
 {
+    /// One that came with a message.
+    pub(super) fn arrived(place: Place, encoding: Encoding) -> Receiver<T, E> {
+        Receiver { other_end: Mutex::new(OtherEnd::Remote(Remote::new(place, Decoder::new(encoding)))) }
+    }
+
     /// Of a sender that leaves.
     pub(super) fn pending(pending: Arc<PendingReceiver>, encoding: Encoding) -> Receiver<T, E> {
         Receiver { other_end: Mutex::new(OtherEnd::PendingReceiver(pending, Decoder::new(encoding))) }
@@ -448,15 +453,30 @@ where
         let Some(encoding) = scope::encoding() else {
             return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
-        let other_end = std::mem::replace(
-            &mut *self.other_end.lock().unwrap_or_else(PoisonError::into_inner),
-            OtherEnd::Gone,
-        );
+        let other_end = self.take_other_end();
         if let OtherEnd::Gone = other_end {
             return Err(serde::ser::Error::custom("this receiver was sent away, or has ended"));
         }
         serializer
             .serialize_u32(scope::depart(Half::Receiving, ChannelPort::SendQueue(leave(other_end, encoding))))
+    }
+}
+
+impl<T, E> Receiver<T, E>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    /// What stays of it here when it is sent away.
+    pub(super) fn leave(self, encoding: Encoding) -> ChannelPort {
+        ChannelPort::SendQueue(leave(self.take_other_end(), encoding))
+    }
+}
+
+impl<T, E> Receiver<T, E> {
+    fn take_other_end(&self) -> OtherEnd<T, E> {
+        let mut other_end = self.other_end.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *other_end, OtherEnd::Gone)
     }
 }
 
@@ -532,8 +552,6 @@ where
             return Ok(super::channel_with_error().1);
         }
         let (mux, id, encoding) = scope::arrive(place, Half::Receiving).map_err(serde::de::Error::custom)?;
-        Ok(Receiver {
-            other_end: Mutex::new(OtherEnd::Remote(Remote::new((mux, id), Decoder::new(encoding)))),
-        })
+        Ok(Receiver::arrived((mux, id), encoding))
     }
 }

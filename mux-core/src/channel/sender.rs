@@ -5,7 +5,7 @@ use super::receiver::{Decoder, Receiver};
 use super::relay;
 use crate::api::channel_error::{SendError, TrySendError};
 use crate::api::descriptor::Encoding;
-use crate::link::pending_receiver::PendingReceiver;
+use crate::link::pending_receiver::{PendingReceiver, Place};
 use crate::link::port::ChannelPort;
 use crate::link::send_queue::{Batch, FRAME, Gone, SendQueue};
 use crate::threads::blocking;
@@ -613,10 +613,7 @@ where
         let Some(encoding) = scope::encoding() else {
             return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
         };
-        let other_end = std::mem::replace(
-            &mut *self.other_end.lock().unwrap_or_else(PoisonError::into_inner),
-            OtherEnd::Gone,
-        );
+        let other_end = self.take_other_end();
         if let OtherEnd::Gone = other_end {
             return Err(serde::ser::Error::custom("this sender was sent away before"));
         }
@@ -624,6 +621,31 @@ where
             Half::Sending,
             ChannelPort::PendingReceiver(leave(other_end, encoding)),
         ))
+    }
+}
+
+impl<T: Serialize + 'static, E: Serialize + 'static> Sender<T, E> {
+    /// One that came with a message.
+    pub(super) fn arrived((mux, id): Place, encoding: Encoding) -> Sender<T, E> {
+        Sender::remote(SendQueue::arrived(mux, id), Encoder::new(encoding))
+    }
+}
+
+impl<T, E> Sender<T, E>
+where
+    T: Serialize + DeserializeOwned + Send + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    /// What stays of it here when it is sent away.
+    pub(super) fn leave(self, encoding: Encoding) -> ChannelPort {
+        ChannelPort::PendingReceiver(leave(self.take_other_end(), encoding))
+    }
+}
+
+impl<T, E> Sender<T, E> {
+    fn take_other_end(&self) -> OtherEnd<T, E> {
+        let mut other_end = self.other_end.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *other_end, OtherEnd::Gone)
     }
 }
 
@@ -677,6 +699,6 @@ where
             return Ok(super::channel_with_error().0);
         }
         let (mux, id, encoding) = scope::arrive(place, Half::Sending).map_err(serde::de::Error::custom)?;
-        Ok(Sender::remote(SendQueue::arrived(mux, id), Encoder::new(encoding)))
+        Ok(Sender::arrived((mux, id), encoding))
     }
 }

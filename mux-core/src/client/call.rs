@@ -15,8 +15,10 @@ use crate::value::Target;
 use crate::value::body::{self, ArgsEncoder, EncodeError, Fallible};
 use crate::value::scope::{self, IncomingHandles};
 use mux_proto::session::calls::outgoing::Ticket;
-use mux_proto::session::message::{Message, Request, Terminal, Value};
+use mux_proto::session::message::{Message, MethodName, Request, Terminal, Value};
+use mux_proto::session::outbox::payload::Payload;
 use mux_proto::thin_list::ThinList;
+use mux_proto::wire::fault::{Fault, FaultCode};
 use mux_proto::wire::handles::IncomingHandle;
 use mux_proto::wire::meta::{MetaPairs, RESERVED};
 use serde::de::DeserializeOwned;
@@ -36,7 +38,7 @@ const WAIT_GRACE: Duration = Duration::from_millis(100);
 impl Mux {
     /// A call of a method that returns a plain value.
     #[doc(hidden)]
-    pub fn transaction<T: DeserializeOwned + 'static>(
+    pub fn call_for_value<T: DeserializeOwned + 'static>(
         &self,
         method: &'static MethodDescriptor,
         encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
@@ -46,7 +48,7 @@ impl Mux {
 
     /// A call of a method that returns a `Result`.
     #[doc(hidden)]
-    pub fn transaction_result<T, E: Fallible>(
+    pub fn call_for_result<T, E: Fallible>(
         &self,
         method: &'static MethodDescriptor,
         encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
@@ -67,30 +69,45 @@ impl Mux {
         encode: impl FnOnce(&mut ArgsEncoder) -> Result<(), EncodeError>,
     ) -> Call<T, E> {
         let mut args = ArgsEncoder::new(method.encoding);
-        match encode(&mut args) {
-            Ok(()) => {
-                let (body, mut handles) = args.finish();
-                if !handles.is_empty() {
-                    handles.keep_open(self);
-                }
-                let carried = handles.take();
-                let message = Message { method: method.path, meta: self.names_of(method), body, carried };
-                Call::remote(RemoteCall {
-                    mux: self.clone(),
-                    method,
-                    decode_app,
-                    deadline: None,
-                    message,
-                    writes: false,
-                    waited: false,
-                    progress: Progress::Unsent,
-                })
-            }
-            Err(error) => {
-                Call::failed(Refused::invalid_args(format!("the arguments could not be encoded: {error}")))
-            }
+        if let Err(error) = encode(&mut args) {
+            return Call::failed(Refused::unencodable(&error));
         }
+        let (body, handles) = args.finish();
+        let name = MethodName::Known(method.path);
+        self.ask(Asked { name, descriptor: method, meta: self.names_of(method), decode_app }, body, handles)
     }
+
+    /// A call with arguments that are encoded.
+    #[inline]
+    pub(crate) fn ask<T, E>(
+        &self,
+        asked: Asked<E>,
+        body: Payload,
+        mut handles: OutgoingHandles,
+    ) -> Call<T, E> {
+        if !handles.is_empty() {
+            handles.keep_open(self);
+        }
+        let Asked { name, descriptor, meta, decode_app } = asked;
+        Call::remote(RemoteCall {
+            mux: self.clone(),
+            method: descriptor,
+            decode_app,
+            deadline: None,
+            message: Message { method: name, meta, body, carried: handles.take() },
+            writes: false,
+            waited: false,
+            progress: Progress::Unsent,
+        })
+    }
+}
+
+/// What is asked for, beside the arguments.
+pub(crate) struct Asked<E> {
+    pub(crate) name: MethodName,
+    pub(crate) descriptor: &'static MethodDescriptor,
+    pub(crate) meta: MetaPairs,
+    pub(crate) decode_app: fn(&[u8], Encoding) -> Result<E, String>,
 }
 
 #[cold]
@@ -165,7 +182,7 @@ enum Progress {
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = match &self.state {
-            State::Remote(remote) => remote.method.path,
+            State::Remote(remote) => &*remote.message.method,
             State::Local(local) => local.method().path,
             State::Decoding(_) => "answered",
             State::Failed(_) => "failed",
@@ -441,10 +458,10 @@ impl<E> RemoteCall<E> {
 
     fn decode<T: DeserializeOwned + 'static>(&self, terminal: Terminal) -> Result<T, Error<E>> {
         match terminal {
-            Terminal::Reply(value) => decode(value, self.method),
+            Terminal::Reply(value) => self.decode_value(value),
             // A notify's value is `()`, as if the other side had said nil.
-            Terminal::Sent => decode(Value::Copied(vec![0xc0]), self.method),
-            Terminal::Fault(fault) => Err(body::error_of_fault(*fault, self.method, self.decode_app)),
+            Terminal::Sent => self.decode_value(Value::Copied(vec![0xc0])),
+            Terminal::Fault(fault) => Err(self.error_of(*fault)),
             Terminal::TimedOut { sent } => Err(CallError::TimedOut { sent }.into()),
             Terminal::Closed { sent } => {
                 let reason = self.mux.shared().close_reason();
@@ -452,18 +469,36 @@ impl<E> RemoteCall<E> {
             }
         }
     }
-}
 
-fn decode<T: DeserializeOwned + 'static, E>(value: Value, method: &MethodDescriptor) -> Result<T, Error<E>> {
-    let decoded = match value {
-        Value::Shared(bytes) => body::decode_shared(&bytes, method.encoding),
-        Value::Copied(bytes) => {
-            let decoded = body::decode(&bytes, method.encoding);
-            buffer::give(bytes);
-            decoded
+    fn decode_value<T: DeserializeOwned + 'static>(&self, value: Value) -> Result<T, Error<E>> {
+        let decoded = match value {
+            Value::Shared(bytes) => body::decode_shared(&bytes, self.method.encoding),
+            Value::Copied(bytes) => {
+                let decoded = body::decode(&bytes, self.method.encoding);
+                buffer::give(bytes);
+                decoded
+            }
+        };
+        decoded.map_err(|why| self.undecodable(&why, "reply").into())
+    }
+
+    /// The error that a fault means to its caller.
+    fn error_of(&self, fault: Fault) -> Error<E> {
+        match fault.code {
+            FaultCode::App => match (self.decode_app)(&fault.detail, self.method.encoding) {
+                Ok(app) => Error::App(app),
+                Err(why) => self.undecodable(&why, "error").into(),
+            },
+            FaultCode::Failed | FaultCode::Panicked => Error::Remote(body::remote_error(fault)),
+            _ => Error::Call(fault.into()),
         }
-    };
-    decoded.map_err(|why| body::undecodable_reply(&why, "reply", method).into())
+    }
+
+    #[cold]
+    fn undecodable(&self, why: &str, what: &str) -> CallError {
+        let method = &*self.message.method;
+        CallError::ReplyUndecodable(format!("{why} (in the {what} of `{method}`)"))
+    }
 }
 
 impl<E> Drop for RemoteCall<E> {

@@ -4,3 +4,4 @@ pub(crate) mod call;
 pub(crate) mod local;
 pub(crate) mod probed;
 pub(crate) mod stub;
+pub(crate) mod untyped;

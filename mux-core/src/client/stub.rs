@@ -42,7 +42,7 @@ pub fn transaction<T: Evidence>(
     args: &[&dyn Argument],
     _: T,
 ) -> Call<T::Value> {
-    mux.transaction(method, |encoder| encoder.all(args))
+    mux.call_for_value(method, |encoder| encoder.all(args))
 }
 
 /// A call of a method that returns a `Result`.
@@ -54,5 +54,5 @@ pub fn transaction_result<T: Evidence, E: ErrorEvidence>(
     _: T,
     _: E,
 ) -> Call<T::Value, E::App> {
-    mux.transaction_result::<T::Value, E::Error>(method, |encoder| encoder.all(args))
+    mux.call_for_result::<T::Value, E::Error>(method, |encoder| encoder.all(args))
 }

@@ -1,6 +1,7 @@
 //! Bytes -> frames -> session -> what is to be done. Never waits for a writer, a handler or a caller.
 
 use crate::api::error::{CloseReason, Refused};
+use crate::context::Envelope;
 use crate::driver::stranger::{self, is_stranger};
 use crate::link::handle::Mux;
 use crate::link::obligation::Obligation;
@@ -572,14 +573,17 @@ fn serve(
 ) {
     let RequestParts { method, meta, args } = parts;
     let route = shared.router().route(method, matches!(owed, Obligation::Credit(_)));
-    let checked =
-        |route: Route| meta.map_or(Ok(route), |meta| route.method.check_names(meta).map(|()| route));
+    let checked = |route: Route| match meta {
+        Some(meta) if !route.is_untyped() => route.method.check_names(meta).map(|()| route),
+        _ => Ok(route),
+    };
     match route.and_then(checked) {
         Ok(route) => {
-            let meta = meta.map(|meta| Arc::new(Box::from(meta)));
+            let envelope = Envelope::new(meta, route.is_untyped().then(|| method.to_string()));
             let nested = || Mux::nested(Arc::clone(shared));
             let handles = IncomingHandles::new(carried, route.encoding(), nested);
-            let call = InboundCall::new(route, (shared, owed), deadline, meta, keep(args, owner), handles);
+            let call =
+                InboundCall::new(route, (shared, owed), deadline, envelope, keep(args, owner), handles);
             let calls = if call.goes_apart() { &mut todo.apart } else { &mut todo.calls };
             calls.push(call);
         }

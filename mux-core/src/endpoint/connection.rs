@@ -9,6 +9,7 @@ use crate::link::handle::Client;
 use crate::link::handle::Mux;
 use crate::link::handle::{closed, session};
 use crate::link::shared::Shared;
+use crate::serve::demux::{Demux, DemuxService};
 use crate::serve::router::Router;
 use crate::serve::service::Service;
 use crate::threads::background;
@@ -53,8 +54,7 @@ impl Connection {
         C::from_mux(self.mux.clone())
     }
 
-    /// The asking half, for generated code.
-    #[doc(hidden)]
+    /// The untyped interface, by which methods are called by their names.
     pub fn mux(&self) -> Mux {
         self.mux.clone()
     }
@@ -146,6 +146,8 @@ impl Connection {
 #[derive(Clone, Default)]
 pub struct ConnectionBuilder {
     services: Vec<Arc<dyn Service>>,
+    /// For what none of the services has.
+    demux: Option<Arc<dyn Service>>,
     limits: Limits,
     timeouts: Timeouts,
     workers: Workers,
@@ -189,6 +191,14 @@ impl ConnectionBuilder {
         self
     }
 
+    /// Answers every method that no service of this end has: see [`Demux`].
+    #[must_use]
+    pub fn demux(mut self, demux: impl Demux) -> ConnectionBuilder {
+        self.demux = Some(Arc::new(DemuxService(demux)));
+        self.router = OnceLock::new();
+        self
+    }
+
     /// What the peer is allowed.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> ConnectionBuilder {
@@ -206,6 +216,10 @@ impl ConnectionBuilder {
     /// The same, of connections that take no call, and close in good order.
     pub(crate) fn draining(&self) -> ConnectionBuilder {
         ConnectionBuilder { drains: true, ..self.clone() }
+    }
+
+    fn answers(&self) -> bool {
+        !self.services.is_empty() || self.demux.is_some()
     }
 
     pub(crate) fn time_to_connect(&self) -> Duration {
@@ -285,12 +299,13 @@ impl ConnectionBuilder {
         if let Err(error) = blocking::timers() {
             return Connection { mux: closed(CloseReason::Io(error.to_string())) };
         }
-        let router = self.router.get_or_init(|| Arc::new(Router::new(self.services.clone())));
+        let router =
+            self.router.get_or_init(|| Arc::new(Router::new(self.services.clone(), self.demux.clone())));
         let threads = self.threads.get_or_init(|| Arc::new(WorkerThreads::new(self.workers)));
         let settings = self.limits.settings(router.fingerprints());
         let session = session(side, settings.clone());
         // Nothing is revealed where nothing is answered.
-        let reveal = || !self.services.is_empty() && transport::is_same_user(&stream, &peer);
+        let reveal = || self.answers() && transport::is_same_user(&stream, &peer);
         let reveal = self.reveal_traces.unwrap_or_else(reveal);
         let shared = Shared::new(
             session,
@@ -307,7 +322,7 @@ impl ConnectionBuilder {
             shared.drain();
         }
         let driver = Driver::new(stream, Arc::clone(&shared), self.timeouts.tellable(), &settings);
-        if shared.is_in_background() && !self.services.is_empty() {
+        if shared.is_in_background() && self.answers() {
             background::only_io_thread_drives();
         }
         runtime.spawn(Driving::new(driver));

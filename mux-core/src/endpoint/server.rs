@@ -6,6 +6,7 @@ use crate::endpoint::connect;
 use crate::endpoint::connection::{Connection, ConnectionBuilder};
 use crate::endpoint::shares::{Share, Shares};
 use crate::link::handle::Mux;
+use crate::serve::demux::Demux;
 use crate::serve::service::Service;
 use crate::threads::background;
 use crate::threads::blocking;
@@ -89,6 +90,13 @@ impl Server {
     #[track_caller]
     pub fn service(mut self, service: impl Service) -> Server {
         self.builder = self.builder.service(service);
+        self
+    }
+
+    /// Answers every method that no service of this server has: see [`Demux`].
+    #[must_use]
+    pub fn demux(mut self, demux: impl Demux) -> Server {
+        self.builder = self.builder.demux(demux);
         self
     }
 

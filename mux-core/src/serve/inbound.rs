@@ -2,7 +2,9 @@
 
 use crate::api::descriptor::{MethodDescriptor, Placement};
 use crate::api::error::Refused;
-use crate::context::Context;
+use crate::channel::Encoded;
+use crate::client::untyped::is_untyped;
+use crate::context::{Context, Envelope};
 use crate::link::obligation::Obligation;
 use crate::link::shared::Shared;
 use crate::serve::router::Route;
@@ -58,11 +60,18 @@ impl Inbound {
     #[inline]
     pub(crate) fn takes_long(&self) -> bool {
         self.body.is_large()
+            && !is_untyped(self.method())
             && decoders::takes_long(self.body.bytes(), || self.target().may_read_by_element())
     }
 
     fn target(&self) -> Target {
         Target::arguments(self.method().path)
+    }
+
+    /// The request as it came, for who knows no type of it.
+    pub(crate) fn into_untyped(mut self) -> (Context, Encoded) {
+        let bytes = std::mem::take(&mut self.body).into_bytes();
+        (self.context, Encoded::arrived(bytes, self.handles.take()))
     }
 
     /// The method asked for.
@@ -91,6 +100,13 @@ impl Body {
         match self {
             Body::Copied(bytes) => bytes,
             Body::Shared(bytes) => bytes,
+        }
+    }
+
+    fn into_bytes(mut self) -> Bytes {
+        match &mut self {
+            Body::Copied(bytes) => std::mem::take(bytes).into(),
+            Body::Shared(bytes) => std::mem::take(&mut **bytes),
         }
     }
 
@@ -137,11 +153,11 @@ impl InboundCall {
         route: Route,
         (shared, owed): (&Arc<Shared>, Obligation),
         deadline: Option<u64>,
-        meta: Option<Arc<Box<[u8]>>>,
+        envelope: Option<Arc<Envelope>>,
         body: Body,
         handles: IncomingHandles,
     ) -> InboundCall {
-        let context = Context::remote(route.method, Arc::clone(shared), owed.xid(), meta, deadline);
+        let context = Context::remote(route.method, Arc::clone(shared), owed.xid(), envelope, deadline);
         let inbound = Inbound { context, body, handles };
         InboundCall { route, inbound, owed, holding: None }
     }
@@ -161,7 +177,7 @@ impl InboundCall {
     pub(crate) fn size(&self) -> usize {
         match self.owed {
             Obligation::Credit(cost) => cost.try_into().unwrap_or(usize::MAX),
-            Obligation::Answer(_) => self.inbound.body.len() + self.inbound.context.meta_len(),
+            Obligation::Answer(_) => self.inbound.body.len() + self.inbound.context.envelope_len(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The answering half: requests on their way to their handlers, and their answers.
 
+pub(crate) mod demux;
 pub(crate) mod dispatch;
 pub(crate) mod handler;
 pub(crate) mod inbound;

@@ -2,6 +2,7 @@
 
 use crate::api::descriptor::{Encoding, MethodDescriptor};
 use crate::api::error::{Refusal, Refused};
+use crate::client::untyped::{UNTYPED, UNTYPED_NOTIFY, is_untyped};
 use crate::serve::service::Service;
 use mux_proto::wire::frame::MethodPath;
 use std::collections::HashMap;
@@ -17,6 +18,8 @@ pub(crate) struct Router {
     fingerprints: Vec<(String, u64)>,
     /// Their names, as a text for those who ask for another.
     served: String,
+    /// The last of the services answers what none of the others has.
+    has_demux: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -29,11 +32,16 @@ impl Route {
     pub(crate) fn encoding(&self) -> Encoding {
         self.method.encoding
     }
+
+    #[inline]
+    pub(crate) fn is_untyped(&self) -> bool {
+        is_untyped(self.method)
+    }
 }
 
 impl Router {
-    /// Of services with different names.
-    pub(crate) fn new(services: Vec<Arc<dyn Service>>) -> Router {
+    /// Of services with different names, and one for all that they do not have.
+    pub(crate) fn new(mut services: Vec<Arc<dyn Service>>, demux: Option<Arc<dyn Service>>) -> Router {
         let mut routes = HashMap::default();
         for (index, service) in services.iter().enumerate() {
             for method in service.descriptor().methods {
@@ -44,7 +52,9 @@ impl Router {
         let fingerprints: Vec<(String, u64)> =
             descriptors.map(|descriptor| (descriptor.name.to_owned(), descriptor.fingerprint())).collect();
         let served = served(&fingerprints);
-        Router { services, routes, fingerprints, served }
+        let has_demux = demux.is_some();
+        services.extend(demux);
+        Router { services, routes, fingerprints, served, has_demux }
     }
 
     pub(crate) fn fingerprints(&self) -> Vec<(String, u64)> {
@@ -58,6 +68,10 @@ impl Router {
             Some(route) if route.method.notify == notify => Ok(*route),
             Some(_) if notify => Err(self.unknown(path, "it answers, and was called as a notify")),
             Some(_) => Err(self.unknown(path, "it is a notify, and was called for an answer")),
+            None if self.has_demux => {
+                let method = if notify { &UNTYPED_NOTIFY } else { &UNTYPED };
+                Ok(Route { service: self.services.len() - 1, method })
+            }
             None => Err(self.unknown(path, "the services here have none of that name")),
         }
     }

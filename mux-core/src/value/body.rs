@@ -2,7 +2,7 @@
 
 use crate::api::channel_error::Never;
 use crate::api::descriptor::{Encoding, MethodDescriptor};
-use crate::api::error::{CallError, Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
+use crate::api::error::{Error, Failure, Refused, RemoteCause, RemoteError, RemoteParts};
 use crate::link::port::OutgoingHandles;
 use crate::util::buffer;
 use crate::value::bytes;
@@ -638,6 +638,19 @@ impl Outcome {
         }
     }
 
+    /// What a demux came to.
+    pub(crate) fn untyped<V>(result: Result<V, Error<V>>) -> Outcome
+    where
+        V: Serialize + DeserializeOwned + Send + 'static,
+    {
+        match result {
+            Ok(value) => Outcome::encoded(encode_result(&value, Encoding::Named)),
+            Err(Error::App(error)) => Outcome::failed(error, Encoding::Named),
+            Err(Error::Remote(remote)) => Outcome::fault(fault_of_remote(&remote)),
+            Err(Error::Call(error)) => Outcome::fault(error.into_fault()),
+        }
+    }
+
     /// Nothing: the outcome of a notify, or of a stream that has ended.
     pub fn none() -> Outcome {
         Outcome { answer: None, handles: OutgoingHandles::default() }
@@ -896,27 +909,6 @@ pub(crate) fn fault_of_remote(remote: &RemoteError) -> Fault {
     // Text always encodes; without it the message is still told.
     let _ = encode(&mut text, &detail, Encoding::Named);
     Fault { code, message: remote.message().to_owned(), detail: text.into_vec() }
-}
-
-/// The error a fault means to its caller.
-pub(crate) fn error_of_fault<E>(
-    fault: Fault,
-    method: &MethodDescriptor,
-    decode_app: fn(&[u8], Encoding) -> Result<E, String>,
-) -> Error<E> {
-    match fault.code {
-        FaultCode::App => match decode_app(&fault.detail, method.encoding) {
-            Ok(app) => Error::App(app),
-            Err(why) => undecodable_reply(&why, "error", method).into(),
-        },
-        FaultCode::Failed | FaultCode::Panicked => Error::Remote(remote_error(fault)),
-        _ => Error::Call(fault.into()),
-    }
-}
-
-#[cold]
-pub(crate) fn undecodable_reply(why: &str, what: &str, method: &MethodDescriptor) -> CallError {
-    CallError::ReplyUndecodable(format!("{why} (in the {what} of `{}`)", method.path))
 }
 
 pub(crate) fn remote_error(fault: Fault) -> RemoteError {

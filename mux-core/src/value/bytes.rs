@@ -274,7 +274,7 @@ impl Drop for Within {
 }
 
 /// A long part of the message that is being decoded, as one that keeps it.
-fn share(part: &[u8]) -> Option<Bytes> {
+pub(super) fn share(part: &[u8]) -> Option<Bytes> {
     if part.len() <= SMALL {
         return None;
     }

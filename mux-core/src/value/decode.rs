@@ -3,7 +3,7 @@
 
 use super::binary::{read_as_one, read_by_element};
 use super::error::{DecodeError, elements};
-use super::{MAX_SOMES, ext};
+use super::{MAX_SOMES, ext, raw};
 use crate::api::descriptor::Encoding;
 use mux_proto::wire::shape::{MAX_DEPTH, first_value, nests_acceptably};
 use rmp::Marker;
@@ -82,6 +82,17 @@ impl<'de> ValueReader<'de> {
         }
         self.somes = 0;
         Ok(())
+    }
+
+    /// The next value as it is.
+    #[cold]
+    fn encoded<V: Visitor<'de>>(&mut self, visitor: V) -> Read<V::Value> {
+        if self.somes > 0 {
+            return Err(DecodeError::new("found `Some` around nothing, expected an encoded value"));
+        }
+        let before = self.rest;
+        self.skip()?;
+        visitor.visit_borrowed_bytes(&before[..before.len() - self.rest.len()])
     }
 
     /// The marker of the next value, and its data where it is no container.
@@ -656,6 +667,9 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
         }
         // A library's own way of telling its deserializer what comes: what came tells it instead.
         if name.starts_with('$') {
+            if name == raw::NAME {
+                return self.encoded(visitor);
+            }
             return self.deserialize_any(visitor);
         }
         visitor.visit_newtype_struct(self)

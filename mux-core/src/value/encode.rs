@@ -1,6 +1,6 @@
 //! A value on its way out. `rmp_serde` writes what has one form; what can be mistaken for something else is written here.
 
-use super::{MAX_SOMES, ext};
+use super::{MAX_SOMES, ext, raw};
 use crate::api::descriptor::Encoding;
 use crate::value::bytes::Writer;
 use mux_proto::session::outbox::payload::Payload;
@@ -225,6 +225,18 @@ impl<'p> ValueWriter<'p> {
         }
     }
 
+    /// A value that is encoded already.
+    #[cold]
+    fn encoded<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
+        match raw::leaving() {
+            Some(encoded) => {
+                self.payload().splice(encoded);
+                Ok(())
+            }
+            None => value.serialize(self),
+        }
+    }
+
     /// Refuses a user's extension of a type that would be taken for one of mux's own.
     fn check_ext(&mut self, start: usize) -> Written {
         let written = self.flat().get(start..).unwrap_or_default();
@@ -413,6 +425,9 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
             let start = self.flat().len();
             self.inner.serialize_newtype_struct(name, value)?;
             return self.check_ext(start);
+        }
+        if name == raw::NAME {
+            return self.encoded(value);
         }
         value.serialize(self)
     }

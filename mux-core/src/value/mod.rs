@@ -11,7 +11,9 @@ mod encode;
 mod error;
 pub(crate) mod evidence;
 pub(crate) mod probe;
+pub(crate) mod raw;
 pub(crate) mod scope;
+pub(crate) mod text;
 
 pub(crate) use binary::Target;
 pub(crate) use decode::ValueReader;

@@ -76,6 +76,11 @@ pub(crate) fn encoding() -> Option<Encoding> {
     ENCODING.get().map(|scope| scope.encoding)
 }
 
+/// How many halves of channels the message that is being encoded has so far.
+pub(crate) fn departed_so_far() -> u32 {
+    ENCODING.get().map_or(0, |scope| scope.place)
+}
+
 /// Adds a half to the message that is being encoded. Returns its place in the list.
 pub(crate) fn depart(half: Half, port: ChannelPort) -> u32 {
     let Some(scope) = ENCODING.get() else { return 0 };
@@ -120,6 +125,28 @@ impl IncomingHandles {
     pub(crate) fn take(&mut self) -> IncomingHandles {
         std::mem::take(self)
     }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |handles| handles.halves.len())
+    }
+
+    /// The encoding of what their channels carry.
+    pub(crate) fn set_encoding(&mut self, encoding: Encoding) {
+        if let Some(handles) = &mut self.0 {
+            handles.encoding = encoding;
+        }
+    }
+
+    /// Takes the halves out, in order, and what each gets of its connection.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Mux, IncomingHandle)> {
+        let taken =
+            self.0.take().map(|mut handles| (handles.mux.clone(), std::mem::take(&mut handles.halves)));
+        let of_each = |(mux, halves): (Mux, Vec<Option<IncomingHandle>>)| {
+            halves.into_iter().flatten().map(move |half| (mux.clone(), half))
+        };
+        taken.into_iter().flat_map(of_each)
+    }
 }
 
 impl Drop for Halves {
@@ -156,6 +183,17 @@ pub(crate) fn decode<R>(handles: &mut IncomingHandles, decode: impl FnOnce() -> 
         *handles = left;
     }
     decoded
+}
+
+/// Takes all halves out of the message that is being decoded.
+pub(crate) fn arrive_all() -> Result<IncomingHandles, &'static str> {
+    DECODING.with_borrow_mut(|handles| {
+        let Some(handles) = handles else { return Ok(IncomingHandles::default()) };
+        if handles.0.as_ref().is_some_and(|handles| handles.halves.contains(&None)) {
+            return Err("an encoded value beside halves of channels");
+        }
+        Ok(handles.take())
+    })
 }
 
 /// Takes a half out of the message that is being decoded.

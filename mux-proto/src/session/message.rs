@@ -16,9 +16,12 @@ use crate::wire::settings::SMALL;
 use crate::wire::shape::takes_long;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::mem;
+use core::ops::Deref;
 
 /// A transaction to be made. What goes, or waits, is taken out of it; what is refused stays, as it must not
 /// be dropped in here.
@@ -32,11 +35,31 @@ pub struct Request<'r, W, P> {
     pub nested: bool,
 }
 
+/// `service.method`, as it is asked for.
+#[derive(Clone, Debug)]
+pub enum MethodName {
+    /// Of a trait of this program.
+    Known(&'static str),
+    /// Known while the program runs. A thin pointer: so it takes no more than the other.
+    Given(Arc<String>),
+}
+
+impl Deref for MethodName {
+    type Target = str;
+
+    #[inline]
+    fn deref(&self) -> &str {
+        match self {
+            MethodName::Known(name) => name,
+            MethodName::Given(name) => name,
+        }
+    }
+}
+
 /// What is sent, or waits for room. Notifies wait for credit, requests for a slot.
 #[derive(Debug)]
 pub struct Message<P> {
-    /// `service.method`.
-    pub method: &'static str,
+    pub method: MethodName,
     pub meta: MetaPairs,
     /// The encoded arguments.
     pub body: Payload,
@@ -48,7 +71,7 @@ impl<P> Message<P> {
     pub(crate) fn take(&mut self) -> Message<P> {
         let Message { method, meta, body, carried } = self;
         let (meta, body, carried) = (mem::take(meta), mem::take(body), mem::take(carried));
-        Message { method, meta, body, carried }
+        Message { method: method.clone(), meta, body, carried }
     }
 
     /// Needs more room than a slot.

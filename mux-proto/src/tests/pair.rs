@@ -11,6 +11,7 @@ use crate::session::effects::Effects;
 use crate::session::inbound::Action;
 use crate::session::message::Answer;
 use crate::session::message::Message;
+use crate::session::message::MethodName;
 use crate::session::message::Request;
 use crate::session::message::Terminal;
 use crate::session::message::Value;
@@ -89,7 +90,12 @@ impl Ask {
         if self.meta > 0 {
             meta.push("key", &"v".repeat(self.meta));
         }
-        Message { method: self.method, meta, body: self.body().into(), carried: carried.into() }
+        Message {
+            method: MethodName::Known(self.method),
+            meta,
+            body: self.body().into(),
+            carried: carried.into(),
+        }
     }
 
     fn request<'r>(

@@ -11,6 +11,9 @@ use rmp::encode as write;
 /// Keys the protocol uses itself; a user's key of that name is refused.
 pub const RESERVED: [&str; 5] = ["timeout_ms", "channels", ARGS, "traceparent", "tracestate"];
 
+/// Those that a message gets anew at each connection.
+const OF_ONE_CONNECTION: [&str; 2] = ["timeout_ms", "channels"];
+
 /// The names of the arguments, where the other end may know others.
 pub const ARGS: &str = "args";
 
@@ -42,6 +45,25 @@ impl MetaPairs {
         for name in names {
             let _ = write::write_str(&mut pairs.encoded, name);
         }
+    }
+
+    /// The pairs of another message, to be passed on: all but those of which each connection has its own.
+    pub fn passed_on(meta: &[u8]) -> MetaPairs {
+        let mut passed_on = MetaPairs::default();
+        let mut input = Input { rest: meta };
+        for _ in 0..input.map_len("meta").unwrap_or(0) {
+            let pair = input.rest;
+            let Ok(key) = input.str("meta key") else { break };
+            if input.skip("meta value").is_err() {
+                break;
+            }
+            if !OF_ONE_CONNECTION.contains(&key) {
+                let pairs = passed_on.0.get_or_insert_default();
+                pairs.count += 1;
+                pairs.encoded.extend_from_slice(&pair[..pair.len() - input.rest.len()]);
+            }
+        }
+        passed_on
     }
 
     /// In bytes.
@@ -156,6 +178,20 @@ mod tests {
         assert_eq!(arg_names(&pairs.encode(None, &[]).unwrap()), Some(None));
         assert_eq!(arg_names(&[0x81, 0xa4, b'a', b'r', b'g', b's', 0xdd, 255, 255, 255, 255]), Some(None));
         assert_eq!(arg_names(&[0x80]), None);
+    }
+
+    #[test]
+    fn what_is_passed_on_is_all_but_time_and_channels() {
+        let mut pairs = MetaPairs::default();
+        pairs.push("tenant", "eu");
+        pairs.push_arg_names(["sku"].into_iter());
+        pairs.push("traceparent", "00-1-2-01");
+        let channel = IncomingHandle { id: 3, half: handles::Half::Sending };
+        let map = pairs.encode(Some(250), &[channel]).unwrap();
+        assert_eq!(MetaPairs::passed_on(&map), pairs);
+        // What is cut short was refused before: what is whole of it is all there is.
+        assert_eq!(MetaPairs::passed_on(&map[..map.len() - 1]).0.unwrap().count, 2);
+        assert_eq!(MetaPairs::passed_on(&[0xc0]), MetaPairs::default());
     }
 
     #[test]

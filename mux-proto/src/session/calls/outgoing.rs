@@ -207,7 +207,8 @@ impl<W, P: Clone> Calls<W, P> {
         let xid = exit.ids.take();
         let carried = exit.open(&mut message.carried);
         let meta = message.meta.encode(timeout, &carried);
-        let frame = Frame::Request { xid, method: message.method.into(), meta: meta.as_deref(), args: &[] };
+        let frame =
+            Frame::Request { xid, method: (&*message.method).into(), meta: meta.as_deref(), args: &[] };
         let buffer = exit.send(xid, &frame, mem::take(&mut message.body), &carried);
         self.buffered += charge;
         self.unanswered.insert(xid, Unanswered { row: Some(index), charge });
@@ -224,7 +225,7 @@ impl<W, P: Clone> Calls<W, P> {
         let carried = exit.open(&mut message.carried);
         let meta = message.meta.encode(None, &carried);
         send_credit.spend(credit::notify_cost(meta.as_deref(), message.body.len()));
-        let frame = Frame::Notify { method: message.method.into(), meta: meta.as_deref(), args: &[] };
+        let frame = Frame::Notify { method: (&*message.method).into(), meta: meta.as_deref(), args: &[] };
         let id = if charge > 0 { exit.ids.take() } else { 0 };
         // The buffer is used again by whoever made the message.
         message.body = exit.send(id, &frame, mem::take(&mut message.body), &carried).into();

@@ -34,6 +34,14 @@ impl Payload {
         self.len() > SMALL
     }
 
+    /// Its first byte, which tells what kind of value it is.
+    pub fn first(&self) -> Option<u8> {
+        match self.spliced.first() {
+            Some((0, bytes)) => bytes.first().copied(),
+            _ => self.flat.first().copied(),
+        }
+    }
+
     /// What is appended to by writing.
     #[inline]
     pub fn flat_mut(&mut self) -> &mut Vec<u8> {
