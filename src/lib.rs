@@ -67,6 +67,7 @@
 //! | send long bytes inside of values | [`mod@bytes`] |
 //! | know what went wrong | [`Error`], [`RemoteError`], [`CallError`], [`ChannelError`]; in a method, [`Failure`] |
 //! | know who asks, and whether they still wait | [`Context`] |
+//! | reach it over a transport of your own | [`transport`], [`Server::serve_on`], [`ConnectionBuilder::connect_with`] |
 //! | bound what a peer may do | [`Limits`], [`Timeouts`], [`Workers`] |
 //!
 //! # Feature flags
@@ -172,6 +173,12 @@ pub use mux_core::{PipeStream, StdioStream, pipe_pair, stdio};
 /// # }
 /// ```
 pub use mux_macros::service;
+
+/// What a transport of your own implements: [`Listener`](transport::Listener) for a server,
+/// [`Connector`](transport::Connector) for a client. `examples/11_own_transport.rs` has both.
+pub mod transport {
+    pub use mux_core::transport::{Connector, Incoming, Listener};
+}
 
 /// What a service is, as data: for programs that look at services instead of calling them.
 pub mod descriptor {

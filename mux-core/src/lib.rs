@@ -12,7 +12,7 @@ mod link;
 pub mod private;
 mod serve;
 mod threads;
-mod transport;
+pub mod transport;
 mod util;
 mod value;
 

@@ -28,6 +28,7 @@ mod large;
 mod limits;
 mod nested;
 mod notifies;
+mod own_transport;
 mod places;
 mod resources;
 mod script;

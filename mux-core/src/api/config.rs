@@ -143,7 +143,7 @@ impl Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(Deserialize, Serialize), serde(default, deny_unknown_fields))]
 pub struct Timeouts {
-    /// To connect, and again for the peer's hello. Default 10 s.
+    /// To connect, or for a transport's handshake at a server, and again for the peer's hello. Default 10 s.
     #[cfg_attr(feature = "serde", serde(with = "written_time"))]
     pub handshake: Duration,
     /// Silence after which the peer is pinged. Default 15 s.

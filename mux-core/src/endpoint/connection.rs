@@ -275,7 +275,8 @@ impl ConnectionBuilder {
     /// Outside a tokio runtime.
     #[track_caller]
     pub fn open<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) -> Connection {
-        self.start(Side::Connecting, stream, Peer::default())
+        let peer = transport::peer_of(&stream);
+        self.start(Side::Connecting, stream, peer)
     }
 
     /// Runs a connection over a stream that the peer opened.
@@ -284,7 +285,8 @@ impl ConnectionBuilder {
     /// Outside a tokio runtime.
     #[track_caller]
     pub fn accept<S: AsyncRead + AsyncWrite + Send + 'static>(&self, stream: S) -> Connection {
-        self.start(Side::Accepting, stream, Peer::default())
+        let peer = transport::peer_of(&stream);
+        self.start(Side::Accepting, stream, peer)
     }
 
     #[track_caller]
@@ -305,7 +307,7 @@ impl ConnectionBuilder {
         let settings = self.limits.settings(router.fingerprints());
         let session = session(side, settings.clone());
         // Nothing is revealed where nothing is answered.
-        let reveal = || self.answers() && transport::is_same_user(&stream, &peer);
+        let reveal = || self.answers() && transport::is_same_user(&peer);
         let reveal = self.reveal_traces.unwrap_or_else(reveal);
         let shared = Shared::new(
             session,

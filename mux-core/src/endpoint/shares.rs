@@ -101,10 +101,9 @@ fn by_address(ip: IpAddr) -> Origin {
 }
 
 fn is_local(peer: &Peer) -> bool {
-    match (peer.ip, peer.credentials) {
-        (Some(ip), _) => ip.to_canonical().is_loopback(),
-        (None, Some(credentials)) => transport::is_own_user(credentials.uid),
-        (None, None) => false,
+    match peer.ip {
+        Some(ip) => ip.to_canonical().is_loopback(),
+        None => transport::is_same_user(peer),
     }
 }
 
@@ -114,7 +113,7 @@ mod tests {
     use crate::api::peer::Credentials;
 
     fn at(ip: &str) -> Peer {
-        Peer { ip: Some(ip.parse().unwrap()), ..Peer::default() }
+        Peer::new().with_ip(ip.parse().unwrap())
     }
 
     /// How many of them one after the other are admitted, and kept.
@@ -158,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn a_user_counts_as_one_and_the_servers_own_is_spared() {
         let own = tokio::net::UnixStream::pair().unwrap().0.peer_cred().unwrap().uid();
-        let of = |uid| Peer { credentials: Some(Credentials { pid: None, uid, gid: 0 }), ..Peer::default() };
+        let of = |uid| Peer::new().with_credentials(Credentials { pid: None, uid, gid: 0 });
         let peers = [of(own), of(own), of(own ^ 1), of(own ^ 1)];
         assert_eq!(admitted(&Shares::new(None, 1), &peers), [true, true, true, false]);
         assert_eq!(admitted(&Shares::new(Some(1), 1), &peers), [true, false, true, false]);

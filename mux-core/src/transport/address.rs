@@ -36,6 +36,7 @@ use std::str::FromStr;
 /// # Ok::<(), mux::AddressError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Address {
     /// A TCP port.
     Tcp {
@@ -226,6 +227,9 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
+    /// A [`Connector`](crate::transport::Connector) failed, or took longer than
+    /// [`Timeouts::handshake`](crate::Timeouts::handshake).
+    Connector(io::Error),
     /// The background thread of a program without a runtime could not be started.
     Runtime(io::Error),
 }
@@ -243,6 +247,7 @@ impl fmt::Display for ConnectError {
             ConnectError::Io { address, source } => {
                 write!(f, "{}: {source}", Escaped(&address.to_string()))
             }
+            ConnectError::Connector(source) => source.fmt(f),
             ConnectError::Runtime(source) => write!(f, "no background runtime: {source}"),
         }
     }
@@ -252,7 +257,9 @@ impl StdError for ConnectError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             ConnectError::Address(_) => None,
-            ConnectError::Io { source, .. } | ConnectError::Runtime(source) => Some(source),
+            ConnectError::Io { source, .. }
+            | ConnectError::Connector(source)
+            | ConnectError::Runtime(source) => Some(source),
         }
     }
 }

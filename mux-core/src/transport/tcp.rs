@@ -3,23 +3,34 @@
 
 use super::happy_eyeballs;
 use crate::api::peer::Peer;
+use crate::transport::{Address, Connector, Listener};
 use std::io;
 use std::net::SocketAddr;
-pub(crate) use tokio::net::TcpListener;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout_at};
 
 /// Connects to `host`, which is an address, or a name with several of them: those are tried as [`happy_eyeballs`] has it.
-pub(crate) async fn connect(host: &str, port: u16, until: Instant) -> io::Result<(TcpStream, Peer)> {
-    if let Ok(ip) = host.parse() {
-        let connecting = timeout_at(until, connect_to(SocketAddr::new(ip, port)));
-        return connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+pub(crate) struct TcpConnector<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) port: u16,
+    pub(crate) until: Instant,
+}
+
+impl Connector for TcpConnector<'_> {
+    type Stream = TcpStream;
+
+    async fn connect(&self) -> io::Result<(TcpStream, Peer)> {
+        let TcpConnector { host, port, until } = *self;
+        if let Ok(ip) = host.parse() {
+            let connecting = timeout_at(until, connect_to(SocketAddr::new(ip, port)));
+            return connecting.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        }
+        let Ok(addresses) = timeout_at(until, lookup_host((host, port))).await else {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "timed out: the name was not resolved"));
+        };
+        let addresses = happy_eyeballs::interleave(addresses?);
+        happy_eyeballs::connect(addresses, until, connect_to).await
     }
-    let Ok(addresses) = timeout_at(until, lookup_host((host, port))).await else {
-        return Err(io::Error::new(io::ErrorKind::TimedOut, "timed out: the name was not resolved"));
-    };
-    let addresses = happy_eyeballs::interleave(addresses?);
-    happy_eyeballs::connect(addresses, until, connect_to).await
 }
 
 async fn connect_to(address: SocketAddr) -> io::Result<(TcpStream, Peer)> {
@@ -30,18 +41,28 @@ pub(crate) async fn bind(host: &str, port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((host, port)).await
 }
 
-pub(crate) async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, Peer)> {
-    prepare(listener.accept().await?.0)
-}
+/// Its streams have no delay by Nagle's algorithm and short queues in the kernel, as those of an address of TCP.
+impl Listener for TcpListener {
+    type Incoming = (TcpStream, Peer);
 
-/// See [`Listener::close`](super::Listener::close).
-pub(crate) fn close(listener: TcpListener) -> impl Iterator<Item = (TcpStream, Peer)> {
-    let listener = listener.into_std().ok();
-    let accepted = std::iter::from_fn(move || listener.as_ref()?.accept().ok());
-    accepted.filter_map(|(stream, _)| {
-        stream.set_nonblocking(true).ok()?;
-        prepare(TcpStream::from_std(stream).ok()?).ok()
-    })
+    fn addresses(&self) -> Vec<Address> {
+        self.local_addr().map(Address::from).into_iter().collect()
+    }
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
+        prepare(TcpListener::accept(self).await?.0)
+    }
+
+    /// Also those of which the runtime has not heard. One that comes behind the last of these is reset, as no system closes
+    /// a queue for newcomers alone.
+    fn close(self) -> impl Iterator<Item = (TcpStream, Peer)> + Send {
+        let listener = self.into_std().ok();
+        let accepted = std::iter::from_fn(move || listener.as_ref()?.accept().ok());
+        accepted.filter_map(|(stream, _)| {
+            stream.set_nonblocking(true).ok()?;
+            prepare(TcpStream::from_std(stream).ok()?).ok()
+        })
+    }
 }
 
 /// What the kernel takes beyond what it has sent, in bytes: enough to keep a fast network busy. Without a limit
@@ -63,7 +84,7 @@ fn prepare(stream: TcpStream) -> io::Result<(TcpStream, Peer)> {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     keep_queues_short(&stream)?;
     let address = stream.peer_addr()?;
-    let peer = Peer { address: Some(format!("tcp://{address}")), ip: Some(address.ip()), ..Peer::default() };
+    let peer = Peer::new().with_address(format!("tcp://{address}")).with_ip(address.ip());
     Ok((stream, peer))
 }
 
@@ -96,6 +117,15 @@ mod tests {
             queued.push(stream.unwrap());
         }
         (listener, address, queued)
+    }
+
+    /// Connections that are opened while the runtime hears of nothing.
+    #[tokio::test]
+    async fn a_listener_that_closes_gives_those_who_have_just_come() {
+        let listener = bind("127.0.0.1", 0).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _streams = [(); 3].map(|()| std::net::TcpStream::connect(address).unwrap());
+        assert_eq!(listener.close().count(), 3);
     }
 
     #[tokio::test]

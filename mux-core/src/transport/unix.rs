@@ -1,6 +1,7 @@
 //! Unix sockets: for their owner only, one server at a path, and never a live one replaced.
 
-use crate::api::peer::{Credentials, Peer};
+use crate::api::peer::Peer;
+use crate::transport::{Address, Connector, Listener, identify};
 use crate::util::escaped::Escaped;
 use socket2::SockRef;
 use std::fs::{self, File, Metadata, Permissions, TryLockError};
@@ -15,7 +16,7 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
-pub(crate) use crate::transport::quiet::QuietStream as Stream;
+pub(crate) use crate::transport::read_interest::ReadInterestStream as Stream;
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
 pub(crate) use UnixStream as Stream;
 
@@ -28,8 +29,17 @@ const LOCK_ATTEMPTS: usize = 100;
 /// Pauses before a full queue is tried again: the first, and the longest. Each is twice the one before.
 const RETRY: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(100)];
 
-pub(crate) async fn connect(path: &Path, until: Instant) -> io::Result<(Stream, Peer)> {
-    prepare(connect_when_there_is_room(path, until).await?, path)
+pub(crate) struct UnixConnector<'a> {
+    pub(crate) path: &'a Path,
+    pub(crate) until: Instant,
+}
+
+impl Connector for UnixConnector<'_> {
+    type Stream = Stream;
+
+    async fn connect(&self) -> io::Result<(Stream, Peer)> {
+        prepare(connect_when_there_is_room(self.path, self.until).await?, self.path)
+    }
 }
 
 /// Over a Unix socket, `connect(2)` does not wait for room in the listener's queue: it fails with `EAGAIN` at once, and
@@ -51,24 +61,23 @@ async fn connect_when_there_is_room(path: &Path, until: Instant) -> io::Result<U
 }
 
 fn prepare(stream: UnixStream, path: &Path) -> io::Result<(Stream, Peer)> {
-    let user = stream.peer_cred()?;
-    let credentials = Credentials { pid: user.pid(), uid: user.uid(), gid: user.gid() };
-    let address = Some(format!("unix:{}", path.display()));
-    Ok((quiet(stream)?, Peer { address, credentials: Some(credentials), ..Peer::default() }))
+    let credentials = identify::credentials(&stream)?;
+    let peer = Peer::new().with_address(format!("unix:{}", path.display())).with_credentials(credentials);
+    Ok((registered(stream)?, peer))
 }
 
 #[cfg(any(target_os = "android", target_os = "linux"))]
-fn quiet(stream: UnixStream) -> io::Result<Stream> {
+fn registered(stream: UnixStream) -> io::Result<Stream> {
     Stream::new(stream)
 }
 
 #[cfg(not(any(target_os = "android", target_os = "linux")))]
-fn quiet(stream: UnixStream) -> io::Result<Stream> {
+fn registered(stream: UnixStream) -> io::Result<Stream> {
     Ok(stream)
 }
 
 /// A listening socket and its file, which is removed with it.
-pub(crate) struct Listener {
+pub(crate) struct PathListener {
     socket: UnixListener,
     path: PathBuf,
     /// Our file: another's is left alone.
@@ -77,26 +86,30 @@ pub(crate) struct Listener {
     _lock: Lock,
 }
 
-impl Listener {
+impl PathListener {
     /// Listens at `path`, with mode 0600. A file that a dead server left is replaced; a live
     /// server's socket, or a file of another kind, is not.
-    pub(crate) async fn bind(path: &Path) -> io::Result<Listener> {
+    pub(crate) async fn bind(path: &Path) -> io::Result<PathListener> {
         let lock = Lock::take(path)?;
         remove_dead(path).await?;
         let (socket, file) = bind_for_owner(path)?;
-        Ok(Listener { socket, path: path.to_owned(), file, _lock: lock })
+        Ok(PathListener { socket, path: path.to_owned(), file, _lock: lock })
+    }
+}
+
+impl Listener for PathListener {
+    type Incoming = (Stream, Peer);
+
+    fn addresses(&self) -> Vec<Address> {
+        vec![Address::Unix(self.path.clone())]
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(crate) async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         prepare(self.socket.accept().await?.0, &self.path)
     }
 
-    /// See [`Listener::close`](super::Listener::close).
-    pub(crate) fn close(self) -> impl Iterator<Item = (Stream, Peer)> {
+    /// Also those of which the runtime has not heard. Linux refuses newcomers from now on.
+    fn close(self) -> impl Iterator<Item = (Stream, Peer)> + Send {
         // Elsewhere than on Linux this may fail: newcomers queue then.
         let _ = SockRef::from(&self.socket).shutdown(Shutdown::Read);
         let socket = self.socket.as_fd().try_clone_to_owned().map(net::UnixListener::from).ok();
@@ -108,7 +121,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for PathListener {
     fn drop(&mut self) {
         self.file.remove(&self.path);
     }
@@ -230,5 +243,36 @@ impl Identity {
         if self.is_at(path) {
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("mux-{}-{name}.sock", std::process::id()))
+    }
+
+    /// Connections that are opened while the runtime hears of nothing.
+    #[tokio::test]
+    async fn a_listener_that_closes_gives_those_who_have_just_come() {
+        let path = place("just-come");
+        let listener = PathListener::bind(&path).await.unwrap();
+        let _streams = [(); 3].map(|()| net::UnixStream::connect(&path).unwrap());
+        assert_eq!(listener.close().count(), 3);
+        assert!(!path.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_listener_that_closes_refuses_newcomers_instead_of_resetting_them() {
+        let path = place("newcomers");
+        let listener = PathListener::bind(&path).await.unwrap();
+        let _before = net::UnixStream::connect(&path).unwrap();
+        let rest = listener.close();
+        let newcomer = net::UnixStream::connect(&path);
+        assert_eq!(newcomer.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(rest.count(), 1);
     }
 }

@@ -19,32 +19,32 @@ use tokio::runtime::Handle;
 /// `send(2)`: a peer that is gone is an error and no signal.
 const NO_SIGNAL: i32 = 0x4000;
 
-/// What is little for a batch, in bytes. While more goes out, to be woken as the peer begins to read is worth
+/// What makes a batch a small one, in bytes. While larger ones go out, to be woken as the peer begins to read is worth
 /// it: this processor is awake then when the answers come.
-const LITTLE: usize = 640;
+const SMALL_BATCH: usize = 640;
 
-/// Batches of little in a row before the socket is quiet again: to register it costs more than a batch.
-const CALM: u8 = 64;
+/// Small batches in a row before the socket is registered for reading alone again, as that costs more than a batch.
+const SMALL_BATCHES: u8 = 64;
 
-pub(crate) struct QuietStream {
+pub(crate) struct ReadInterestStream {
     /// Where it is registered, whoever's thread writes.
     runtime: Handle,
     /// There but while its registration changes.
     socket: Option<Socket>,
-    /// Batches of little in a row.
-    calm: u8,
+    /// Small batches in a row.
+    small_batches: u8,
 }
 
 enum Socket {
     /// Registered for reading, of which tokio knows as of a pipe's reading end: it is read as such.
-    Quiet(Receiver),
+    ForReading(Receiver),
     Both(UnixStream),
 }
 
-impl QuietStream {
-    pub(crate) fn new(stream: UnixStream) -> io::Result<QuietStream> {
-        let socket = Some(Socket::quiet(stream)?);
-        Ok(QuietStream { runtime: Handle::current(), socket, calm: 0 })
+impl ReadInterestStream {
+    pub(crate) fn new(stream: UnixStream) -> io::Result<ReadInterestStream> {
+        let socket = Some(Socket::for_reading(stream)?);
+        Ok(ReadInterestStream { runtime: Handle::current(), socket, small_batches: 0 })
     }
 
     /// Registers the socket anew, of which the driver's next look at it has to know.
@@ -72,13 +72,13 @@ impl QuietStream {
 }
 
 impl Socket {
-    fn quiet(stream: UnixStream) -> io::Result<Socket> {
-        Ok(Socket::Quiet(Receiver::from_owned_fd_unchecked(stream.into_std()?.into())?))
+    fn for_reading(stream: UnixStream) -> io::Result<Socket> {
+        Ok(Socket::ForReading(Receiver::from_owned_fd_unchecked(stream.into_std()?.into())?))
     }
 
     fn both(self) -> io::Result<Socket> {
         match self {
-            Socket::Quiet(socket) => {
+            Socket::ForReading(socket) => {
                 let socket: OwnedFd = socket.into_nonblocking_fd()?;
                 Ok(Socket::Both(UnixStream::from_std(net::UnixStream::from(socket))?))
             }
@@ -87,20 +87,20 @@ impl Socket {
     }
 }
 
-impl AsyncRead for QuietStream {
+impl AsyncRead for ReadInterestStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.poll_socket(|socket| match socket {
-            Socket::Quiet(socket) => Pin::new(socket).poll_read(cx, buffer),
+            Socket::ForReading(socket) => Pin::new(socket).poll_read(cx, buffer),
             Socket::Both(socket) => Pin::new(socket).poll_read(cx, buffer),
         })
     }
 }
 
-impl AsyncWrite for QuietStream {
+impl AsyncWrite for ReadInterestStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
@@ -111,20 +111,20 @@ impl AsyncWrite for QuietStream {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len: usize = slices.iter().map(|slice| slice.len()).sum();
-        if len > LITTLE {
-            self.calm = 0;
+        if len > SMALL_BATCH {
+            self.small_batches = 0;
         }
-        if let Some(Socket::Quiet(socket)) = &self.socket {
-            if len <= LITTLE {
+        if let Some(Socket::ForReading(socket)) = &self.socket {
+            if len <= SMALL_BATCH {
                 match SockRef::from(socket).send_vectored_with_flags(slices, NO_SIGNAL) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.calm = 0,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.small_batches = 0,
                     sent => return Poll::Ready(sent),
                 }
             }
             self.change(cx, Socket::both)?;
         }
         self.poll_socket(|socket| match socket {
-            Socket::Quiet(_) => Poll::Pending,
+            Socket::ForReading(_) => Poll::Pending,
             Socket::Both(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
         })
     }
@@ -135,11 +135,11 @@ impl AsyncWrite for QuietStream {
 
     /// Nothing is held back: this is the end of a batch.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.calm = self.calm.saturating_add(1);
-        if self.calm > CALM && matches!(self.socket, Some(Socket::Both(_))) {
+        self.small_batches = self.small_batches.saturating_add(1);
+        if self.small_batches > SMALL_BATCHES && matches!(self.socket, Some(Socket::Both(_))) {
             self.change(cx, |socket| match socket {
-                Socket::Both(socket) => Socket::quiet(socket),
-                quiet => Ok(quiet),
+                Socket::Both(socket) => Socket::for_reading(socket),
+                for_reading => Ok(for_reading),
             })?;
         }
         Poll::Ready(Ok(()))
@@ -148,7 +148,7 @@ impl AsyncWrite for QuietStream {
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_socket(|socket| {
             Poll::Ready(match socket {
-                Socket::Quiet(socket) => SockRef::from(&*socket).shutdown(Shutdown::Write),
+                Socket::ForReading(socket) => SockRef::from(&*socket).shutdown(Shutdown::Write),
                 Socket::Both(socket) => SockRef::from(&*socket).shutdown(Shutdown::Write),
             })
         })
@@ -162,9 +162,9 @@ mod tests {
     use std::os::fd::{AsRawFd, RawFd};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    fn pair() -> (QuietStream, UnixStream) {
+    fn pair() -> (ReadInterestStream, UnixStream) {
         let (here, there) = UnixStream::pair().unwrap();
-        (QuietStream::new(here).unwrap(), there)
+        (ReadInterestStream::new(here).unwrap(), there)
     }
 
     /// Whether the kernel was asked to tell of room on `socket`; see `proc_pid_fdinfo(5)`.
@@ -184,20 +184,20 @@ mod tests {
         events.any(|events| events & EPOLLOUT != 0)
     }
 
-    fn fd(stream: &QuietStream) -> RawFd {
+    fn fd(stream: &ReadInterestStream) -> RawFd {
         match stream.socket.as_ref().unwrap() {
-            Socket::Quiet(socket) => socket.as_raw_fd(),
+            Socket::ForReading(socket) => socket.as_raw_fd(),
             Socket::Both(socket) => socket.as_raw_fd(),
         }
     }
 
     /// Writes little by little until there is no room; how much that was.
-    async fn fill(stream: &mut QuietStream) -> usize {
+    async fn fill(stream: &mut ReadInterestStream) -> usize {
         let mut written = 0;
-        while let Some(Socket::Quiet(_)) = stream.socket {
+        while let Some(Socket::ForReading(_)) = stream.socket {
             written += tokio::select! {
                 biased;
-                count = stream.write(&[7; LITTLE]) => count.unwrap(),
+                count = stream.write(&[7; SMALL_BATCH]) => count.unwrap(),
                 () = std::future::ready(()) => 0,
             };
         }
@@ -230,22 +230,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_quiet_again_once_little_goes_out() {
+    async fn it_is_registered_for_reading_alone_again_once_little_goes_out() {
         let (mut here, mut there) = pair();
-        here.write_all(&[7; LITTLE + 1]).await.unwrap();
+        here.write_all(&[7; SMALL_BATCH + 1]).await.unwrap();
         assert!(is_watched_for_room(fd(&here)));
-        for _ in 0..=CALM {
+        for _ in 0..=SMALL_BATCHES {
             here.write_all(b"batch").await.unwrap();
             here.flush().await.unwrap();
         }
         assert!(!is_watched_for_room(fd(&here)));
-        there.read_exact(&mut [0; LITTLE + 1]).await.unwrap();
+        there.read_exact(&mut [0; SMALL_BATCH + 1]).await.unwrap();
     }
 
     #[tokio::test]
     async fn who_waits_to_read_is_woken_however_it_is_registered() {
         let (mut here, mut there) = pair();
-        for len in [1, LITTLE + 1].into_iter().cycle().take(200) {
+        for len in [1, SMALL_BATCH + 1].into_iter().cycle().take(200) {
             let reading = here.read_u8();
             there.write_u8(7).await.unwrap();
             assert_eq!(reading.await.unwrap(), 7);
