@@ -11,6 +11,7 @@ use crate::{Error, Result};
 pub const HELP: &str = "\
 mux-bench [COMPARISON] [options]      all comparisons, or one of:
     calls                    small calls at several levels
+    openloop                 small calls that come at a rate: processor time and latency
     threads                  small calls of plain threads that share a connection
     busy                     small calls beside handlers that burn time
     local                    small calls that stay in the process
@@ -32,6 +33,7 @@ Options of one that is named:
     --in-flight 1,64         calls, blob, hol: how many calls or blobs at once
     --blob-mib N             blob, hol: how large a blob is
     --items N                stream: how long a stream is
+    --rates 100,10000        openloop: calls a second
     --threads 1,64           threads: how many
     --connections N          memory: how many are opened
     --parked N               memory: how many calls wait

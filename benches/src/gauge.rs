@@ -85,6 +85,11 @@ impl Gauge {
         self.latencies().saturating_record(nanoseconds);
     }
 
+    /// How many were.
+    pub fn recorded(&self) -> u64 {
+        self.latencies().len()
+    }
+
     pub fn rate(&self, turns: u64, elapsed: Duration) -> Rate {
         let latencies = self.latencies();
         let microseconds = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;

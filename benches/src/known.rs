@@ -13,6 +13,7 @@ use crate::growth::Growth;
 use crate::hol::Hol;
 use crate::local::Local;
 use crate::memory::Memory;
+use crate::openloop::OpenLoop;
 use crate::part;
 use crate::progress::Progress;
 use crate::round::{Plan, measure_all};
@@ -30,6 +31,7 @@ pub struct Known {
 /// In the order of the report.
 pub const ALL: &[Known] = &[
     Known::of::<Calls>(),
+    Known::of::<OpenLoop>(),
     Known::of::<Threads>(),
     Known::of::<Busy>(),
     Known::of::<Local>(),

@@ -1,16 +1,11 @@
-//! The live bytes of both processes' heaps. The server tells its own over a socket beside the one that is measured.
-
-use std::io::{Read, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
-use std::{env, fs, thread};
+//! The live bytes of both processes' heaps.
 
 use super::Sample;
 use crate::address::Address;
-use crate::asking::retry_blocking;
+use crate::probe::{self, Probe};
 use crate::{Result, heap};
 
-pub struct Scales(UnixStream);
+pub struct Scales(Probe);
 
 #[derive(Clone, Copy)]
 pub struct Reading {
@@ -20,18 +15,12 @@ pub struct Reading {
 
 impl Scales {
     pub fn at(address: &Address) -> Result<Self> {
-        let path = path(address);
-        let stream = retry_blocking(|| Ok(UnixStream::connect(&path)?))?;
-        // Nobody else connects.
-        fs::remove_file(path)?;
-        Ok(Self(stream))
+        Probe::at(address).map(Self)
     }
 
     pub fn read(&mut self) -> Result<Reading> {
-        self.0.write_all(&[0])?;
-        let mut bytes = [0; 8];
-        self.0.read_exact(&mut bytes)?;
-        Ok(Reading { asking: heap::live()?, answering: i64::from_be_bytes(bytes) })
+        let answering = self.0.read()?;
+        Ok(Reading { asking: heap::live()?, answering })
     }
 }
 
@@ -42,23 +31,6 @@ impl Reading {
     }
 }
 
-/// Answers each byte with the live bytes there are, on a thread of its own, for the one client that comes.
 pub fn offer(address: &Address) -> Result<()> {
-    let listener = UnixListener::bind(path(address))?;
-    thread::spawn(move || -> Result<()> {
-        let (mut stream, _) = listener.accept()?;
-        let mut question = [0];
-        while stream.read_exact(&mut question).is_ok() {
-            stream.write_all(&heap::live()?.to_be_bytes())?;
-        }
-        Ok(())
-    });
-    Ok(())
-}
-
-fn path(address: &Address) -> PathBuf {
-    match address {
-        Address::Unix(path) => path.with_extension("scales"),
-        Address::Tcp(address) => env::temp_dir().join(format!("mux-bench-{}.scales", address.port())),
-    }
+    probe::offer(address, heap::live)
 }
