@@ -4,7 +4,8 @@
 use crate::api::config::HIGH;
 use crate::link::handle::Mux;
 use crate::link::port::{ChannelPort, OutgoingHandles};
-use crate::link::shared::{Running, Shared};
+use crate::link::shared::Shared;
+use crate::link::shared::answers::Running;
 use mux_proto::session::Session;
 use mux_proto::session::channels::item_cost;
 use mux_proto::session::channels::sending::NotSent;
