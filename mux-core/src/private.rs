@@ -19,12 +19,12 @@ pub use crate::serve::service::Service;
 pub use crate::serve::source::{Failing, Opening, Plain, Source, failing, local_stream, plain};
 pub use crate::threads::decoders::{made, once};
 pub use crate::transport::{Address, ConnectError};
-pub use crate::value::body::{
-    Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned, local_result,
-};
-pub use crate::value::evidence::{
+pub use crate::value::body::evidence::{
     ErrorEvidence, Evidence, Fails, Travels, failing_receiver_of, fails, list_of, option_of, receiver_of,
     travels,
+};
+pub use crate::value::body::{
+    Args, ArgsDecoder, Argument, AsBytes, Fallible, FromBin, Outcome, Returned, local_result,
 };
 pub use crate::value::probe::Probe;
 pub use bytes::Bytes;

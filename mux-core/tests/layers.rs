@@ -22,7 +22,7 @@ const LAYERS: [&str; 12] = [
 ];
 
 /// Arrows that still go up, each a debt: one that is paid has to leave this list.
-const UP: [(&str, &str); 2] = [("link::shared", "serve"), ("value::evidence", "channel")];
+const UP: [(&str, &str); 2] = [("link::shared", "serve"), ("value::body::evidence", "channel")];
 
 /// What a file names behind `crate::`, in `use` lines and anywhere else.
 #[derive(Default)]

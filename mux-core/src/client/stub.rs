@@ -4,7 +4,7 @@ use crate::api::descriptor::MethodDescriptor;
 use crate::client::call::Call;
 use crate::link::handle::Mux;
 use crate::value::body::Argument;
-use crate::value::evidence::{ErrorEvidence, Evidence};
+use crate::value::body::evidence::{ErrorEvidence, Evidence};
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why bytes are no value of a type: what was found, what was expected, and where in the value.
+//! Why a value has no bytes, and why bytes are no value: what was found, what was expected, and where in the value.
 
 use serde::de::{Error, Expected, Unexpected};
 use std::fmt::{self, Display, Write as _};
@@ -11,6 +11,18 @@ const STEPS: usize = 16;
 
 /// What of a message of a user's type is kept, in bytes.
 const TOLD: usize = 1024;
+
+/// An argument that could not be encoded.
+#[derive(Debug)]
+pub struct EncodeError(pub(crate) String);
+
+impl Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for EncodeError {}
 
 /// Behind a pointer, as every step of decoding returns it.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ pub mod bytes;
 mod decode;
 mod encode;
 mod error;
-pub(crate) mod evidence;
 pub(crate) mod probe;
 pub(crate) mod raw;
 pub(crate) mod scope;
@@ -18,7 +17,7 @@ pub(crate) mod text;
 pub(crate) use binary::Target;
 pub(crate) use decode::ValueReader;
 pub(crate) use encode::{EncodeFailure, ValueWriter};
-pub(crate) use error::DecodeError;
+pub(crate) use error::{DecodeError, EncodeError};
 
 /// Types of MessagePack's extensions that are mux's own: a value of a user's may not have them.
 mod ext {

@@ -4,13 +4,13 @@
 //! Generated code has one function for each type, which returns `impl Evidence<Value = T>`. Only its body needs the bounds of
 //! `T`; code that takes the evidence relies on the bounds of [`Evidence::Value`].
 
+use super::args_encoder::Argument;
+use super::fallible::Fallible;
+use super::proof::{Impossible, Proof};
 use crate::channel::{Never, Receiver};
-use crate::value::body::{Argument, Fallible};
 use crate::value::probe::Probe;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fmt;
-use std::marker::PhantomData;
 
 /// That values of a type can be sent and received.
 pub trait Evidence: Sized {
@@ -59,20 +59,6 @@ pub trait ErrorEvidence: Sized {
     /// Whether it reads what it writes where it goes by position.
     fn probe_error(self, place: &'static str) -> Probe {
         Probe::of::<Self::End>(place)
-    }
-}
-
-/// Evidence of a `T`, where `T` allows for it.
-pub struct Proof<T>(PhantomData<fn() -> T>);
-
-impl<T> Proof<T> {
-    /// It holds nothing.
-    pub(crate) const HERE: Proof<T> = Proof(PhantomData);
-}
-
-impl<T> fmt::Debug for Proof<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Proof")
     }
 }
 
@@ -183,13 +169,3 @@ impl Answer for No {
 
     fn proof<T>() {}
 }
-
-/// What no type is.
-pub trait Impossible {
-    #[doc(hidden)]
-    fn never<T>() -> T;
-}
-
-/// A type that the compiler knows not to be [`Impossible`], whatever `T` is.
-#[derive(Debug)]
-pub struct Possible<T>(PhantomData<T>);
