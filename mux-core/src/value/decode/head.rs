@@ -86,23 +86,12 @@ impl<'de> ValueReader<'de> {
             Marker::Bin16 => Head::Binary(self.run(u16_len)?),
             Marker::Bin32 => Head::Binary(self.run(u32_len)?),
             Marker::FixArray(count) => Head::Array(self.count(count.into(), false)?),
-            Marker::Array16 => {
-                let count = u16_len(self)?;
-                Head::Array(self.count(count, count < 16)?)
-            }
-            Marker::Array32 => {
-                let count = u32_len(self)?;
-                Head::Array(self.count(count, count < 0x1_0000)?)
-            }
+            Marker::Array16 => Head::Array(self.long(u16_len, 16)?),
+            Marker::Array32 => Head::Array(self.long(u32_len, 0x1_0000)?),
             Marker::FixMap(count) => Head::Map(self.count(count.into(), false)?),
-            Marker::Map16 => {
-                let count = u16_len(self)?;
-                Head::Map(self.count(count, false)?)
-            }
-            Marker::Map32 => {
-                let count = u32_len(self)?;
-                Head::Map(self.count(count, count < 0x1_0000)?)
-            }
+            // Whether one of this size is longer than it needs to be, only `deserialize_any` asks, and looks itself.
+            Marker::Map16 => Head::Map(self.long(u16_len, 0)?),
+            Marker::Map32 => Head::Map(self.long(u32_len, 0x1_0000)?),
             Marker::FixExt1 => return self.extension(1),
             Marker::FixExt2 => return self.extension(2),
             Marker::FixExt4 => return self.extension(4),
@@ -162,6 +151,13 @@ impl<'de> ValueReader<'de> {
     fn run(&mut self, len: fn(&mut ValueReader<'de>) -> Read<u32>) -> Read<&'de [u8]> {
         let len = len(self)?;
         self.take(len as usize)
+    }
+
+    /// The count in a header of this length, which need not be as long for a count below `least`.
+    #[inline]
+    fn long(&mut self, len: fn(&mut ValueReader<'de>) -> Read<u32>, least: u32) -> Read<Len> {
+        let count = len(self)?;
+        self.count(count, count < least)
     }
 
     /// An element takes a byte at least, so a claim that is larger than what is left is refused at once.

@@ -101,6 +101,16 @@ impl<'de> ValueReader<'de> {
     }
 }
 
+/// Types that are read in the same way.
+macro_rules! read_by {
+    ($($read:ident: $($deserialize:ident)*;)*) => {$($(
+        #[inline]
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
+            self.$read(visitor)
+        }
+    )*)*};
+}
+
 impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
     type Error = DecodeError;
 
@@ -147,89 +157,14 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
         }
     }
 
-    #[inline]
-    fn deserialize_i8<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_i16<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_i64<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_i128<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.wide_number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_u8<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_u16<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_u128<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.wide_number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.number(visitor)
-    }
-
-    #[inline]
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.text(visitor)
-    }
-
-    #[inline]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.text(visitor)
-    }
-
-    #[inline]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.text(visitor)
-    }
-
-    #[inline]
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.bytes(visitor)
-    }
-
-    #[inline]
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.bytes(visitor)
+    read_by! {
+        number: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+            deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+            deserialize_f32 deserialize_f64;
+        wide_number: deserialize_i128 deserialize_u128;
+        text: deserialize_char deserialize_str deserialize_string;
+        bytes: deserialize_bytes deserialize_byte_buf;
+        sequence: deserialize_seq;
     }
 
     #[inline]
@@ -276,11 +211,6 @@ impl<'de> Deserializer<'de> for &mut ValueReader<'de> {
             return self.deserialize_any(visitor);
         }
         visitor.visit_newtype_struct(self)
-    }
-
-    #[inline]
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Read<V::Value> {
-        self.sequence(visitor)
     }
 
     #[inline]
