@@ -5,7 +5,7 @@ use rmp::encode;
 use serde::Serialize;
 use serde::ser::{SerializeSeq, SerializeTuple, SerializeTupleStruct, SerializeTupleVariant};
 
-/// The elements of a sequence or tuple.
+/// The elements of a sequence.
 pub(crate) struct Elements<'w, 'p> {
     out: &'w mut ValueWriter<'p>,
     /// Where their number is to be written, and what it is so far.
@@ -23,9 +23,14 @@ impl<'w, 'p> Elements<'w, 'p> {
         out.flat().push(0x90);
         Elements { out, uncounted: Some((start, 0)) }
     }
+}
+
+impl SerializeSeq for Elements<'_, '_> {
+    type Ok = ();
+    type Error = EncodeFailure;
 
     #[inline]
-    fn element<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
+    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
         if let Some((_, count)) = &mut self.uncounted {
             *count += 1;
         }
@@ -33,7 +38,7 @@ impl<'w, 'p> Elements<'w, 'p> {
     }
 
     #[inline]
-    fn finish(self) -> Written {
+    fn end(self) -> Written {
         match self.uncounted {
             Some((start, len)) => {
                 let mut header = Vec::new();
@@ -46,62 +51,31 @@ impl<'w, 'p> Elements<'w, 'p> {
     }
 }
 
-impl SerializeSeq for Elements<'_, '_> {
-    type Ok = ();
-    type Error = EncodeFailure;
+/// The elements of a tuple, whose number is written before them.
+pub(crate) struct Tuple<'w, 'p>(pub(super) &'w mut ValueWriter<'p>);
 
-    #[inline]
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
-        self.element(value)
-    }
+/// Serde has a trait for each kind of tuple, all of them alike.
+macro_rules! serialize_tuple {
+    ($($Kind:ident by $element:ident;)*) => {$(
+        impl $Kind for Tuple<'_, '_> {
+            type Ok = ();
+            type Error = EncodeFailure;
 
-    #[inline]
-    fn end(self) -> Written {
-        self.finish()
-    }
+            #[inline]
+            fn $element<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
+                value.serialize(&mut *self.0)
+            }
+
+            #[inline]
+            fn end(self) -> Written {
+                Ok(())
+            }
+        }
+    )*};
 }
 
-impl SerializeTuple for Elements<'_, '_> {
-    type Ok = ();
-    type Error = EncodeFailure;
-
-    #[inline]
-    fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
-        value.serialize(&mut *self.out)
-    }
-
-    #[inline]
-    fn end(self) -> Written {
-        Ok(())
-    }
-}
-
-impl SerializeTupleStruct for Elements<'_, '_> {
-    type Ok = ();
-    type Error = EncodeFailure;
-
-    #[inline]
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
-        value.serialize(&mut *self.out)
-    }
-
-    #[inline]
-    fn end(self) -> Written {
-        Ok(())
-    }
-}
-
-impl SerializeTupleVariant for Elements<'_, '_> {
-    type Ok = ();
-    type Error = EncodeFailure;
-
-    #[inline]
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, value: &T) -> Written {
-        value.serialize(&mut *self.out)
-    }
-
-    #[inline]
-    fn end(self) -> Written {
-        Ok(())
-    }
+serialize_tuple! {
+    SerializeTuple by serialize_element;
+    SerializeTupleStruct by serialize_field;
+    SerializeTupleVariant by serialize_field;
 }

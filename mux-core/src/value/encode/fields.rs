@@ -99,42 +99,29 @@ pub(super) fn is_tag<T: ?Sized>() -> bool {
         || std::any::type_name::<T>().ends_with("::AdjacentlyTaggedEnumVariant")
 }
 
-impl SerializeStruct for Fields<'_, '_> {
-    type Ok = ();
-    type Error = EncodeFailure;
+/// Serde has a trait for structs and one for such variants, both alike.
+macro_rules! serialize_struct {
+    ($($Kind:ident)*) => {$(
+        impl $Kind for Fields<'_, '_> {
+            type Ok = ();
+            type Error = EncodeFailure;
 
-    #[inline]
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Written {
-        self.field(key, value)
-    }
+            #[inline]
+            fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Written {
+                self.field(key, value)
+            }
 
-    #[inline]
-    fn skip_field(&mut self, _: &'static str) -> Written {
-        self.skip()
-    }
+            #[inline]
+            fn skip_field(&mut self, _: &'static str) -> Written {
+                self.skip()
+            }
 
-    #[inline]
-    fn end(self) -> Written {
-        self.finish()
-    }
+            #[inline]
+            fn end(self) -> Written {
+                self.finish()
+            }
+        }
+    )*};
 }
 
-impl SerializeStructVariant for Fields<'_, '_> {
-    type Ok = ();
-    type Error = EncodeFailure;
-
-    #[inline]
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, key: &'static str, value: &T) -> Written {
-        self.field(key, value)
-    }
-
-    #[inline]
-    fn skip_field(&mut self, _: &'static str) -> Written {
-        self.skip()
-    }
-
-    #[inline]
-    fn end(self) -> Written {
-        self.finish()
-    }
-}
+serialize_struct! { SerializeStruct SerializeStructVariant }

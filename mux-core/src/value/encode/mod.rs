@@ -9,7 +9,7 @@ mod number;
 use super::{MAX_SOMES, ext, raw};
 use crate::api::descriptor::Encoding;
 use crate::value::bytes::Writer;
-use elements::Elements;
+use elements::{Elements, Tuple};
 use entries::Entries;
 use fields::{Fields, Form};
 use keys::Keys;
@@ -228,9 +228,9 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
     type Ok = ();
     type Error = EncodeFailure;
     type SerializeSeq = Elements<'w, 'p>;
-    type SerializeTuple = Elements<'w, 'p>;
-    type SerializeTupleStruct = Elements<'w, 'p>;
-    type SerializeTupleVariant = Elements<'w, 'p>;
+    type SerializeTuple = Tuple<'w, 'p>;
+    type SerializeTupleStruct = Tuple<'w, 'p>;
+    type SerializeTupleVariant = Tuple<'w, 'p>;
     type SerializeMap = Entries<'w, 'p>;
     type SerializeStruct = Fields<'w, 'p>;
     type SerializeStructVariant = Fields<'w, 'p>;
@@ -383,15 +383,15 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
     }
 
     #[inline]
-    fn serialize_tuple(self, len: usize) -> Result<Elements<'w, 'p>, EncodeFailure> {
+    fn serialize_tuple(self, len: usize) -> Result<Tuple<'w, 'p>, EncodeFailure> {
         self.array(len)?;
-        Ok(Elements::counted(self))
+        Ok(Tuple(self))
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Elements<'w, 'p>, EncodeFailure> {
+    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<Tuple<'w, 'p>, EncodeFailure> {
         self.array(len)?;
-        Ok(Elements::counted(self))
+        Ok(Tuple(self))
     }
 
     #[inline]
@@ -401,10 +401,10 @@ impl<'w, 'p> Serializer for &'w mut ValueWriter<'p> {
         _: u32,
         variant: &'static str,
         len: usize,
-    ) -> Result<Elements<'w, 'p>, EncodeFailure> {
+    ) -> Result<Tuple<'w, 'p>, EncodeFailure> {
         self.variant(variant)?;
         self.array(len)?;
-        Ok(Elements::counted(self))
+        Ok(Tuple(self))
     }
 
     #[inline]
