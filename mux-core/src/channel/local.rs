@@ -1,11 +1,10 @@
 //! A channel both of whose halves are in this process: its items are not encoded. When one half leaves,
 //! the other finds here where it has gone.
 
-use super::receiver::Decoder;
-use super::sender::Encoder;
+use super::decoder::Decoder;
+use super::encoder::{Encoder, Ending};
 use crate::link::pending_receiver::PendingReceiver;
 use crate::link::send_queue::SendQueue;
-use mux_proto::wire::fault::Fault;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -27,14 +26,6 @@ pub(super) struct State<T, E> {
     /// Someone who waits until the receiver is gone.
     pub(super) watcher: Option<Waker>,
     pub(super) receiver: Option<Waker>,
-}
-
-/// How a sender ends its channel.
-#[derive(Debug)]
-pub(super) enum Ending<E> {
-    Finished,
-    App(E),
-    Fault(Fault),
 }
 
 /// The half that has left, by the port that stands for it.

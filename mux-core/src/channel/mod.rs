@@ -1,11 +1,14 @@
 //! Channels as values: a pair of halves, either of which may go to the peer in an argument, a result, or an item
 //! of another channel.
 
-pub(crate) mod encoded;
-pub(crate) mod local;
-pub(crate) mod receiver;
-pub(crate) mod relay;
-pub(crate) mod sender;
+mod decoder;
+mod encoded;
+mod encoder;
+mod local;
+mod receiver;
+mod relay;
+mod sender;
+mod travel;
 
 pub use crate::api::channel_error::{ChannelError, Never, SendError, TrySendError};
 pub use encoded::{Encoded, EncodedError};

@@ -2,8 +2,7 @@
 
 use crate::api::descriptor::{Encoding, MethodDescriptor, Placement};
 use crate::api::error::{CallError, Error, Refused, RemoteError};
-use crate::channel::sender::Sender;
-use crate::channel::{Never, Receiver, channel_with_error};
+use crate::channel::{Never, Receiver, Sender, channel_with_error};
 use crate::client::call::Call;
 use crate::context::Context;
 use crate::link::obligation::Obligation;

@@ -1,30 +1,22 @@
 //! The sending half.
 
-use super::local::{Ending, Left, Local, MOST};
-use super::receiver::{Decoder, Receiver};
-use super::relay;
+mod remote;
+
+use super::encoder::{Encoder, Ending};
+use super::local::{Left, Local, MOST};
 use crate::api::channel_error::{SendError, TrySendError};
 use crate::api::descriptor::Encoding;
-use crate::link::pending_receiver::{PendingReceiver, Place};
-use crate::link::port::ChannelPort;
-use crate::link::send_queue::{Batch, FRAME, Gone, SendQueue};
+use crate::link::pending_receiver::Place;
+use crate::link::send_queue::{Gone, SendQueue};
 use crate::threads::blocking;
 use crate::util::budget;
-use crate::value::EncodeError;
-use crate::value::body;
-use crate::value::probe;
-use crate::value::scope;
 use futures_core::Stream;
 use futures_sink::Sink;
-use mux_proto::session::outbox::payload::Payload;
 use mux_proto::wire::fault::{Fault, FaultCode};
-use mux_proto::wire::handles::Half;
-use mux_proto::wire::settings::SMALL;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use remote::{Remote, Sending};
+use serde::Serialize;
 use std::fmt;
 use std::future::poll_fn;
-use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -53,86 +45,14 @@ use tokio::task::coop;
 /// }
 /// ```
 pub struct Sender<T, E = super::Never> {
-    other_end: Mutex<OtherEnd<T, E>>,
+    pub(super) other_end: Mutex<OtherEnd<T, E>>,
 }
 
-enum OtherEnd<T, E> {
+pub(super) enum OtherEnd<T, E> {
     Local(Arc<Local<T, E>>),
     Remote(Box<Remote<T, E>>),
     /// It was sent away, or has ended.
     Gone,
-}
-
-struct Remote<T, E> {
-    send_queue: Arc<SendQueue>,
-    encoder: Encoder<T, E>,
-    /// An item that is being sent.
-    item: Batch,
-    /// Items of a stream that share the next frame.
-    frame: Batch,
-}
-
-/// An item on its way to the send queue. Where its sending is given up, it is let go with what it carries.
-struct Sending<'r, T, E>(&'r mut Remote<T, E>);
-
-impl<T, E> Drop for Sending<'_, T, E> {
-    fn drop(&mut self) {
-        self.0.item.clear();
-    }
-}
-
-/// How items become bytes; known where one of the halves left or came.
-pub(crate) struct Encoder<T, E> {
-    pub(crate) encoding: Encoding,
-    pub(crate) item: fn(&T, Encoding, &mut Payload) -> Result<(), EncodeError>,
-    pub(crate) error: fn(&E, Encoding) -> Fault,
-}
-
-impl<T, E> Clone for Encoder<T, E> {
-    fn clone(&self) -> Encoder<T, E> {
-        *self
-    }
-}
-
-impl<T, E> Copy for Encoder<T, E> {}
-
-impl<T: Serialize + 'static, E: Serialize + 'static> Encoder<T, E> {
-    pub(super) fn new(encoding: Encoding) -> Encoder<T, E> {
-        Encoder { encoding, item: body::encode_item::<T>, error: body::encode_end::<E> }
-    }
-}
-
-impl<T, E> Encoder<T, E> {
-    /// Appends an item to a frame, whose values are whole. What it carries leaves with it.
-    #[inline]
-    pub(super) fn append(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
-        let carried = frame.handles.len();
-        let encoded = self.encode(item, frame);
-        if encoded.is_ok() {
-            frame.count += 1;
-            frame.whole = frame.values.mark();
-        } else {
-            frame.values.split_off(frame.whole);
-            frame.handles.truncate(carried);
-        }
-        encoded
-    }
-
-    #[inline]
-    fn encode(&self, item: &T, frame: &mut Batch) -> Result<(), EncodeError> {
-        let Batch { values, handles, .. } = frame;
-        let mut encode = || (self.item)(item, self.encoding, values);
-        // What owns nothing has no half of a channel to send away.
-        if std::mem::needs_drop::<T>() { scope::encode(handles, self.encoding, encode) } else { encode() }
-    }
-
-    pub(super) fn ending(&self, ending: Ending<E>) -> Option<Fault> {
-        match ending {
-            Ending::Finished => None,
-            Ending::App(error) => Some((self.error)(&error, self.encoding)),
-            Ending::Fault(fault) => Some(fault),
-        }
-    }
 }
 
 impl<T, E> Sender<T, E> {
@@ -410,7 +330,7 @@ impl<T, E> Sender<T, E> {
 }
 
 /// Why an item was not put into a local channel.
-pub(crate) enum Unsent<T> {
+enum Unsent<T> {
     Gone,
     /// The receiver left meanwhile, so that it is a local one no more.
     Left(T),
@@ -441,123 +361,6 @@ fn end_local<T, E>(local: &Local<T, E>, ending: Ending<E>) {
     });
     if let Some((send_queue, encoder, ending)) = left {
         SendQueue::end(&send_queue, encoder.ending(ending));
-    }
-}
-
-impl<T, E> Remote<T, E> {
-    fn new(send_queue: Arc<SendQueue>, encoder: Encoder<T, E>) -> Remote<T, E> {
-        Remote { send_queue, encoder, item: Batch::default(), frame: Batch::default() }
-    }
-
-    /// As [`Sender::poll_fill`]: one lock for a frame.
-    fn poll_fill<R>(&mut self, mut next: impl FnMut() -> Poll<Result<T, R>>) -> Poll<Option<R>> {
-        let polled = loop {
-            match next() {
-                Poll::Pending => break Poll::Pending,
-                Poll::Ready(Err(over)) => break Poll::Ready(Some(over)),
-                Poll::Ready(Ok(item)) => {
-                    if self.add(&item).is_break() {
-                        break Poll::Ready(None);
-                    }
-                }
-            }
-        };
-        // A frame was full: what begins the next one waits for more.
-        if !matches!(polled, Poll::Ready(None)) {
-            self.push_frame();
-        }
-        polled
-    }
-
-    /// Adds an item to the frame, until that is full: then it goes, and the item begins the next. An item
-    /// that cannot be encoded, or is more than the other end takes, ends the channel.
-    fn add(&mut self, item: &T) -> ControlFlow<()> {
-        let (mark, before) = (self.frame.whole, self.frame.count);
-        if let Err(error) = self.encoder.append(item, &mut self.frame) {
-            return self.break_off(FaultCode::Unencodable, format!("an item could not be encoded: {error}"));
-        }
-        // A frame holds no more than a small message.
-        if self.frame.handles.is_empty() && self.frame.values.len() <= FRAME {
-            return ControlFlow::Continue(());
-        }
-        let len = self.frame.values.len_since(mark);
-        let apart = self.frame.split_off(mark, before);
-        self.push_frame();
-        if len <= SMALL && apart.handles.is_empty() {
-            self.frame = apart;
-            // It will be full like the last one.
-            self.frame.values.flat_mut().reserve(FRAME);
-        } else if let Err(SendError::TooLarge(why)) = self.push_apart(apart) {
-            return self.break_off(FaultCode::ReplyTooLarge, why);
-        }
-        ControlFlow::Break(())
-    }
-
-    fn break_off(&mut self, code: FaultCode, why: String) -> ControlFlow<()> {
-        self.push_frame();
-        SendQueue::end(&self.send_queue, Some(Fault::new(code, why)));
-        ControlFlow::Break(())
-    }
-
-    fn push_frame(&mut self) {
-        if self.frame.count > 0 {
-            self.frame.trim();
-            // Fails where nobody receives, which the next look at the channel tells.
-            let _ = SendQueue::push_batch(&self.send_queue, std::mem::take(&mut self.frame));
-        }
-    }
-
-    fn encode(&mut self, item: &T) -> Result<(), SendError> {
-        // What is left where sending a stream was given up.
-        self.push_frame();
-        self.item.clear();
-        self.encoder.append(item, &mut self.item).map_err(|error| SendError::Unencodable(error.to_string()))
-    }
-
-    /// Sends the item that was encoded, without looking for room.
-    fn push_item(&mut self) -> Result<(), SendError> {
-        if self.item.values.is_large() || !self.item.handles.is_empty() {
-            let item = std::mem::take(&mut self.item);
-            return self.push_apart(item);
-        }
-        SendQueue::push(&self.send_queue, self.item.values.flat()).map_err(|Gone| self.gone())
-    }
-
-    /// As [`push_item`](Remote::push_item), as soon as there is room.
-    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        if self.item.values.is_large() || !self.item.handles.is_empty() {
-            if ready!(self.send_queue.poll_room(cx)).is_err() {
-                return Poll::Ready(Err(self.gone()));
-            }
-            return Poll::Ready(self.push_item());
-        }
-        loop {
-            match SendQueue::try_push(&self.send_queue, self.item.values.flat()) {
-                Ok(true) => return Poll::Ready(Ok(())),
-                Ok(false) => {}
-                Err(Gone) => return Poll::Ready(Err(self.gone())),
-            }
-            if ready!(self.send_queue.poll_room(cx)).is_err() {
-                return Poll::Ready(Err(self.gone()));
-            }
-        }
-    }
-
-    fn push_apart(&mut self, batch: Batch) -> Result<(), SendError> {
-        let (len, carried) = (batch.values.len(), batch.handles.len());
-        if let Some(shared) = self.send_queue.connection()
-            && let Some(fault) = shared.item_exceeds_limits(len, carried)
-        {
-            return Err(SendError::TooLarge(fault.message));
-        }
-        SendQueue::push_batch(&self.send_queue, batch).map_err(|Gone| self.gone())
-    }
-
-    fn gone(&self) -> SendError {
-        match self.send_queue.connection() {
-            Some(shared) if shared.is_closed() => SendError::Closed(shared.close_reason()),
-            _ => SendError::Dropped,
-        }
     }
 }
 
@@ -599,32 +402,6 @@ impl<T, E> Sink<T> for Sender<T, E> {
     }
 }
 
-impl<T, E> Serialize for Sender<T, E>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: Serialize + DeserializeOwned + Send + 'static,
-{
-    /// Sends this half away: its items come to the receiver that stays.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if probe::is_within() {
-            probe::item::<T>();
-            probe::item::<E>();
-            return serializer.serialize_unit();
-        }
-        let Some(encoding) = scope::encoding() else {
-            return Err(serde::ser::Error::custom("a channel's half leaves in a message of mux only"));
-        };
-        let other_end = self.take_other_end();
-        if let OtherEnd::Gone = other_end {
-            return Err(serde::ser::Error::custom("this sender was sent away before"));
-        }
-        serializer.serialize_u32(scope::depart(
-            Half::Sending,
-            ChannelPort::PendingReceiver(leave(other_end, encoding)),
-        ))
-    }
-}
-
 impl<T: Serialize + 'static, E: Serialize + 'static> Sender<T, E> {
     /// One that came with a message.
     pub(super) fn arrived((mux, id): Place, encoding: Encoding) -> Sender<T, E> {
@@ -632,74 +409,9 @@ impl<T: Serialize + 'static, E: Serialize + 'static> Sender<T, E> {
     }
 }
 
-impl<T, E> Sender<T, E>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: Serialize + DeserializeOwned + Send + 'static,
-{
-    /// What stays of it here when it is sent away.
-    pub(super) fn leave(self, encoding: Encoding) -> ChannelPort {
-        ChannelPort::PendingReceiver(leave(self.take_other_end(), encoding))
-    }
-}
-
 impl<T, E> Sender<T, E> {
-    fn take_other_end(&self) -> OtherEnd<T, E> {
+    pub(super) fn take_other_end(&self) -> OtherEnd<T, E> {
         let mut other_end = self.other_end.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *other_end, OtherEnd::Gone)
-    }
-}
-
-/// The pending receiver that stands for a sender which leaves.
-fn leave<T, E>(other_end: OtherEnd<T, E>, encoding: Encoding) -> Arc<PendingReceiver>
-where
-    T: Serialize + DeserializeOwned + Send + 'static,
-    E: Serialize + DeserializeOwned + Send + 'static,
-{
-    let pending = Arc::new(PendingReceiver::default());
-    let local = match other_end {
-        OtherEnd::Local(local) => local,
-        OtherEnd::Remote(remote) => {
-            let sender = Sender { other_end: Mutex::new(OtherEnd::Remote(remote)) };
-            relay::spawn(Receiver::pending(Arc::clone(&pending), encoding), sender);
-            return pending;
-        }
-        OtherEnd::Gone => return pending,
-    };
-    let left = local.tell(|state| match &state.left {
-        None if state.receiver_gone => None,
-        None => {
-            state.left = Some(Left::Sender(Arc::clone(&pending), Decoder::new(encoding)));
-            None
-        }
-        // Both leave: items pass through here.
-        Some(left) => Some(left.clone()),
-    });
-    match left {
-        Some(Left::Receiver(send_queue, encoder)) => {
-            relay::spawn(
-                Receiver::pending(Arc::clone(&pending), encoding),
-                Sender::remote(send_queue, encoder),
-            );
-        }
-        _ if local.lock().receiver_gone => pending.drop_receiver(),
-        _ => {}
-    }
-    pending
-}
-
-impl<'de, T, E> Deserialize<'de> for Sender<T, E>
-where
-    T: Serialize + 'static,
-    E: Serialize + 'static,
-{
-    /// Takes this half out of the message that carries it.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sender<T, E>, D::Error> {
-        let place = u32::deserialize(deserializer)?;
-        if probe::is_within() {
-            return Ok(super::channel_with_error().0);
-        }
-        let (mux, id, encoding) = scope::arrive(place, Half::Sending).map_err(serde::de::Error::custom)?;
-        Ok(Sender::arrived((mux, id), encoding))
     }
 }
