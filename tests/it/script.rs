@@ -1,7 +1,7 @@
 //! A peer written out in bytes. It keeps no rule and no count of its own, so that a test can break
 //! each of them. What it packs and reads goes by the protocol's text alone, never by the library.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -358,8 +358,11 @@ fn carried_by_meta(input: &mut &[u8]) -> Vec<(u64, u64)> {
     if take_nil(input) {
         return carried;
     }
+    let mut keys = HashSet::new();
     for _ in 0..rmp::decode::read_map_len(input).expect("a map") {
-        match string(input).as_str() {
+        let key = string(input);
+        assert!(keys.insert(key.clone()), "meta {key} comes twice");
+        match key.as_str() {
             "channels" => carried = carried_halves(input),
             "timeout_ms" => drop(uint(input)),
             "args" => {

@@ -436,6 +436,24 @@ async fn a_proxy_tells_the_names_of_arguments_that_it_was_told() {
 }
 
 #[tokio::test]
+async fn a_proxy_tells_the_time_that_is_left_and_the_channels_once() {
+    let ((near, far), (here, there)) = (mux::pair(), mux::pair());
+    let upstream = Connection::builder().open(near);
+    let mut backend = Script::new(far, ACCEPTING);
+    backend.send_hello().await;
+    backend.expect_hello().await;
+    let _proxy = Connection::builder().demux(Proxy(upstream.mux())).accept(there);
+    let connection = Connection::builder().open(here);
+    let (progress, _told) = mux::channel();
+    let (_rows, taken) = mux::channel_with_error();
+    let job = Job { name: "job".into(), progress, rows: taken };
+    let _call = connection.client::<DepotClient>().run(job).timeout(Duration::from_secs(60)).start();
+    // No key comes twice, or reading it fails.
+    let Some(Seen::Request { carried, .. }) = backend.heard().await else { panic!("a request was due") };
+    assert_eq!(carried.len(), 2);
+}
+
+#[tokio::test]
 async fn cancel_and_deadline_reach_what_is_behind_a_proxy() {
     let shed = Shed::default();
     let (connection, _behind) = behind_a_proxy(&shed);
@@ -523,6 +541,8 @@ async fn an_encoded_value_is_sent_once_and_by_mux_only() {
     let first = mux.transaction::<u32>("depot.stock", (&answer, &answer)).await.unwrap_err();
     assert!(first.to_string().contains("its channels were sent on before"), "{first}");
     assert!(first.did_not_run());
+    let again = answer.decode::<Receiver<u64>>().unwrap_err();
+    assert_eq!(again.to_string(), "its channels were sent on");
 
     #[derive(Debug, Serialize, Deserialize)]
     #[serde(untagged)]

@@ -575,8 +575,8 @@ fn serve(
     let RequestParts { method, meta, args } = parts;
     let route = shared.router().route(method, matches!(owed, Obligation::Credit(_)));
     let checked = |route: Route| match meta {
-        Some(meta) if !route.is_untyped() => route.method.check_names(meta).map(|()| route),
-        _ => Ok(route),
+        Some(meta) => route.method.check_names(meta).map(|()| route),
+        None => Ok(route),
     };
     match route.and_then(checked) {
         Ok(route) => {
