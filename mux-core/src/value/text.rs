@@ -20,14 +20,6 @@ fn write_value(rest: &mut &[u8], out: &mut impl Write) -> fmt::Result {
         Marker::Null => out.write_str("null"),
         Marker::True => out.write_str("true"),
         Marker::False => out.write_str("false"),
-        Marker::F32 => {
-            *rest = start;
-            write!(out, "{:?}", there(decode::read_f32(rest))?)
-        }
-        Marker::F64 => {
-            *rest = start;
-            write!(out, "{:?}", there(decode::read_f64(rest))?)
-        }
         Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
             let text = long(start, rest, decode::read_str_len)?;
             write!(out, "{:?}", String::from_utf8_lossy(text))
@@ -59,11 +51,21 @@ fn write_value(rest: &mut &[u8], out: &mut impl Write) -> fmt::Result {
         | Marker::I8
         | Marker::I16
         | Marker::I32
-        | Marker::I64 => {
+        | Marker::I64
+        | Marker::F32
+        | Marker::F64 => {
             *rest = start;
-            write!(out, "{}", there(decode::read_int::<i128, _>(rest))?)
+            write_number(marker, rest, out)
         }
         _ => write_extension(start, rest, out),
+    }
+}
+
+fn write_number(marker: Marker, rest: &mut &[u8], out: &mut impl Write) -> fmt::Result {
+    match marker {
+        Marker::F32 => write!(out, "{:?}", there(decode::read_f32(rest))?),
+        Marker::F64 => write!(out, "{:?}", there(decode::read_f64(rest))?),
+        _ => write!(out, "{}", there(decode::read_int::<i128, _>(rest))?),
     }
 }
 
