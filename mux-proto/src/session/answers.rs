@@ -13,11 +13,10 @@ use crate::session::outbox::payload::Payload;
 use crate::thin_list::ThinList;
 use crate::wire::fault::Fault;
 use crate::wire::fault::FaultCode;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{self, Frame};
 use crate::wire::handles::OutgoingHandle;
 use crate::wire::xid::Xid;
 use alloc::format;
-use alloc::vec;
 
 impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// A request's handler waits for a thread: until [`start`](Session::start) it certainly has not run.
@@ -109,7 +108,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             Answer::Value(value) => exit.send(xid, &Frame::Reply { xid, meta, value: &[] }, value, &carried),
             Answer::Fault(fault) => {
                 let Fault { code, message, detail } = *fault;
-                let detail = if detail.is_empty() { vec![0xc0] } else { detail };
+                let detail = if detail.is_empty() { frame::NIL.into() } else { detail };
                 let frame = Frame::Fault { xid, meta, code, message: truncate(&message), detail: &[] };
                 exit.send(xid, &frame, detail.into(), &carried)
             }

@@ -28,7 +28,7 @@ fn message(xid: Xid, body: usize) -> Vec<u8> {
     let args = vec![0xc0; body];
     let frame = Frame::Request { xid, method: "calc.add".into(), meta: None, args: &args };
     let mut bytes = Vec::new();
-    frame.encode_head(&mut bytes);
+    frame.put_bare_head(&mut bytes);
     bytes.extend_from_slice(&args);
     bytes
 }
@@ -269,7 +269,7 @@ fn a_reply_over_the_limit_fails_its_call_alone() {
     let mut end = scripted(limits(64 << 10, 64 << 10));
     let call = end.call(ADD);
     let mut bytes = Vec::new();
-    Frame::Reply { xid: 2, meta: None, value: &[] }.encode_head(&mut bytes);
+    Frame::Reply { xid: 2, meta: None, value: &[] }.put_bare_head(&mut bytes);
     bytes.resize(1 << 20, 0xc0);
     end.hear(&chunk(2, (bytes.len() - 1000) as u64, &bytes[..1000]));
     end.expect_fault(call, FaultCode::ReplyTooLarge);
@@ -326,7 +326,7 @@ fn chunks_that_are_a_message_of_another_id_are_a_breach() {
 #[test]
 fn chunks_that_are_no_message_are_a_breach() {
     let mut bytes = Vec::new();
-    Frame::Ping { nonce: 1 }.encode_head(&mut bytes);
+    Frame::Ping { nonce: 1 }.put_bare_head(&mut bytes);
     for whole in [&bytes[..], b"\xc1", &message(1, 0)] {
         let mut end = scripted(limits(64 << 10, 64 << 10));
         end.hear(&chunk(1, 0, whole));

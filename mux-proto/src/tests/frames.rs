@@ -1,14 +1,19 @@
 //! Any frame survives the wire, and no bytes are too strange to be refused in good order.
 
 use super::proptest_config;
+use crate::session::outbox::payload::Payload;
+use crate::session::outbox::{Batch, Outbox};
 use crate::wire::fault::FaultCode;
 use crate::wire::fault::GoawayCode;
 use crate::wire::frame::BadFrame;
 use crate::wire::frame::End;
 use crate::wire::frame::Frame;
+use crate::wire::frame::MAX_LEN;
 use crate::wire::meta::MetaFacts;
 use crate::wire::meta::MetaPairs;
 use crate::wire::meta::lookup;
+use crate::wire::prefix;
+use crate::wire::prefix::PREFIX;
 use crate::wire::settings::Hello;
 use crate::wire::settings::Settings;
 use crate::wire::xid::Side;
@@ -155,9 +160,25 @@ fn hello() -> impl Strategy<Value = Hello> {
 
 fn encode(frame: &Frame<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    frame.encode_head(&mut bytes);
+    frame.put_bare_head(&mut bytes);
     bytes.extend_from_slice(frame.body());
     bytes
+}
+
+/// What an outbox writes.
+fn written(queue: impl FnOnce(&mut Outbox)) -> Vec<u8> {
+    let (mut outbox, mut batch) = (Outbox::default(), Batch::default());
+    queue(&mut outbox);
+    outbox.take(&mut batch);
+    batch.parts().flatten().copied().collect()
+}
+
+/// The message that one chunk holds.
+fn of_a_chunk(chunk: &[u8]) -> &[u8] {
+    match Frame::decode(&chunk[PREFIX..]) {
+        Ok(Frame::Chunk { remaining: Some(0), data, .. }) => data,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Whatever the outcome, what was read lies within the bytes and is written again as it was read.
@@ -180,6 +201,25 @@ proptest! {
         let frame = owned.frame();
         let bytes = encode(&frame);
         prop_assert_eq!(Frame::decode(&bytes), Ok(frame));
+    }
+
+    #[test]
+    fn a_frame_is_the_same_bytes_whole_with_its_body_apart_and_within_chunks(owned in owned()) {
+        let frame = owned.frame();
+        let (mut whole, body) = (Vec::new(), || Payload::from(frame.body().to_vec()));
+        prefix::put(&frame, &mut whole);
+        prop_assert_eq!(prefix::frame_len(whole[..PREFIX].try_into().unwrap(), MAX_LEN), Ok(whole.len() - PREFIX));
+        prop_assert_eq!(written(|outbox| outbox.message(&frame)), &whole[..]);
+        prop_assert_eq!(written(|outbox| drop(outbox.message_with(&frame, body()))), &whole[..]);
+        if let Frame::Reply { xid, meta: None, value } = frame {
+            prop_assert_eq!(written(|outbox| outbox.reply(xid, value)), &whole[..]);
+        }
+        let chunk = written(|outbox| outbox.large(7, &frame, body(), &[]));
+        prop_assert_eq!(of_a_chunk(&chunk), &whole[PREFIX..]);
+        let data = of_a_chunk(&chunk);
+        let mut put = Vec::new();
+        prefix::put(&Frame::Chunk { id: 7, remaining: Some(0), data }, &mut put);
+        prop_assert_eq!(chunk, put);
     }
 
     #[test]

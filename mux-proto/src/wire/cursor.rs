@@ -1,6 +1,6 @@
 //! Reads and writes MessagePack in place: what nearly all frames have without a call, the rest by `rmp`.
 
-use crate::wire::frame::{BadFrame, End, MethodPath};
+use crate::wire::frame::{BadFrame, End, MethodPath, NIL, empty_as_nil};
 use alloc::format;
 use alloc::vec::Vec;
 use rmp::{Marker, decode as read, encode as write};
@@ -226,15 +226,14 @@ impl Output<'_> {
     }
 
     pub(crate) fn raw_or_nil(&mut self, value: Option<&[u8]>) -> &mut Self {
-        self.out.extend_from_slice(value.unwrap_or(&[Marker::Null.to_u8()]));
+        self.out.extend_from_slice(value.unwrap_or(NIL));
         self
     }
 
     pub(crate) fn end(&mut self, why: Option<&End<'_>>) -> &mut Self {
         let Some(End { code, message, detail }) = why else { return self.raw_or_nil(None) };
         let _ = write::write_array_len(self.out, 3);
-        let detail = (!detail.is_empty()).then_some(*detail);
-        self.uint(u64::from(code.to_wire())).str(message).raw_or_nil(detail)
+        self.uint(u64::from(code.to_wire())).str(message).raw_or_nil(Some(empty_as_nil(detail)))
     }
 }
 

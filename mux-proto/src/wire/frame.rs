@@ -2,6 +2,7 @@
 
 use crate::wire::cursor::{Input, Output, bad};
 use crate::wire::fault::{FaultCode, GoawayCode};
+use crate::wire::prefix::{Framing, Start};
 use crate::wire::settings::{Hello, Settings};
 use crate::wire::xid::Xid;
 use alloc::format;
@@ -149,6 +150,9 @@ pub(crate) const MAX_LEN: usize = (1 << 24) - 1;
 /// Longest HELLO, in bytes, and so the longest frame before it has come.
 pub const MAX_HELLO: usize = 64 << 10;
 
+/// What stands for a meta or a detail that is not there.
+pub(crate) const NIL: &[u8] = &[Marker::Null.to_u8()];
+
 /// Kinds from here up may be skipped by who does not know them.
 const FIRST_SKIPPABLE: u64 = 64;
 
@@ -197,7 +201,17 @@ impl<'a> Frame<'a> {
 
     /// Appends all of the frame but its [`body`](Frame::body).
     #[inline]
-    pub(crate) fn encode_head(&self, out: &mut Vec<u8>) {
+    pub(crate) fn put_head(&self, framing: Framing, out: &mut Vec<u8>) {
+        // Nearly all frames are of these kinds.
+        match *self {
+            Frame::Request { xid, method, meta, .. } => put_request_head(xid, method, meta, framing, out),
+            Frame::Reply { xid, meta, .. } => put_reply_head(xid, meta, framing, out),
+            _ => framing.put(out, |out| self.put_bare_head(out)),
+        }
+    }
+
+    /// The same without a prefix.
+    pub(crate) fn put_bare_head(&self, out: &mut Vec<u8>) {
         let mut output = Output { out };
         match *self {
             Frame::Hello(ref hello) => {
@@ -208,11 +222,9 @@ impl<'a> Frame<'a> {
                 hello.settings.encode(output.out);
             }
             Frame::Request { xid, method, meta, .. } => {
-                output.head(5, 1).uint(xid).path(method).raw_or_nil(meta);
+                put_request_head(xid, method, meta, Framing::Bare, out)
             }
-            Frame::Reply { xid, meta, .. } => {
-                output.head(4, 2).uint(xid).raw_or_nil(meta);
-            }
+            Frame::Reply { xid, meta, .. } => put_reply_head(xid, meta, Framing::Bare, out),
             Frame::Fault { xid, meta, code, message, .. } => {
                 output.head(6, 3).uint(xid).raw_or_nil(meta).uint(u64::from(code.to_wire())).str(message);
             }
@@ -235,7 +247,7 @@ impl<'a> Frame<'a> {
                 output.head(3, 9).uint(channel).uint(total);
             }
             Frame::Chunk { id, remaining, data } => {
-                ChunkHead { id, remaining, len: data.len() }.encode(output.out);
+                ChunkHead { id, remaining, len: data.len() }.put_bare(out)
             }
             Frame::Ping { nonce } => {
                 output.head(2, 11).uint(nonce);
@@ -255,16 +267,50 @@ impl<'a> Frame<'a> {
     /// The frame's last part: the user's value, or nothing.
     #[inline]
     pub(crate) fn body(&self) -> &'a [u8] {
-        const NIL: &[u8] = &[0xc0];
         match self {
             Frame::Request { args, .. } | Frame::Notify { args, .. } => args,
             Frame::Reply { value, .. } => value,
-            Frame::Fault { detail: [], .. } => NIL,
-            Frame::Fault { detail, .. } => detail,
+            Frame::Fault { detail, .. } => empty_as_nil(detail),
             Frame::Item { values, .. } => values,
             Frame::Chunk { data, .. } => data,
             _ => &[],
         }
+    }
+}
+
+#[inline]
+fn put_request_head(
+    xid: Xid,
+    method: MethodPath<'_>,
+    meta: Option<&[u8]>,
+    framing: Framing,
+    out: &mut Vec<u8>,
+) {
+    let method = method.as_bytes();
+    let mut start = Start::new(5, 1, xid);
+    start.put_str_len(method.len());
+    start.append(method.len() + meta_len(meta), framing, out);
+    out.extend_from_slice(method);
+    put_meta(meta, out);
+}
+
+#[inline]
+fn put_reply_head(xid: Xid, meta: Option<&[u8]>, framing: Framing, out: &mut Vec<u8>) {
+    Start::new(4, 2, xid).append(meta_len(meta), framing, out);
+    put_meta(meta, out);
+}
+
+#[inline]
+fn meta_len(meta: Option<&[u8]>) -> usize {
+    meta.map_or(NIL.len(), <[u8]>::len)
+}
+
+/// A single byte, which most messages have for a meta, is appended without a call.
+#[inline]
+fn put_meta(meta: Option<&[u8]>, out: &mut Vec<u8>) {
+    match meta {
+        None => out.extend_from_slice(NIL),
+        Some(meta) => out.extend_from_slice(meta),
     }
 }
 
@@ -296,8 +342,12 @@ impl ChunkHead {
         (at + len == frame_len).then_some((ChunkHead { id, remaining, len }, at))
     }
 
-    /// Appends it.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends it, with the prefix of its frame.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        Framing::Prefixed { body_len: self.len }.put(out, |out| self.put_bare(out));
+    }
+
+    fn put_bare(&self, out: &mut Vec<u8>) {
         Output { out }.head(4, 10).uint(self.id).uint_or_nil(self.remaining).bin_head(self.len);
     }
 }
@@ -396,7 +446,12 @@ impl<'a> Input<'a> {
 }
 
 fn nil_as_empty(value: &[u8]) -> &[u8] {
-    if value == [Marker::Null.to_u8()] { &[] } else { value }
+    if value == NIL { &[] } else { value }
+}
+
+/// A detail as it travels.
+pub(crate) fn empty_as_nil(detail: &[u8]) -> &[u8] {
+    if detail.is_empty() { NIL } else { detail }
 }
 
 #[cfg(test)]
@@ -405,7 +460,7 @@ mod tests {
 
     fn encode(frame: &Frame<'_>) -> Vec<u8> {
         let mut out = Vec::new();
-        frame.encode_head(&mut out);
+        frame.put_bare_head(&mut out);
         out.extend_from_slice(frame.body());
         out
     }

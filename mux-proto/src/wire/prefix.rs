@@ -1,6 +1,6 @@
 //! Length prefix <-> frame. A length is checked before anything is allocated for it.
 
-use crate::wire::frame::{BadFrame, ChunkHead, Frame};
+use crate::wire::frame::{BadFrame, Frame};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -9,45 +9,37 @@ pub const PREFIX: usize = 4;
 
 /// Appends the whole frame.
 pub fn put(frame: &Frame<'_>, out: &mut Vec<u8>) {
-    put_head(frame, frame.body().len(), out);
+    frame.put_head(Framing::Prefixed { body_len: frame.body().len() }, out);
     out.extend_from_slice(frame.body());
 }
 
-/// Appends all but the body, whose length the prefix counts in.
-#[inline]
-pub(crate) fn put_head(frame: &Frame<'_>, body_len: usize, out: &mut Vec<u8>) {
-    match *frame {
-        // Nearly all frames are of these kinds.
-        Frame::Request { xid, method, meta, .. } => {
-            let mut start = Start::new(5, 1, xid);
-            start.put_str_len(method.as_bytes().len());
-            start.append(method.as_bytes().len() + meta_len(meta) + body_len, out);
-            out.extend_from_slice(method.as_bytes());
-            put_meta(meta, out);
-        }
-        Frame::Reply { xid, meta, .. } => {
-            Start::new(4, 2, xid).append(meta_len(meta) + body_len, out);
-            put_meta(meta, out);
-        }
-        _ => put_prefixed(body_len, out, |out| frame.encode_head(out)),
+/// What stands before a frame's head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Framing {
+    /// The length of the frame, whose body has so many bytes.
+    Prefixed { body_len: usize },
+    /// Nothing: the frame travels in chunks.
+    Bare,
+}
+
+impl Framing {
+    /// Appends a head of a length that is known afterwards.
+    pub(crate) fn put(self, out: &mut Vec<u8>, put_head: impl FnOnce(&mut Vec<u8>)) {
+        let Framing::Prefixed { body_len } = self else { return put_head(out) };
+        let start = out.len();
+        out.extend_from_slice(&[0; PREFIX]);
+        put_head(out);
+        let len = out.len() - start - PREFIX + body_len;
+        out[start..start + PREFIX].copy_from_slice(&prefix(len));
     }
 }
 
-#[inline]
-fn meta_len(meta: Option<&[u8]>) -> usize {
-    meta.map_or(1, <[u8]>::len)
+fn prefix(len: usize) -> [u8; PREFIX] {
+    (len as u32).to_be_bytes()
 }
 
-#[inline]
-fn put_meta(meta: Option<&[u8]>, out: &mut Vec<u8>) {
-    match meta {
-        None => out.push(0xc0),
-        Some(meta) => out.extend_from_slice(meta),
-    }
-}
-
-/// The first bytes of a message, put together before they are appended at once.
-struct Start {
+/// The first bytes of a head, put together before they are appended at once.
+pub(crate) struct Start {
     bytes: [u8; Start::LONGEST],
     len: usize,
 }
@@ -57,7 +49,7 @@ impl Start {
     const LONGEST: usize = PREFIX + 1 + 1 + 9 + 5;
 
     #[inline]
-    fn new(fields: u8, kind: u8, xid: u64) -> Start {
+    pub(crate) fn new(fields: u8, kind: u8, xid: u64) -> Start {
         let mut bytes = [0; Start::LONGEST];
         bytes[PREFIX] = 0x90 | fields;
         bytes[PREFIX + 1] = kind;
@@ -85,7 +77,7 @@ impl Start {
     }
 
     #[inline]
-    fn put_str_len(&mut self, len: usize) {
+    pub(crate) fn put_str_len(&mut self, len: usize) {
         match len {
             0..=0x1f => self.put([0xa0 | len as u8]),
             0x20..=0xff => self.put([0xd9, len as u8]),
@@ -94,30 +86,21 @@ impl Start {
         }
     }
 
-    /// Appends it, with the length of it and of what follows before it.
+    /// Appends it. Of the head, so many bytes follow.
     #[inline]
-    fn append(mut self, following: usize, out: &mut Vec<u8>) {
-        let len = self.len + following;
-        self.bytes[..PREFIX].copy_from_slice(&((len - PREFIX) as u32).to_be_bytes());
+    pub(crate) fn append(mut self, following: usize, framing: Framing, out: &mut Vec<u8>) {
+        let (from, body_len) = match framing {
+            Framing::Prefixed { body_len } => (0, body_len),
+            Framing::Bare => (PREFIX, 0),
+        };
+        let len = self.len + following + body_len;
+        self.bytes[..PREFIX].copy_from_slice(&prefix(len - PREFIX));
         out.reserve(len + Start::LONGEST);
-        let end = out.len() + self.len;
+        let end = out.len() + self.len - from;
         // A length that is known is appended without a call; what is too much comes off again.
-        out.extend_from_slice(&self.bytes);
+        out.extend_from_slice(&self.bytes[from..]);
         out.truncate(end);
     }
-}
-
-/// Appends all of a CHUNK but its data.
-pub(crate) fn put_chunk_head(head: &ChunkHead, out: &mut Vec<u8>) {
-    put_prefixed(head.len, out, |out| head.encode(out));
-}
-
-fn put_prefixed(body_len: usize, out: &mut Vec<u8>, put_head: impl FnOnce(&mut Vec<u8>)) {
-    let start = out.len();
-    out.extend_from_slice(&[0; PREFIX]);
-    put_head(out);
-    let len = out.len() - start - PREFIX + body_len;
-    out[start..start + PREFIX].copy_from_slice(&(len as u32).to_be_bytes());
 }
 
 /// The length that a prefix claims, refused where it exceeds `limit`.
@@ -132,6 +115,7 @@ pub fn frame_len(prefix: [u8; PREFIX], limit: usize) -> Result<usize, BadFrame> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::cursor::Output;
 
     #[test]
     fn the_prefix_counts_head_and_body() {
@@ -141,6 +125,24 @@ mod tests {
         let len = frame_len([out[0], out[1], out[2], out[3]], 100).unwrap();
         assert_eq!(len, out.len() - PREFIX);
         assert_eq!(Frame::decode(&out[PREFIX..]), Ok(frame));
+    }
+
+    #[test]
+    fn the_start_of_a_head_is_written_as_the_rest_of_it_is() {
+        let widths = [0, 5, 7, 8, 15, 16, 31, 32, 63];
+        for xid in
+            widths.map(|shift| 1_u64 << shift).into_iter().flat_map(|xid| [xid - 1, xid, u64::MAX - xid])
+        {
+            for len in [0, 31, 32, 255, 256, 65_535, 65_536] {
+                let (mut start, mut written) = (Start::new(5, 1, xid), Vec::new());
+                start.put_str_len(len);
+                start.append(0, Framing::Bare, &mut written);
+                let mut expected = Vec::new();
+                Output { out: &mut expected }.head(5, 1).uint(xid).str(&"m".repeat(len));
+                expected.truncate(expected.len() - len);
+                assert_eq!(written, expected, "xid {xid}, a method of {len} bytes");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::session::outbox::payload::Payload;
 use crate::session::reassembly::{Class, charge};
 use crate::wire::frame::{ChunkHead, Frame};
 use crate::wire::handles::IncomingHandle;
-use crate::wire::prefix;
+use crate::wire::prefix::{self, Framing};
 use crate::wire::settings::Settings;
 use crate::wire::xid::Xid;
 use alloc::collections::VecDeque;
@@ -127,7 +127,7 @@ impl Outbox {
             self.unsent.small += body.len();
         }
         let mut body = body.into_flat();
-        prefix::put_head(frame, body.len(), &mut self.small);
+        frame.put_head(Framing::Prefixed { body_len: body.len() }, &mut self.small);
         self.small.extend_from_slice(&body);
         body.clear();
         body
@@ -138,7 +138,8 @@ impl Outbox {
     pub(crate) fn reply(&mut self, xid: Xid, value: &[u8]) {
         self.terminals += 1;
         self.unsent.small += value.len();
-        prefix::put_head(&Frame::Reply { xid, meta: None, value: &[] }, value.len(), &mut self.small);
+        let frame = Frame::Reply { xid, meta: None, value };
+        frame.put_head(Framing::Prefixed { body_len: value.len() }, &mut self.small);
         self.small.extend_from_slice(value);
     }
 
@@ -146,7 +147,7 @@ impl Outbox {
     /// gone whole.
     pub(crate) fn large(&mut self, id: Xid, frame: &Frame<'_>, body: Payload, introduces: &[IncomingHandle]) {
         let mut head = Vec::new();
-        frame.encode_head(&mut head);
+        frame.put_bare_head(&mut head);
         let total = (head.len() + body.len()) as u64;
         let answers = matches!(frame, Frame::Reply { .. } | Frame::Fault { .. } | Frame::Item { .. });
         let large = Large {
@@ -302,7 +303,7 @@ impl Large {
         let len = self.left.min((max_frame - ChunkHead::LONGEST) as u64) as usize;
         self.left -= len as u64;
         let mut head = Vec::with_capacity(prefix::PREFIX + ChunkHead::LONGEST);
-        prefix::put_chunk_head(&ChunkHead { id: self.id, remaining: Some(self.left), len }, &mut head);
+        ChunkHead { id: self.id, remaining: Some(self.left), len }.put(&mut head);
         bulk.push_back(head.into());
         let mut missing = len;
         while missing > 0
