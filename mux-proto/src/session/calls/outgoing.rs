@@ -1,8 +1,11 @@
-//! The transactions we made. A row waits for room, then for its answer; what its caller no longer
+//! The requests this end made. A row waits for room, then for its answer; what its caller no longer
 //! wants stays behind as a tombstone until the peer has answered, and holds its place so long.
 
+pub use crate::session::calls::rows::Ticket;
+
 use crate::Millis;
-use crate::session::channels::credit::{self, SendCredit};
+use crate::session::calls::notifies::Notifies;
+use crate::session::calls::rows::{Rows, State};
 use crate::session::effects::Effects;
 use crate::session::message::{Message, Request, Terminal};
 use crate::session::outbox::Outbox;
@@ -17,43 +20,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::mem;
-use slab::Slab;
-
-/// A caller's hold on its row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket {
-    index: u32,
-    generation: u32,
-}
-
-impl Ticket {
-    /// Generations count up, and wrap round.
-    fn is_older(self, other: Ticket) -> bool {
-        (self.generation.wrapping_sub(other.generation) as i32) < 0
-    }
-}
-
-#[derive(Debug)]
-struct Row<W, P> {
-    generation: u32,
-    deadline: Option<Millis>,
-    waker: Option<W>,
-    state: State<P>,
-}
-
-#[derive(Debug)]
-enum State<P> {
-    Queued(Box<Message<P>>),
-    /// A notify that waits for credit. It lies in its queue, and goes even if its caller does.
-    Posted,
-    /// The buffer held the arguments and will hold the value.
-    Waiting {
-        xid: Xid,
-        buffer: Vec<u8>,
-    },
-    /// The halves that came with it belong to the caller.
-    Done(Terminal, ThinList<IncomingHandle>),
-}
 
 /// A request the peer has not answered. Without a row it is a tombstone.
 #[derive(Debug)]
@@ -65,19 +31,15 @@ struct Unanswered {
 
 #[derive(Debug)]
 pub(crate) struct Calls<W, P> {
-    rows: Slab<Row<W, P>>,
+    pub(super) rows: Rows<W, P>,
     unanswered: XidMap<Unanswered>,
     /// Requests waiting for a slot, and demanding ones that wait for room in the peer's buffers or for
     /// channels too, so that they hold back no small one.
     small_queue: VecDeque<Ticket>,
     demanding_queue: VecDeque<Ticket>,
-    /// Notifies waiting for credit.
-    notify_queue: VecDeque<(Ticket, Message<P>)>,
-    /// Large notifies that have not gone whole, with their charges.
-    large_notifies: Vec<(Xid, u64)>,
-    next_generation: u32,
+    pub(super) notifies: Notifies<P>,
     /// Sum of the large requests the peer has not answered, and of the large notifies that go.
-    buffered: u64,
+    pub(super) buffered: u64,
     /// Rows above this never left the outbox.
     last_sent: Xid,
     /// Replies that came late or were never asked for.
@@ -87,13 +49,11 @@ pub(crate) struct Calls<W, P> {
 impl<W, P: Clone> Calls<W, P> {
     pub(crate) fn new() -> Calls<W, P> {
         Calls {
-            rows: Slab::new(),
+            rows: Rows::new(),
             unanswered: XidMap::default(),
             small_queue: VecDeque::new(),
             demanding_queue: VecDeque::new(),
-            notify_queue: VecDeque::new(),
-            large_notifies: Vec::new(),
-            next_generation: 0,
+            notifies: Notifies::default(),
             buffered: 0,
             last_sent: 0,
             stray_replies: 0,
@@ -113,9 +73,9 @@ impl<W, P: Clone> Calls<W, P> {
         let waiting = if demanding { !self.demanding_queue.is_empty() } else { !self.small_queue.is_empty() };
         if !waiting && self.has_room(message, exit) {
             let timeout = timeout(deadline, now);
-            let index = self.rows.vacant_key() as u32;
+            let index = self.rows.next_index();
             let state = self.send(index, message, timeout, exit);
-            return Ok(self.insert(deadline, waker.take(), state));
+            return Ok(self.rows.insert(deadline, waker.take(), state));
         }
         self.queue(Request { message, deadline, waker, nested }, demanding)
     }
@@ -129,41 +89,10 @@ impl<W, P: Clone> Calls<W, P> {
                 "the peer takes no more calls now, and a handler may not wait for it",
             ));
         }
-        let ticket = self.insert(deadline, waker.take(), State::Queued(Box::new(message.take())));
+        let ticket = self.rows.insert(deadline, waker.take(), State::Queued(Box::new(message.take())));
         let queue = if demanding { &mut self.demanding_queue } else { &mut self.small_queue };
         enqueue(queue, &self.rows, ticket);
         Ok(ticket)
-    }
-
-    /// Sends the notify where there is credit (then there is no row), or queues it.
-    pub(crate) fn notify(
-        &mut self,
-        request: Request<'_, W, P>,
-        send_credit: &mut SendCredit,
-        exit: &mut SendContext<'_, W, P>,
-    ) -> Result<Option<Ticket>, Fault> {
-        let Request { message, deadline, waker, nested } = request;
-        if self.notify_queue.is_empty() && self.may_notify(message, send_credit, exit) {
-            self.send_notify(message, send_credit, exit);
-            return Ok(None);
-        }
-        if nested {
-            return Err(Fault::new(
-                FaultCode::Overloaded,
-                "the peer takes no more notifies now, and a handler may not wait for it",
-            ));
-        }
-        let ticket = self.insert(deadline, waker.take(), State::Posted);
-        self.notify_queue.push_back((ticket, message.take()));
-        Ok(Some(ticket))
-    }
-
-    #[inline]
-    fn insert(&mut self, deadline: Option<Millis>, waker: Option<W>, state: State<P>) -> Ticket {
-        let generation = self.next_generation;
-        self.next_generation = generation.wrapping_add(1);
-        let index = self.rows.insert(Row { generation, deadline, waker, state }) as u32;
-        Ticket { index, generation }
     }
 
     #[inline]
@@ -174,7 +103,7 @@ impl<W, P: Clone> Calls<W, P> {
 
     /// What is small always fits. Until the peer has told what it takes, nothing else does.
     #[inline]
-    fn fits(&self, message: &Message<P>, exit: &SendContext<'_, W, P>) -> bool {
+    pub(super) fn fits(&self, message: &Message<P>, exit: &SendContext<'_, W, P>) -> bool {
         if !message.is_demanding() {
             return true;
         }
@@ -182,16 +111,6 @@ impl<W, P: Clone> Calls<W, P> {
         exit.greeted
             && (charge == 0 || self.buffered == 0 || self.buffered + charge <= exit.peer.max_buffered)
             && exit.channels.has_room(message.carried.len(), exit.peer)
-    }
-
-    fn may_notify(
-        &self,
-        message: &Message<P>,
-        send_credit: &SendCredit,
-        exit: &SendContext<'_, W, P>,
-    ) -> bool {
-        // Notifies keep their order: none overtakes a large one.
-        send_credit.has_any() && self.large_notifies.is_empty() && self.fits(message, exit)
     }
 
     /// Takes an xid for a request, as now its first byte may go out.
@@ -215,33 +134,6 @@ impl<W, P: Clone> Calls<W, P> {
         State::Waiting { xid, buffer }
     }
 
-    fn send_notify(
-        &mut self,
-        message: &mut Message<P>,
-        send_credit: &mut SendCredit,
-        exit: &mut SendContext<'_, W, P>,
-    ) {
-        let charge = message.charge();
-        let carried = exit.open(&mut message.carried);
-        let meta = message.meta.encode(None, &carried);
-        send_credit.spend(credit::notify_cost(meta.as_deref(), message.body.len()));
-        let frame = Frame::Notify { method: (&*message.method).into(), meta: meta.as_deref(), args: &[] };
-        let id = if charge > 0 { exit.ids.take() } else { 0 };
-        // The buffer is used again by whoever made the message.
-        message.body = exit.send(id, &frame, mem::take(&mut message.body), &carried).into();
-        if charge > 0 {
-            self.large_notifies.push((id, charge));
-            self.buffered += charge;
-        }
-    }
-
-    /// A large notify has gone whole.
-    pub(crate) fn notify_left(&mut self, id: Xid) {
-        if let Some(at) = self.large_notifies.iter().position(|(notify, _)| *notify == id) {
-            self.buffered -= self.large_notifies.swap_remove(at).1;
-        }
-    }
-
     /// Sends what waited, as far as there is room now: of the two queues' fronts the older first, so
     /// that neither starves the other of slots.
     pub(crate) fn pump(&mut self, now: Millis, exit: &mut SendContext<'_, W, P>) {
@@ -251,10 +143,10 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     fn send_queued(&mut self, index: u32, now: Millis, exit: &mut SendContext<'_, W, P>) {
-        let row = &mut self.rows[index as usize];
+        let row = &mut self.rows[index];
         let timeout = timeout(row.deadline, now);
         if let State::Queued(mut message) = mem::replace(&mut row.state, State::done(Terminal::Sent)) {
-            self.rows[index as usize].state = self.send(index, &mut message, timeout, exit);
+            self.rows[index].state = self.send(index, &mut message, timeout, exit);
         }
     }
 
@@ -263,7 +155,7 @@ impl<W, P: Clone> Calls<W, P> {
         let demanding = live_front(&mut self.demanding_queue, &self.rows);
         let [small, demanding] = [small, demanding].map(|front| {
             front.filter(|&ticket| {
-                queued(&self.rows, ticket).is_some_and(|message| self.has_room(message, exit))
+                self.rows.queued(ticket).is_some_and(|message| self.has_room(message, exit))
             })
         });
         let queue = match (small, demanding) {
@@ -275,53 +167,20 @@ impl<W, P: Clone> Calls<W, P> {
         queue.pop_front()
     }
 
-    /// Sends the notifies that waited, as far as there is credit now. Returns whom to wake.
-    pub(crate) fn pump_notifies(
-        &mut self,
-        send_credit: &mut SendCredit,
-        exit: &mut SendContext<'_, W, P>,
-    ) -> Vec<W> {
-        let mut wakers = Vec::new();
-        while let Some((_, message)) = self.notify_queue.front()
-            && self.may_notify(message, send_credit, exit)
-            && let Some((ticket, mut message)) = self.notify_queue.pop_front()
-        {
-            self.send_notify(&mut message, send_credit, exit);
-            exit.effects.bodies.push(message.body);
-            // Whoever sent it may have gone: it has nothing to wait for.
-            wakers.extend(self.end_posted(ticket, Terminal::Sent));
-        }
-        wakers
-    }
-
-    fn end_posted(&mut self, ticket: Ticket, terminal: Terminal) -> Option<W> {
-        let row = self.get_mut(ticket)?;
-        row.state = State::done(terminal);
-        row.waker.take()
-    }
-
     /// Refuses what waits and will never fit; for when the peer's limits become known.
     pub(crate) fn refuse_oversized(
         &mut self,
         exceeds_limits: impl Fn(&Payload, &[OutgoingHandle<P>]) -> Option<Fault>,
         effects: &mut Effects<W, P>,
     ) {
-        for (_, row) in &mut self.rows {
+        for row in self.rows.iter_mut() {
             if let State::Queued(message) = &row.state
                 && let Some(fault) = exceeds_limits(&message.body, &message.carried)
             {
                 row.end(Terminal::fault(fault), effects);
             }
         }
-        for (ticket, message) in mem::take(&mut self.notify_queue) {
-            match exceeds_limits(&message.body, &message.carried) {
-                Some(fault) => {
-                    effects.discard(message.body, message.carried);
-                    effects.wakers.extend(self.end_posted(ticket, Terminal::fault(fault)));
-                }
-                None => self.notify_queue.push_back((ticket, message)),
-            }
-        }
+        self.refuse_oversized_notifies(exceeds_limits, effects);
     }
 
     /// Something waits for room.
@@ -332,10 +191,6 @@ impl<W, P: Clone> Calls<W, P> {
 
     pub(crate) fn has_queued(&self) -> bool {
         !self.small_queue.is_empty() || !self.demanding_queue.is_empty()
-    }
-
-    pub(crate) fn has_queued_notifies(&self) -> bool {
-        !self.notify_queue.is_empty()
     }
 
     /// The peer owes an answer to `xid`.
@@ -366,7 +221,7 @@ impl<W, P: Clone> Calls<W, P> {
             self.stray_replies += 1;
             return Err(carried);
         };
-        let row = &mut self.rows[index as usize];
+        let row = &mut self.rows[index];
         let State::Waiting { buffer, .. } = mem::replace(&mut row.state, State::done(Terminal::Sent)) else {
             return Err(carried);
         };
@@ -381,22 +236,17 @@ impl<W, P: Clone> Calls<W, P> {
         terminal: impl FnOnce(bool) -> Terminal,
         exit: &mut SendContext<'_, W, P>,
     ) {
-        let row = &mut self.rows[index as usize];
+        let row = &mut self.rows[index];
         let sent = match row.state {
             State::Waiting { xid, .. } => self.call_off(xid, exit),
             State::Queued(_) => false,
             State::Posted => {
-                let ticket = Ticket { index, generation: row.generation };
-                if let Some(at) = self.notify_queue.iter().position(|(posted, _)| *posted == ticket)
-                    && let Some((_, message)) = self.notify_queue.remove(at)
-                {
-                    exit.effects.discard(message.body, message.carried);
-                }
+                self.withdraw_notify(self.rows.ticket(index), exit.effects);
                 false
             }
             State::Done(..) => return,
         };
-        self.rows[index as usize].end(terminal(sent), exit.effects);
+        self.rows[index].end(terminal(sent), exit.effects);
     }
 
     /// Tells the peer that nobody waits for the answer. `false` where the request had not gone whole: what
@@ -417,29 +267,17 @@ impl<W, P: Clone> Calls<W, P> {
     /// Takes the row's end, if it has come; the row is gone then.
     #[inline]
     pub(crate) fn take_done(&mut self, ticket: Ticket) -> Option<(Terminal, ThinList<IncomingHandle>)> {
-        let row = self.get_mut(ticket)?;
-        if !matches!(row.state, State::Done(..)) {
-            return None;
-        }
-        match self.rows.remove(ticket.index as usize).state {
-            State::Done(terminal, carried) => Some((terminal, carried)),
-            _ => None,
-        }
+        self.rows.take_done(ticket)
     }
 
     /// Whom to wake when the row ends. Returns the one before.
     pub(crate) fn set_waker(&mut self, ticket: Ticket, waker: W) -> Option<W> {
-        self.get_mut(ticket)?.waker.replace(waker)
+        self.rows.get_mut(ticket)?.waker.replace(waker)
     }
 
     #[inline]
     pub(crate) fn waker(&self, ticket: Ticket) -> Option<&W> {
-        self.rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?.waker.as_ref()
-    }
-
-    #[inline]
-    fn get_mut(&mut self, ticket: Ticket) -> Option<&mut Row<W, P>> {
-        self.rows.get_mut(ticket.index as usize).filter(|row| row.generation == ticket.generation)
+        self.rows.get(ticket)?.waker.as_ref()
     }
 
     /// The caller is gone. A request that was not sent is never sent; one that was is cancelled; a
@@ -449,10 +287,7 @@ impl<W, P: Clone> Calls<W, P> {
         ticket: Ticket,
         exit: &mut SendContext<'_, W, P>,
     ) -> (Option<W>, Option<Terminal>, ThinList<IncomingHandle>) {
-        if self.get_mut(ticket).is_none() {
-            return (None, None, ThinList::new());
-        }
-        let row = self.rows.remove(ticket.index as usize);
+        let Some(row) = self.rows.remove(ticket) else { return (None, None, ThinList::new()) };
         let (mut terminal, mut untaken) = (None, ThinList::new());
         match row.state {
             State::Waiting { xid, .. } => drop(self.call_off(xid, exit)),
@@ -467,10 +302,10 @@ impl<W, P: Clone> Calls<W, P> {
     pub(crate) fn expire(&mut self, now: Millis, exit: &mut SendContext<'_, W, P>) -> Option<Millis> {
         let mut next: Option<Millis> = None;
         let mut due = Vec::new();
-        for (index, row) in &self.rows {
+        for (index, row) in self.rows.iter() {
             match row.deadline {
                 Some(_) if matches!(row.state, State::Done(..)) => {}
-                Some(deadline) if deadline <= now => due.push(index as u32),
+                Some(deadline) if deadline <= now => due.push(index),
                 Some(deadline) => next = Some(next.map_or(deadline, |next| next.min(deadline))),
                 None => {}
             }
@@ -495,14 +330,11 @@ impl<W, P: Clone> Calls<W, P> {
 
     /// Refuses everything that still waits for room.
     pub(crate) fn refuse_queued(&mut self, fault: &Fault, effects: &mut Effects<W, P>) {
-        for (ticket, message) in mem::take(&mut self.notify_queue) {
-            effects.discard(message.body, message.carried);
-            effects.wakers.extend(self.end_posted(ticket, Terminal::fault(fault.clone())));
-        }
+        self.refuse_notifies(fault, effects);
         let queues = [&mut self.small_queue, &mut self.demanding_queue];
         let queued: Vec<Ticket> = queues.into_iter().flat_map(|queue| queue.drain(..)).collect();
         for ticket in queued {
-            if let Some(row) = self.get_mut(ticket)
+            if let Some(row) = self.rows.get_mut(ticket)
                 && matches!(row.state, State::Queued(_))
             {
                 row.end(Terminal::fault(fault.clone()), effects);
@@ -522,7 +354,7 @@ impl<W, P: Clone> Calls<W, P> {
             *xid <= self.last_sent
                 && unanswered.get(xid).is_none_or(|entry| entry.charge == 0 || !out.holds(*xid))
         };
-        for (_, row) in &mut self.rows {
+        for row in self.rows.iter_mut() {
             let sent = match &row.state {
                 State::Waiting { xid, .. } => went_whole(xid),
                 State::Queued(_) | State::Posted => false,
@@ -532,20 +364,16 @@ impl<W, P: Clone> Calls<W, P> {
         }
         self.small_queue.clear();
         self.demanding_queue.clear();
-        self.large_notifies.clear();
         self.buffered = 0;
-        for (_, message) in self.notify_queue.drain(..) {
-            effects.discard(message.body, message.carried);
-        }
+        self.close_notifies(effects);
     }
 
     pub(crate) fn trim(&mut self) {
-        self.rows.shrink_to_fit();
+        self.rows.trim();
         self.unanswered.shrink_to_fit();
         self.small_queue.shrink_to_fit();
         self.demanding_queue.shrink_to_fit();
-        self.notify_queue.shrink_to_fit();
-        self.large_notifies.shrink_to_fit();
+        self.notifies.trim();
     }
 
     /// Requests the peer has not answered, tombstones among them.
@@ -559,30 +387,14 @@ impl<W, P: Clone> Calls<W, P> {
     }
 }
 
-impl<W, P> Row<W, P> {
-    /// The caller will find `terminal`.
-    fn end(&mut self, terminal: Terminal, effects: &mut Effects<W, P>) {
-        if let State::Queued(message) = mem::replace(&mut self.state, State::done(terminal)) {
-            effects.discard(message.body, message.carried);
-        }
-        effects.wakers.extend(self.waker.take());
-    }
-}
-
-impl<P> State<P> {
-    fn done(terminal: Terminal) -> State<P> {
-        State::Done(terminal, ThinList::new())
-    }
-}
-
 fn timeout(deadline: Option<Millis>, now: Millis) -> Option<Millis> {
     deadline.map(|deadline| deadline.saturating_sub(now).max(1))
 }
 
 /// The first of a queue that still waits.
-fn live_front<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>) -> Option<Ticket> {
+fn live_front<W, P>(queue: &mut VecDeque<Ticket>, rows: &Rows<W, P>) -> Option<Ticket> {
     while let Some(&ticket) = queue.front() {
-        if queued(rows, ticket).is_some() {
+        if rows.queued(ticket).is_some() {
             return Some(ticket);
         }
         queue.pop_front();
@@ -590,18 +402,10 @@ fn live_front<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>) -> Opt
     None
 }
 
-fn queued<W, P>(rows: &Slab<Row<W, P>>, ticket: Ticket) -> Option<&Message<P>> {
-    let row = rows.get(ticket.index as usize).filter(|row| row.generation == ticket.generation)?;
-    match &row.state {
-        State::Queued(message) => Some(message),
-        _ => None,
-    }
-}
-
 /// Callers that gave up leave their tickets behind; they are swept out when they outnumber the rest.
-fn enqueue<W, P>(queue: &mut VecDeque<Ticket>, rows: &Slab<Row<W, P>>, ticket: Ticket) {
+fn enqueue<W, P>(queue: &mut VecDeque<Ticket>, rows: &Rows<W, P>, ticket: Ticket) {
     if queue.len() > 64 && queue.len() > 2 * rows.len() {
-        queue.retain(|&ticket| queued(rows, ticket).is_some());
+        queue.retain(|&ticket| rows.queued(ticket).is_some());
     }
     queue.push_back(ticket);
 }
