@@ -26,7 +26,7 @@ use crate::thin_list::ThinList;
 use crate::wire::fault::Fault;
 use crate::wire::fault::FaultCode;
 use crate::wire::fault::GoawayCode;
-use crate::wire::frame::Frame;
+use crate::wire::frame::{End, Frame};
 use crate::wire::handles;
 use crate::wire::handles::IncomingHandle;
 use crate::wire::meta::MetaFacts;
@@ -146,36 +146,57 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
                     || owner.map_or_else(|| Bytes::copy_from_slice(values), |it| it.slice_ref(values));
                 self.on_item(channel, carried, count, arrival, values, out)
             }
-            Frame::End { channel, ref why } => {
-                let why = why.as_ref().map(|end| Fault {
-                    code: end.code,
-                    message: truncate(end.message).to_owned(),
-                    detail: end.detail.to_vec(),
-                });
-                let woken = wake(self.channels.on_end(channel, why, out, &mut self.effects))?;
-                self.pump(now, out);
-                Ok(woken)
-            }
-            Frame::Stop { channel } => {
-                let stopped = self.channels.on_stop(channel, &self.ids, out, &mut self.effects);
-                stopped.map_err(protocol_error)?;
-                self.pump(now, out);
-                Ok(Action::None)
-            }
-            Frame::Credit { channel: credit::NOTIFIES, total } => {
-                self.send_credit.allow(total);
-                self.pump_notifies(out);
-                Ok(Action::None)
-            }
-            Frame::Credit { channel, total } => {
-                let credited = self.channels.on_credit(channel, total, &self.ids, &mut self.effects);
-                credited.map(|()| Action::None).map_err(protocol_error)
-            }
+            Frame::End { channel, ref why } => self.on_end(channel, why.as_ref(), now, out),
+            Frame::Stop { channel } => self.on_stop(channel, now, out),
+            Frame::Credit { channel, total } => self.on_credit(channel, total, out),
             Frame::Chunk { .. } => Err(protocol_error("a chunk within a chunk")),
             Frame::Ping { nonce } => self.on_ping(nonce, out),
             Frame::Pong { .. } | Frame::Skipped { .. } => Ok(Action::None),
             Frame::Goaway { last, code, message } => Ok(self.on_goaway(last, code, message, out)),
         }
+    }
+
+    fn on_end(
+        &mut self,
+        channel: Xid,
+        why: Option<&End<'_>>,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, ProtocolError> {
+        let why = why.map(|end| Fault {
+            code: end.code,
+            message: truncate(end.message).to_owned(),
+            detail: end.detail.to_vec(),
+        });
+        let woken = wake(self.channels.on_end(channel, why, out, &mut self.effects))?;
+        self.pump(now, out);
+        Ok(woken)
+    }
+
+    fn on_stop(
+        &mut self,
+        channel: Xid,
+        now: Millis,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, ProtocolError> {
+        self.channels.on_stop(channel, &self.ids, out, &mut self.effects).map_err(protocol_error)?;
+        self.pump(now, out);
+        Ok(Action::None)
+    }
+
+    fn on_credit(
+        &mut self,
+        channel: Xid,
+        total: u64,
+        out: &mut Outbox,
+    ) -> Result<Action<'static, W, H>, ProtocolError> {
+        if channel == credit::NOTIFIES {
+            self.send_credit.allow(total);
+            self.pump_notifies(out);
+            return Ok(Action::None);
+        }
+        let credited = self.channels.on_credit(channel, total, &self.ids, &mut self.effects);
+        credited.map(|()| Action::None).map_err(protocol_error)
     }
 
     fn on_hello(

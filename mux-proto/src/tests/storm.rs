@@ -270,16 +270,19 @@ impl Storm {
             Deed::Carry(bytes) if side == Side::Connecting => self.pair.carry(bytes, 0),
             Deed::Carry(bytes) => self.pair.carry(0, bytes),
             Deed::Pass(time) => self.pair.pass(time),
-            Deed::Drain => {
-                witness.drains = true;
-                end.drain();
-            }
+            Deed::Drain => self.drain(side),
             Deed::Close => end.close(),
             Deed::Cut => self.cut(),
             Deed::Look(_) | Deed::Abandon(_) | Deed::Answer(..) | Deed::FinishNote => {}
             Deed::Send(..) | Deed::Take(_) | Deed::Leave(_) => {}
         }
         self.check();
+    }
+
+    fn drain(&mut self, side: Side) {
+        let (end, witness) = self.at(side);
+        witness.drains = true;
+        end.drain();
     }
 
     fn send(&mut self, side: Side, held: Held, size: Size, halves: Halves) {

@@ -4,7 +4,7 @@ use crate::wire::cursor::{Input, Output, bad};
 use crate::wire::fault::{FaultCode, GoawayCode};
 use crate::wire::prefix::{Framing, Start};
 use crate::wire::settings::{Hello, Settings};
-use crate::wire::xid::Xid;
+use crate::wire::xid::{Side, Xid};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -214,13 +214,7 @@ impl<'a> Frame<'a> {
     pub(crate) fn put_bare_head(&self, out: &mut Vec<u8>) {
         let mut output = Output { out };
         match *self {
-            Frame::Hello(ref hello) => {
-                output.head(5, 0).str("mux").uint(u64::from(hello.version)).uint(match hello.side {
-                    crate::wire::xid::Side::Connecting => 0,
-                    crate::wire::xid::Side::Accepting => 1,
-                });
-                hello.settings.encode(output.out);
-            }
+            Frame::Hello(ref hello) => put_hello(hello, out),
             Frame::Request { xid, method, meta, .. } => {
                 put_request_head(xid, method, meta, Framing::Bare, out)
             }
@@ -276,6 +270,15 @@ impl<'a> Frame<'a> {
             _ => &[],
         }
     }
+}
+
+fn put_hello(hello: &Hello, out: &mut Vec<u8>) {
+    let side = match hello.side {
+        Side::Connecting => 0,
+        Side::Accepting => 1,
+    };
+    Output { out }.head(5, 0).str("mux").uint(u64::from(hello.version)).uint(side);
+    hello.settings.encode(out);
 }
 
 #[inline]
@@ -422,8 +425,8 @@ impl<'a> Input<'a> {
         }
         let version = self.u32("version")?;
         let side = match self.uint("side")? {
-            0 => crate::wire::xid::Side::Connecting,
-            1 => crate::wire::xid::Side::Accepting,
+            0 => Side::Connecting,
+            1 => Side::Accepting,
             other => return Err(BadFrame(format!("side {other} in a hello"))),
         };
         Ok(Hello { version, side, settings: Settings::decode(self)? })
