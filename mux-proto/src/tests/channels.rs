@@ -509,6 +509,38 @@ fn a_drain_waits_no_longer_for_a_peer_that_does_not_stop() {
 }
 
 #[test]
+fn a_drain_ends_a_channel_behind_its_large_item_whatever_its_port_has_left() {
+    let wide = Settings { window: 1 << 20, ..takes(8) };
+    let mut pair = Pair::greeted(wide.clone(), wide);
+    let (port, id) = opened(&mut pair, Half::Receiving);
+    let large = vec![5; 500 << 10];
+    pair.client.send(id, &large).unwrap();
+    pair.client.drain();
+    pair.client.end_channels();
+    assert_eq!(pair.client.send(id, &[6]), Err(NotSent::Wait));
+    pair.drive();
+    assert!(pair.client.ports[&port].closed);
+    assert_eq!(pair.server.expect_items(id), large);
+    assert_eq!(pair.server.expect_channel_end(id), Some(FaultCode::Draining));
+    pair.expect_no_rows();
+}
+
+#[test]
+fn a_channel_that_a_drain_ended_is_forgotten_when_its_message_is_not_sent() {
+    let mut pair = pair();
+    let (port, leaving) = pair.client.half(Half::Sending);
+    let call = pair.client.call_with(ADD.of(300 << 10), vec![leaving]);
+    let id = pair.client.id_of(port);
+    pair.client.drain();
+    pair.client.end_channels();
+    pair.client.end_channels();
+    pair.client.abandon(call);
+    assert_eq!(pair.client.expect_channel_end(id), Some(FaultCode::Cancelled));
+    pair.drive();
+    pair.expect_no_rows();
+}
+
+#[test]
 fn a_stop_of_a_channel_that_the_peer_cannot_know_yet_is_a_breach() {
     let mut pair = pair();
     let (port, leaving) = pair.client.half(Half::Receiving);

@@ -8,9 +8,10 @@ pub mod receiving;
 pub mod sending;
 pub mod unread;
 
-use crate::session::channels::receiving::DrainWait;
 use crate::session::channels::receiving::Ended;
 use crate::session::channels::receiving::Receiving;
+use crate::session::channels::receiving::SenderState;
+use crate::session::channels::receiving::StopState;
 use crate::session::channels::sending::Finished;
 use crate::session::channels::sending::Sending;
 use crate::session::channels::unread::Unread;
@@ -87,9 +88,6 @@ enum Endpoint<W, P> {
 
 /// A time in the outbox: how often the writer had taken what was queued.
 type Departure = u64;
-
-/// In place of when STOP was queued: the peer does not know the channel, so there is none to say.
-const UNKNOWN_THERE: Departure = Departure::MAX;
 
 #[derive(Debug)]
 pub(crate) struct Channels<W, P> {
@@ -209,9 +207,9 @@ impl<W, P: Clone> Channels<W, P> {
         let Some(row) = self.rows.get_mut(&id) else { return };
         row.held_back = HeldBack::No;
         match &mut row.end {
-            Endpoint::Receiving(receiving) if receiving.stop || receiving.grant.is_some() => self.is_due(id),
+            Endpoint::Receiving(receiving) if receiving.has_due() => self.is_due(id),
             Endpoint::Receiving(_) | Endpoint::Finished(_) => {}
-            Endpoint::Sending(sending) => match sending.ending.take() {
+            Endpoint::Sending(sending) => match sending.pending.take_end() {
                 Some(why) => self.end(id, why, out, effects),
                 None => sending.resume(effects),
             },
@@ -221,19 +219,20 @@ impl<W, P: Clone> Channels<W, P> {
     /// The message that was to carry the other half has not gone, and never will: the peer knows nothing of the channel.
     pub(crate) fn recall(&mut self, id: Xid, effects: &mut Effects<W, P>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
-        let mut forgotten = true;
+        let (mut was_live, mut forgotten) = (true, true);
         match &mut row.end {
             Endpoint::Sending(sending) => effects.closed.extend(sending.port.take()),
             Endpoint::Receiving(receiving) => {
                 let gone = Fault::new(FaultCode::Cancelled, "the message that carried it was not sent");
-                receiving.ended = Some(Ended::Said(Some(gone)));
-                receiving.stop_said = Some(UNKNOWN_THERE);
+                was_live = receiving.is_live();
+                receiving.sender = SenderState::Ended(Ended::Said(Some(gone)));
+                receiving.stop = StopState::Unneeded;
                 effects.wakers.extend(receiving.waker.take());
-                forgotten = receiving.dropped;
+                forgotten = receiving.is_gone();
             }
             Endpoint::Finished(_) => return,
         }
-        self.live = self.live.saturating_sub(1);
+        self.live = self.live.saturating_sub(u64::from(was_live));
         self.opened_here = self.opened_here.saturating_sub(1);
         if forgotten {
             self.rows.remove(&id);
@@ -292,12 +291,16 @@ impl<W, P: Clone> Channels<W, P> {
             else {
                 continue;
             };
-            if let Some(total) = receiving.grant.take().filter(|_| !receiving.dropped) {
+            if let Some(total) = receiving.grant.take().filter(|_| !receiving.is_gone()) {
                 out.message(&Frame::Credit { channel: id, total });
             }
-            if core::mem::take(&mut receiving.stop) && receiving.ended.is_none() {
-                out.message(&Frame::Stop { channel: id });
-                receiving.stop_said = Some(now);
+            if receiving.stop == StopState::Due {
+                // Of a channel that has ended it goes when all was taken.
+                receiving.stop = StopState::Unsaid;
+                if receiving.is_live() {
+                    out.message(&Frame::Stop { channel: id });
+                    receiving.stop = StopState::Said(now);
+                }
             }
         }
     }
@@ -335,7 +338,7 @@ impl<W, P: Clone> Channels<W, P> {
     pub(crate) fn are_unused(&self) -> bool {
         self.live == 0
             || self.rows.values().all(|row| match &row.end {
-                Endpoint::Receiving(receiving) => receiving.dropped,
+                Endpoint::Receiving(receiving) => receiving.is_gone(),
                 Endpoint::Finished(_) => true,
                 Endpoint::Sending(_) => false,
             })
@@ -349,20 +352,18 @@ impl<W, P: Clone> Channels<W, P> {
         for id in ids {
             match self.receiving(id) {
                 None => self.end(id, Some(drained.clone()), out, effects),
-                Some(receiving) if receiving.ended.is_some() => {}
-                Some(receiving) => match receiving.drain_wait {
-                    DrainWait::First => {
-                        receiving.drain_wait = DrainWait::Repeated;
+                Some(receiving) => match receiving.sender {
+                    SenderState::Open { in_drain: false } => {
+                        receiving.sender = SenderState::Open { in_drain: true };
                         self.refuse(id, drained.clone());
                     }
-                    DrainWait::Repeated => {
-                        receiving.drain_wait = DrainWait::Over;
-                        let why = receiving.stopped.take().unwrap_or_else(|| drained.clone());
-                        receiving.ended = Some(Ended::Said(Some(why)));
+                    SenderState::Open { in_drain: true } => {
+                        let why = receiving.take_reason().unwrap_or_else(|| drained.clone());
+                        receiving.sender = SenderState::Overdue(Ended::Said(Some(why)));
                         effects.wakers.extend(receiving.waker.take());
                         self.live = self.live.saturating_sub(1);
                     }
-                    DrainWait::Over => {}
+                    SenderState::Overdue(_) | SenderState::Ended(_) => {}
                 },
             }
         }
@@ -381,12 +382,9 @@ impl<W, P: Clone> Channels<W, P> {
             }
             Endpoint::Finished(_) => false,
             Endpoint::Receiving(receiving) => {
-                receiving.ended.get_or_insert(Ended::Closed);
-                receiving.stop_said.get_or_insert(0);
-                // No END comes any more.
-                receiving.drain_wait = DrainWait::First;
+                receiving.close();
                 effects.wakers.extend(receiving.waker.take());
-                !receiving.dropped
+                !receiving.is_gone()
             }
         });
     }

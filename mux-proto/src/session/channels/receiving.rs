@@ -5,7 +5,6 @@ use crate::session::channels::Departure;
 use crate::session::channels::Endpoint;
 use crate::session::channels::Items;
 use crate::session::channels::Row;
-use crate::session::channels::UNKNOWN_THERE;
 use crate::session::channels::credit::ReceiveCredit;
 use crate::session::channels::never_opened;
 use crate::session::channels::sending::take_below;
@@ -30,34 +29,66 @@ pub(crate) struct Receiving<W> {
     pub(crate) receive_credit: ReceiveCredit,
     pub(crate) queue: VecDeque<Items>,
     pub(crate) waker: Option<W>,
-    pub(crate) ended: Option<Ended>,
-    /// The receiver has gone: what still comes is skipped.
-    pub(crate) dropped: bool,
-    /// Why this end had the sender stop, where its receiver is still there.
-    pub(crate) stopped: Option<Fault>,
-    /// An item was refused: no further one is taken.
-    pub(crate) refused: bool,
-    /// How a drain waits for its end.
-    pub(crate) drain_wait: DrainWait,
+    pub(crate) sender: SenderState,
+    pub(crate) receiver: ReceiverState,
+    pub(crate) stop: StopState,
     /// An item of more than half a window that was not taken yet.
     pub(crate) oversize: Option<Oversize>,
-    /// CREDIT and STOP that the next flush has to say.
+    /// CREDIT that the next flush has to say.
     pub(crate) grant: Option<u64>,
-    pub(crate) stop: bool,
-    /// When STOP was queued.
-    pub(crate) stop_said: Option<Departure>,
     /// Items waited when the connection closed. The receiver may hold them until it asks for more.
     pub(crate) keeps: bool,
 }
 
-/// How a drain waits for the END of a channel.
+/// What the sender at the other end has said.
+#[derive(Debug)]
+pub(crate) enum SenderState {
+    /// Not END. A drain asks it to stop, and the next one waits for it no longer.
+    Open { in_drain: bool },
+    /// Not END, which still comes. A drain told the receiver this end in its place.
+    Overdue(Ended),
+    /// END, or it never will.
+    Ended(Ended),
+}
+
+/// What becomes of the items that come.
+#[derive(Debug)]
+pub(crate) enum ReceiverState {
+    Takes,
+    /// The sender has to stop, and the receiver is told why when it has. What comes until then is taken, but nothing
+    /// after an item that was refused: it would hide the gap.
+    Stops {
+        why: Fault,
+        refuses: bool,
+    },
+    /// They are skipped.
+    Gone,
+}
+
+/// Whether STOP was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DrainWait {
-    First,
-    /// It has waited before, and the sender was told to stop.
-    Repeated,
-    /// It waits no longer. The receiver was told the end in the sender's place, whose own still comes.
-    Over,
+pub(crate) enum StopState {
+    Unsaid,
+    /// The next flush has to say it.
+    Due,
+    Said(Departure),
+    /// Never: the peer does not know the channel.
+    Unneeded,
+}
+
+impl StopState {
+    /// `true` where it was not due, and is now.
+    fn become_due(&mut self) -> bool {
+        let unsaid = *self == StopState::Unsaid;
+        if unsaid {
+            *self = StopState::Due;
+        }
+        unsaid
+    }
+
+    fn is_to_be_said(self) -> bool {
+        matches!(self, StopState::Unsaid | StopState::Due)
+    }
 }
 
 impl<W> Receiving<W> {
@@ -66,22 +97,70 @@ impl<W> Receiving<W> {
             receive_credit: ReceiveCredit::new(window),
             queue: VecDeque::new(),
             waker: None,
-            ended: None,
-            dropped: false,
-            stopped: None,
-            refused: false,
-            drain_wait: DrainWait::First,
+            sender: SenderState::Open { in_drain: false },
+            receiver: ReceiverState::Takes,
+            stop: StopState::Unsaid,
             oversize: None,
             grant: None,
-            stop: false,
-            stop_said: None,
             keeps: false,
         }
     }
 
-    /// The sender has not said END.
+    /// END still comes.
     fn is_open(&self) -> bool {
-        self.ended.is_none() || self.drain_wait == DrainWait::Over
+        !matches!(self.sender, SenderState::Ended(_))
+    }
+
+    /// The receiver was not told an end.
+    pub(crate) fn is_live(&self) -> bool {
+        matches!(self.sender, SenderState::Open { .. })
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self.receiver, ReceiverState::Gone)
+    }
+
+    /// END came.
+    fn end(&mut self, why: Option<Fault>) {
+        let why = why.map(|why| self.take_reason().unwrap_or(why));
+        self.sender = match core::mem::replace(&mut self.sender, SenderState::Ended(Ended::Closed)) {
+            SenderState::Open { .. } => SenderState::Ended(Ended::Said(why)),
+            SenderState::Overdue(told) | SenderState::Ended(told) => SenderState::Ended(told),
+        };
+    }
+
+    fn skips_items(&self) -> bool {
+        let refuses =
+            matches!(self.receiver, ReceiverState::Gone | ReceiverState::Stops { refuses: true, .. });
+        refuses || matches!(self.sender, SenderState::Overdue(_))
+    }
+
+    /// The next flush has something to say.
+    pub(crate) fn has_due(&self) -> bool {
+        self.stop == StopState::Due || self.grant.is_some()
+    }
+
+    /// Why this end had the sender stop.
+    pub(crate) fn take_reason(&mut self) -> Option<Fault> {
+        match core::mem::replace(&mut self.receiver, ReceiverState::Takes) {
+            ReceiverState::Stops { why, .. } => Some(why),
+            other => {
+                self.receiver = other;
+                None
+            }
+        }
+    }
+
+    /// The connection is over: no END comes any more, and no STOP goes.
+    pub(crate) fn close(&mut self) {
+        let ended = match core::mem::replace(&mut self.sender, SenderState::Ended(Ended::Closed)) {
+            SenderState::Open { .. } => Ended::Closed,
+            SenderState::Overdue(told) | SenderState::Ended(told) => told,
+        };
+        self.sender = SenderState::Ended(ended);
+        if self.stop.is_to_be_said() {
+            self.stop = StopState::Said(0);
+        }
     }
 }
 
@@ -133,8 +212,7 @@ impl<W, P: Clone> Channels<W, P> {
         if !receiving.receive_credit.arrive_item(cost) {
             return Err(format!("an item without credit on channel {id}"));
         }
-        // After one that was refused, a further one would hide the gap.
-        if receiving.dropped || receiving.refused || receiving.drain_wait == DrainWait::Over {
+        if receiving.skips_items() {
             effects.segments.push(items.values);
             self.discard(items.carried, out, effects);
             return Ok(None);
@@ -161,14 +239,11 @@ impl<W, P: Clone> Channels<W, P> {
         let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_open()) else {
             return Err(never_opened(id));
         };
-        let mut waker = None;
-        if core::mem::replace(&mut receiving.drain_wait, DrainWait::First) != DrainWait::Over {
-            let why = why.map(|why| receiving.stopped.take().unwrap_or(why));
-            receiving.ended = Some(Ended::Said(why));
-            waker = receiving.waker.take();
-            self.live = self.live.saturating_sub(1);
-        }
-        if self.receiving(id).is_some_and(|receiving| receiving.dropped) {
+        let (was_live, is_gone) = (receiving.is_live(), receiving.is_gone());
+        let waker = if was_live { receiving.waker.take() } else { None };
+        receiving.end(why);
+        self.live = self.live.saturating_sub(u64::from(was_live));
+        if is_gone {
             self.settle(id, out, effects);
         }
         Ok(waker)
@@ -183,10 +258,10 @@ impl<W, P: Clone> Channels<W, P> {
             self.unread.release(cost);
         }
         self.keeping -= usize::from(receiving.keeps);
-        match receiving.stop_said {
-            Some(UNKNOWN_THERE) => {}
-            Some(said) => self.closed(opened_here, said, effects),
-            None => {
+        match receiving.stop {
+            StopState::Unneeded => {}
+            StopState::Said(said) => self.closed(opened_here, said, effects),
+            StopState::Unsaid | StopState::Due => {
                 out.message(&Frame::Stop { channel: id });
                 self.closed(opened_here, self.handles, effects);
             }
@@ -199,12 +274,19 @@ impl<W, P: Clone> Channels<W, P> {
         if !receiving.queue.is_empty() {
             return Taken::Items(core::mem::take(&mut receiving.queue));
         }
-        let Some(ended) = receiving.ended.clone() else { return Taken::Nothing };
-        receiving.dropped = true;
-        if receiving.drain_wait != DrainWait::Over {
-            self.settle(id, out, effects);
+        match &receiving.sender {
+            SenderState::Open { .. } => Taken::Nothing,
+            SenderState::Overdue(told) => {
+                let told = told.clone();
+                receiving.receiver = ReceiverState::Gone;
+                Taken::Ended(told)
+            }
+            SenderState::Ended(ended) => {
+                let ended = ended.clone();
+                self.settle(id, out, effects);
+                Taken::Ended(ended)
+            }
         }
-        Taken::Ended(ended)
     }
 
     /// Whom to wake when something comes. Returns the one before.
@@ -227,9 +309,9 @@ impl<W, P: Clone> Channels<W, P> {
         if let Some(Oversize { cost, .. }) = freed {
             self.unread.release(cost);
         }
-        let Some(total) = grant.filter(|_| !receiving.dropped) else { return };
+        let Some(total) = grant.filter(|_| !receiving.is_gone()) else { return };
         // The peer has still to know that a large item was taken, also of a channel that has ended.
-        let matters = receiving.ended.is_none() || freed.is_some() && receiving.stop_said.is_none();
+        let matters = receiving.is_live() || freed.is_some() && receiving.stop.is_to_be_said();
         if matters && receiving.grant.replace(total).is_none() {
             self.is_due(id);
         }
@@ -250,12 +332,11 @@ impl<W, P: Clone> Channels<W, P> {
         let Some(receiving) = self.receiving(id) else { return ThinList::new() };
         let queue = core::mem::take(&mut receiving.queue);
         effects.wakers.extend(receiving.waker.take());
-        receiving.dropped = true;
+        receiving.receiver = ReceiverState::Gone;
         let oversize = receiving.oversize.take();
         if !receiving.is_open() {
             self.settle(id, out, effects);
-        } else if receiving.drain_wait != DrainWait::Over && receiving.stop_said.is_none() {
-            receiving.stop = true;
+        } else if receiving.is_live() && receiving.stop.become_due() {
             self.is_due(id);
         }
         if let Some(Oversize { cost, .. }) = oversize {
@@ -269,23 +350,28 @@ impl<W, P: Clone> Channels<W, P> {
         carried
     }
 
-    /// As [`refuse`](Channels::refuse), where there is such a channel.
+    /// An item was refused, and so are those behind it, as with [`refuse`](Channels::refuse).
     pub(crate) fn refuse_items(&mut self, id: Xid, why: Fault) -> Result<(), String> {
-        let Some(receiving) = self.receiving(id).filter(|it| it.is_open()) else {
+        if self.receiving(id).is_none_or(|receiving| !receiving.is_open()) {
             return Err(never_opened(id));
-        };
-        receiving.refused = true;
-        self.refuse(id, why);
+        }
+        self.stop_sender(id, why, true);
         Ok(())
     }
 
-    /// What came on it is refused: its receiver is told `why`, its sender has to stop.
+    /// The sender has to stop, and the receiver is told `why` when it has.
     pub(crate) fn refuse(&mut self, id: Xid, why: Fault) {
-        let open = |it: &&mut Receiving<W>| it.ended.is_none() && !it.dropped && it.stopped.is_none();
-        let Some(receiving) = self.receiving(id).filter(open) else { return };
-        receiving.stopped = Some(why);
-        if receiving.stop_said.is_none() {
-            receiving.stop = true;
+        self.stop_sender(id, why, false);
+    }
+
+    fn stop_sender(&mut self, id: Xid, why: Fault, refuses: bool) {
+        let Some(receiving) = self.receiving(id).filter(|receiving| receiving.is_live()) else { return };
+        match &mut receiving.receiver {
+            ReceiverState::Takes => receiving.receiver = ReceiverState::Stops { why, refuses },
+            ReceiverState::Stops { refuses: before, .. } => return *before |= refuses,
+            ReceiverState::Gone => return,
+        }
+        if receiving.stop.become_due() {
             self.is_due(id);
         }
     }
@@ -312,7 +398,7 @@ impl<W, P: Clone> Channels<W, P> {
         for receiving in receiving_of(&mut self.rows).filter(|receiving| receiving.keeps) {
             receiving.keeps = false;
             receiving.queue = VecDeque::new();
-            receiving.ended = Some(Ended::Closed);
+            receiving.sender = SenderState::Ended(Ended::Closed);
         }
     }
 }

@@ -35,27 +35,57 @@ pub(crate) struct Sending<P> {
     pub(crate) send_credit: SendCredit,
     /// Absent until the half that came with a message has been decoded.
     pub(crate) port: Option<P>,
-    /// What the items cost that wait for the port to be resumed.
-    pub(crate) waits: Option<u64>,
+    pub(crate) pending: Pending,
     /// An item of more than half a window that the receiver may not have taken.
     pub(crate) oversize: Option<Oversize>,
     /// It is listed among those that wait for the peer to take more channels.
     pub(crate) awaiting_channels: bool,
-    /// What END will say once nothing is in front.
-    pub(crate) ending: Option<Option<Fault>>,
+}
+
+/// What goes as soon as it may.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Nothing,
+    /// Items of the port's, which has to be resumed. They cost so much.
+    Items(u64),
+    /// END, once nothing is in front.
+    End(Option<Fault>),
+}
+
+impl Pending {
+    /// The port waits. END, where it is pending, goes in place of what the port has.
+    fn items_wait(&mut self, cost: u64) {
+        if !matches!(self, Pending::End(_)) {
+            *self = Pending::Items(cost);
+        }
+    }
+
+    /// What END says, where it is pending.
+    pub(crate) fn take_end(&mut self) -> Option<Option<Fault>> {
+        match core::mem::replace(self, Pending::Nothing) {
+            Pending::End(why) => Some(why),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
 }
 
 impl<P> Sending<P> {
     pub(crate) fn new(window: u64, port: Option<P>) -> Sending<P> {
         let send_credit = SendCredit::new(window);
-        Sending { send_credit, port, waits: None, oversize: None, awaiting_channels: false, ending: None }
+        Sending { send_credit, port, pending: Pending::Nothing, oversize: None, awaiting_channels: false }
     }
 }
 
 impl<P: Clone> Sending<P> {
     /// Has the port looked at again, where it waits and there is credit.
     pub(crate) fn resume<W>(&mut self, effects: &mut Effects<W, P>) {
-        if self.waits.take_if(|cost| self.send_credit.has(*cost)).is_some() {
+        if let Pending::Items(cost) = self.pending
+            && self.send_credit.has(cost)
+        {
+            self.pending = Pending::Nothing;
             effects.resumed.extend(self.port.clone());
         }
     }
@@ -102,10 +132,10 @@ impl<W, P: Clone> Channels<W, P> {
             {
                 return Ok(());
             }
-            sending.waits = Some(cost);
+            sending.pending.items_wait(cost);
             return Err(NotSent::Wait);
         }
-        sending.waits = Some(cost);
+        sending.pending.items_wait(cost);
         if !room && !held && !core::mem::replace(&mut sending.awaiting_channels, true) {
             self.awaiting_channels.push(id);
         }
@@ -135,7 +165,7 @@ impl<W, P: Clone> Channels<W, P> {
             return;
         };
         if *held_back != HeldBack::No {
-            sending.ending = Some(why);
+            sending.pending = Pending::End(why);
             return;
         }
         self.finish(id, why.as_ref(), out, effects);
