@@ -21,5 +21,5 @@ pub mod wire;
 /// Milliseconds since the connection's start.
 pub type Millis = u64;
 
-/// A time that does not come. For what is kept long: an `Option` takes twice the room.
+/// A time that never comes, in place of an `Option`, which is twice as large.
 pub const NEVER: Millis = Millis::MAX;

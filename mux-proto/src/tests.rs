@@ -5,8 +5,6 @@ mod answering;
 #[cfg(test)]
 mod asking;
 #[cfg(test)]
-mod breaches;
-#[cfg(test)]
 mod channels;
 #[cfg(test)]
 mod chunks;
@@ -22,6 +20,8 @@ mod greeting;
 mod notifies;
 #[cfg_attr(fuzzing, allow(dead_code))]
 mod pair;
+#[cfg(test)]
+mod protocol_errors;
 pub mod storm;
 
 /// As many cases as told by `PROPTEST_CASES`, or so many. No files are kept of failures: the smallest

@@ -1,4 +1,4 @@
-//! The answers this end owes: handlers that start and stop, and what they came to.
+//! The answers this end owes: when their handlers start and stop, and how the answers are sent.
 
 use crate::session::Phase;
 use crate::session::Session;
@@ -19,7 +19,7 @@ use crate::wire::xid::Xid;
 use alloc::format;
 
 impl<W, H: Default, P: Clone> Session<W, H, P> {
-    /// A request's handler waits for a thread: until [`start`](Session::start) it certainly has not run.
+    /// The request's handler waits for a thread: it has not run before [`start`](Session::start) is called.
     pub fn park(&mut self, xid: Xid) {
         self.serving.park(xid);
     }
@@ -39,13 +39,13 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.serving.is_live(xid)
     }
 
-    /// The request's asker, its time or the connection gave it up before it was answered.
+    /// The caller cancelled the request, its time ran out or the connection closed before it was answered.
     pub fn is_stopped(&self, xid: Xid) -> bool {
         self.phase == Phase::Closed || self.serving.stopped(xid).is_some()
     }
 
-    /// The request's one answer: what goes, or waits, is taken out of it. The rest is to be dropped outside
-    /// the lock.
+    /// Sends the request's one answer, or queues it: then it is taken out of `answer`. The caller drops what is left in
+    /// there outside the lock.
     #[inline]
     pub fn answer(
         &mut self,
@@ -96,8 +96,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         mut carried: ThinList<OutgoingHandle<P>>,
         out: &mut Outbox,
     ) {
-        let (_, _, mut exit) = self.parts(out);
-        let carried = exit.open(&mut carried);
+        let (_, _, mut context) = self.parts(out);
+        let carried = context.open(&mut carried);
         let meta = if carried.is_empty() {
             None
         } else {
@@ -105,12 +105,14 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         };
         let meta = meta.as_deref();
         let spent = match answer {
-            Answer::Value(value) => exit.send(xid, &Frame::Reply { xid, meta, value: &[] }, value, &carried),
+            Answer::Value(value) => {
+                context.send(xid, &Frame::Reply { xid, meta, value: &[] }, value, &carried)
+            }
             Answer::Fault(fault) => {
                 let Fault { code, message, detail } = *fault;
                 let detail = if detail.is_empty() { frame::NIL.into() } else { detail };
                 let frame = Frame::Fault { xid, meta, code, message: truncate(&message), detail: &[] };
-                exit.send(xid, &frame, detail.into(), &carried)
+                context.send(xid, &frame, detail.into(), &carried)
             }
         };
         drop(spent);
@@ -131,7 +133,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.awaiting_channels.iter().map(|(_, answer, _)| answer.len() as u64).sum()
     }
 
-    /// Sends the answers that waited until the peer would take the channels they carry.
+    /// Sends the answers that waited for the peer to accept the channels they carry.
     pub(crate) fn pump_answers(&mut self, out: &mut Outbox) {
         while let Some((_, _, carried)) = self.awaiting_channels.front()
             && self.channels.has_room(carried.len(), &self.peer)
@@ -145,7 +147,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         }
     }
 
-    /// Of the answers that wait, those are dropped whose askers have gone.
+    /// Drops the answers that wait for channels and that no caller wants any more.
     pub(crate) fn drop_unwanted_answers(&mut self, out: &mut Outbox) {
         for (xid, answer, carried) in core::mem::take(&mut self.awaiting_channels) {
             if self.serving.stopped(xid).is_some() {
@@ -202,7 +204,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         (Answer::fault(fault), ThinList::new())
     }
 
-    /// A notify's handler ended: its credit goes back. `false` when the peer reads nothing.
+    /// A notify's handler ended: returns its credit to the peer. `false` if the peer does not read.
     #[must_use]
     pub fn finish_notify(&mut self, cost: u64, out: &mut Outbox) -> bool {
         match self.receive_credit.consume(cost) {

@@ -4,7 +4,7 @@ use crate::Millis;
 use crate::session::Phase;
 use crate::session::Session;
 use crate::session::inbound::Action;
-use crate::session::inbound::Arrival;
+use crate::session::inbound::MessageSize;
 use crate::session::outbox::Outbox;
 use crate::session::protocol_error::ProtocolError;
 use crate::session::protocol_error::protocol_error;
@@ -76,9 +76,9 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Action<'a, W, H>, ProtocolError> {
-        let arrival =
-            Arrival { charge: reassembly::charge(owner.len() as u64), len: frame.body().len() as u64 };
-        self.on_chunked(id, frame, arrival, owner, now, out)
+        let size =
+            MessageSize { charge: reassembly::charge(owner.len() as u64), len: frame.body().len() as u64 };
+        self.on_chunked(id, frame, size, owner, now, out)
     }
 
     /// Refuses a message of `total` bytes that exceeds the limit. `start` is what has come of it.
@@ -93,8 +93,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             protocol_error(format!("a message of {total} bytes whose first chunk has no head: {bad}"))
         })?;
         let head = start.len() - frame.body().len();
-        let arrival = Arrival { charge: reassembly::charge(0), len: total - head as u64 };
-        match self.on_chunked(id, &frame, arrival, start, now, out)? {
+        let size = MessageSize { charge: reassembly::charge(0), len: total - head as u64 };
+        match self.on_chunked(id, &frame, size, start, now, out)? {
             Action::Answered(waker) => Ok(Action::Answered(waker)),
             Action::Wake(waker) => Ok(Action::Wake(waker)),
             _ => Ok(Action::None),
@@ -105,7 +105,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         &mut self,
         id: Xid,
         frame: &Frame<'a>,
-        arrival: Arrival,
+        size: MessageSize,
         owner: &Bytes,
         now: Millis,
         out: &mut Outbox,
@@ -122,6 +122,6 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         if !is_its_own {
             return Err(protocol_error(format!("the chunks of {id} are not a message of that id")));
         }
-        self.decide(frame, arrival, Some(owner), now, out)
+        self.decide(frame, size, Some(owner), now, out)
     }
 }

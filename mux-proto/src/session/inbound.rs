@@ -47,7 +47,7 @@ pub enum Action<'a, W, H> {
     None,
     /// A call has its answer.
     Answered(W),
-    /// A half of a channel has something new.
+    /// A half of a channel has items, or has ended.
     Wake(W),
     WakeAll(Vec<W>),
     Serve {
@@ -62,7 +62,7 @@ pub enum Action<'a, W, H> {
         carried: ThinList<IncomingHandle>,
     },
     Stop(H),
-    /// The peer has closed: nothing more comes or is read. The callers it never ran are to be woken.
+    /// The peer has closed, and nothing more is read. The callers whose requests it never ran are to be woken.
     Close {
         message: String,
         refused: Vec<W>,
@@ -71,7 +71,7 @@ pub enum Action<'a, W, H> {
 
 /// Whether a message came by itself, or in chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
+pub(crate) struct MessageSize {
     /// What it counts as a large one; zero for a frame of its own.
     pub(crate) charge: u64,
     /// Length of its body, of which not all may be there.
@@ -95,22 +95,20 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         if !self.greeted && !matches!(frame, Frame::Hello(_) | Frame::Goaway { .. }) {
             return Err(protocol_error("the first frame is not a hello"));
         }
-        let arrival = Arrival { charge: 0, len: frame.body().len() as u64 };
+        let size = MessageSize { charge: 0, len: frame.body().len() as u64 };
         match *frame {
             Frame::Request { xid, method, meta, args } => {
-                self.on_request(xid, RequestParts { method, meta, args }, arrival, now, out)
+                self.on_request(xid, RequestParts { method, meta, args }, size, now, out)
             }
-            Frame::Reply { xid, meta, value } => {
-                self.on_reply(xid, meta, (value, arrival.len), owner, now, out)
-            }
-            _ => self.decide(frame, arrival, owner, now, out),
+            Frame::Reply { xid, meta, value } => self.on_reply(xid, meta, (value, size.len), owner, now, out),
+            _ => self.decide(frame, size, owner, now, out),
         }
     }
 
     pub(crate) fn decide<'a>(
         &mut self,
         frame: &Frame<'a>,
-        arrival: Arrival,
+        size: MessageSize,
         owner: Option<&Bytes>,
         now: Millis,
         out: &mut Outbox,
@@ -118,15 +116,13 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         match *frame {
             Frame::Hello(ref hello) => self.on_hello(hello, now, out),
             Frame::Request { xid, method, meta, args } => {
-                self.on_request(xid, RequestParts { method, meta, args }, arrival, now, out)
+                self.on_request(xid, RequestParts { method, meta, args }, size, now, out)
             }
-            Frame::Reply { xid, meta, value } => {
-                self.on_reply(xid, meta, (value, arrival.len), owner, now, out)
-            }
+            Frame::Reply { xid, meta, value } => self.on_reply(xid, meta, (value, size.len), owner, now, out),
             Frame::Fault { xid, meta, code, message, detail } => {
                 self.on_answer(xid, meta, now, out, |limit, _| {
-                    if arrival.len > limit {
-                        return Terminal::fault(reply_too_large(arrival.len, limit));
+                    if size.len > limit {
+                        return Terminal::fault(reply_too_large(size.len, limit));
                     }
                     let (message, detail) = (truncate(message).to_owned(), detail.to_vec());
                     Terminal::fault(Fault { code, message, detail })
@@ -134,17 +130,17 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
             }
             Frame::Cancel { xid } => {
                 let action = self.on_cancel(xid, out);
-                // Channels of an answer that does not go leave room for others.
+                // An answer that is not sent opens no channels, which leaves room for others.
                 self.pump(now, out);
                 Ok(action)
             }
             Frame::Notify { method, meta, args } => {
-                self.on_notify(RequestParts { method, meta, args }, arrival, out)
+                self.on_notify(RequestParts { method, meta, args }, size, out)
             }
             Frame::Item { channel, carried, count, values } => {
                 let values =
                     || owner.map_or_else(|| Bytes::copy_from_slice(values), |it| it.slice_ref(values));
-                self.on_item(channel, carried, count, arrival, values, out)
+                self.on_item(channel, carried, count, size, values, out)
             }
             Frame::End { channel, ref why } => self.on_end(channel, why.as_ref(), now, out),
             Frame::Stop { channel } => self.on_stop(channel, now, out),
@@ -220,8 +216,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         }
         self.greeted = true;
         self.peer = hello.settings.clone();
-        // A stream runs on after its reply, and so beyond what its call may take: whatever the peer allows,
-        // no more of them are begun for it.
+        // A stream outlives its reply, so calls do not bound it: beyond this number none is begun.
         self.peer.max_channels = self.peer.max_channels.min(self.ours.max_channels.max(MOST_OPEN));
         out.greet(&self.peer);
         self.send_credit.allow(self.peer.window);
@@ -236,7 +231,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         &mut self,
         xid: Xid,
         parts: RequestParts<'a>,
-        arrival: Arrival,
+        size: MessageSize,
         now: Millis,
         out: &mut Outbox,
     ) -> Result<Action<'a, W, H>, ProtocolError> {
@@ -249,10 +244,10 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         let facts = parts.facts()?;
         let deadline = facts.timeout_ms.map(|timeout| now + timeout.min(MAX_TIMEOUT));
         self.serving
-            .accept(xid, deadline, arrival.charge, &self.ours)
+            .accept(xid, deadline, size.charge, &self.ours)
             .map_err(|misuse| self.misuse(xid, &misuse))?;
         self.arrive(&facts.carried, out)?;
-        if let Some(fault) = self.refusal(arrival) {
+        if let Some(fault) = self.refusal(size) {
             self.channels.discard(facts.carried, out, &mut self.effects);
             self.finish(xid, Answer::fault(fault), ThinList::new(), out);
             return Ok(Action::None);
@@ -260,7 +255,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         Ok(Action::Serve { xid, deadline, parts, carried: facts.carried })
     }
 
-    /// Opens the channels that a message carries.
+    /// Opens the channels whose halves a message carries.
     #[inline]
     fn arrive(&mut self, carried: &[IncomingHandle], out: &Outbox) -> Result<(), ProtocolError> {
         if carried.is_empty() {
@@ -282,11 +277,11 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     /// Why a well-formed request is not run.
     #[inline]
-    fn refusal(&self, arrival: Arrival) -> Option<Fault> {
+    fn refusal(&self, size: MessageSize) -> Option<Fault> {
         if self.phase == Phase::Draining {
             return Some(draining());
         }
-        let Arrival { charge, len } = arrival;
+        let MessageSize { charge, len } = size;
         if charge == 0 && len > self.ours.max_inline {
             return Some(frame_too_large(len, self.ours.max_inline));
         }
@@ -332,8 +327,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         };
         self.arrive(&carried, out)?;
         let limit = self.ours.max_message;
-        let (calls, _, mut exit) = self.parts(out);
-        let answered = calls.answered(xid, carried, &mut exit, |buffer| fill(limit, buffer));
+        let (calls, _, mut context) = self.parts(out);
+        let answered = calls.answered(xid, carried, &mut context, |buffer| fill(limit, buffer));
         let waker = match answered {
             Ok(waker) => waker,
             Err(untaken) => {
@@ -369,18 +364,18 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     fn on_notify<'a>(
         &mut self,
         parts: RequestParts<'a>,
-        arrival: Arrival,
+        size: MessageSize,
         out: &mut Outbox,
     ) -> Result<Action<'a, W, H>, ProtocolError> {
-        // No more is kept of one that is too long, whatever length it claims.
-        let len = arrival.len.min(self.ours.max_message);
+        // Of a message that is too long no more is kept, whatever length it claims.
+        let len = size.len.min(self.ours.max_message);
         let cost = credit::notify_cost(parts.meta, len as usize);
         if !self.receive_credit.arrive(cost) {
             return Err(protocol_error("a notify without credit"));
         }
         let facts = parts.facts()?;
         self.arrive(&facts.carried, out)?;
-        if self.refusal(arrival).is_none() {
+        if self.refusal(size).is_none() {
             return Ok(Action::ServeNotify { cost, parts, carried: facts.carried });
         }
         self.channels.discard(facts.carried, out, &mut self.effects);
@@ -392,17 +387,17 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         channel: Xid,
         carried: Option<&[u8]>,
         count: u32,
-        arrival: Arrival,
+        size: MessageSize,
         values: impl FnOnce() -> Bytes,
         out: &mut Outbox,
     ) -> Result<Action<'static, W, H>, ProtocolError> {
         // Small values decode to a multiple of their length, all of a frame at once.
-        if count > 1 && arrival.len > SMALL as u64 {
-            return Err(protocol_error(format!("{count} items of {} bytes in one message", arrival.len)));
+        if count > 1 && size.len > SMALL as u64 {
+            return Err(protocol_error(format!("{count} items of {} bytes in one message", size.len)));
         }
         let carried = handles::read(carried)?;
         self.arrive(&carried, out)?;
-        if let Some(fault) = item_too_large(arrival.len, self.ours.max_message) {
+        if let Some(fault) = item_too_large(size.len, self.ours.max_message) {
             self.channels.refuse_items(channel, fault).map_err(protocol_error)?;
             self.channels.discard(carried, out, &mut self.effects);
             return Ok(Action::None);
@@ -427,15 +422,15 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         out: &mut Outbox,
     ) -> Action<'static, W, H> {
         let message = truncate(message);
-        let (calls, _, mut exit) = self.parts(out);
+        let (calls, _, mut context) = self.parts(out);
         if code != GoawayCode::Draining {
             let why = format!("the other end closed the connection before the call ran: {message}");
-            let refused = calls.refuse_above(last, &Fault::new(FaultCode::Draining, why), &mut exit);
+            let refused = calls.refuse_above(last, &Fault::new(FaultCode::Draining, why), &mut context);
             return Action::Close { message: message.to_owned(), refused };
         }
         let fault = Fault::new(FaultCode::Draining, "the peer drains the connection");
-        let wakers = calls.refuse_above(last, &fault, &mut exit);
-        calls.refuse_queued(&fault, exit.effects);
+        let wakers = calls.refuse_above(last, &fault, &mut context);
+        calls.refuse_queued(&fault, context.effects);
         self.peer_refuses = Some(fault);
         Action::WakeAll(wakers)
     }

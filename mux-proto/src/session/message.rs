@@ -1,4 +1,4 @@
-//! Messages: what is asked, what is answered, and how a call ends for its caller.
+//! Messages: requests, answers, and how a call ends for its caller.
 
 use crate::Millis;
 use crate::session::outbox::payload::Payload;
@@ -23,24 +23,24 @@ use bytes::Bytes;
 use core::mem;
 use core::ops::Deref;
 
-/// A transaction to be made. What goes, or waits, is taken out of it; what is refused stays, as it must not
-/// be dropped in here.
+/// A transaction to be made. The session takes the message out when it sends or queues it. A refused message stays, so
+/// that the caller drops it outside the lock.
 #[derive(Debug)]
 pub struct Request<'r, W, P> {
     pub message: &'r mut Message<P>,
     pub deadline: Option<Millis>,
     /// Whom to wake at its end.
     pub waker: &'r mut Option<W>,
-    /// Made from within a handler of this connection: never waits for room.
+    /// Made by a handler of this connection. It is refused where it would have to wait for room.
     pub nested: bool,
 }
 
-/// `service.method`, as it is asked for.
+/// The name of the method to be called, `service.method`.
 #[derive(Clone, Debug)]
 pub enum MethodName {
-    /// Of a trait of this program.
+    /// Generated from a trait of this program.
     Known(&'static str),
-    /// Known while the program runs. A thin pointer: so it takes no more than the other.
+    /// Chosen at run time. A thin pointer, so that it is no larger than the other variant.
     Given(Arc<String>),
 }
 
@@ -56,14 +56,14 @@ impl Deref for MethodName {
     }
 }
 
-/// What is sent, or waits for room. Notifies wait for credit, requests for a slot.
+/// A request or a notify. Requests wait for a slot, notifies for credit.
 #[derive(Debug)]
 pub struct Message<P> {
     pub method: MethodName,
     pub meta: MetaPairs,
     /// The encoded arguments.
     pub body: Payload,
-    /// The halves of channels among them.
+    /// The halves of channels among the arguments.
     pub carried: ThinList<OutgoingHandle<P>>,
 }
 
@@ -74,13 +74,13 @@ impl<P> Message<P> {
         Message { method: method.clone(), meta, body, carried }
     }
 
-    /// Needs more room than a slot.
+    /// Needs room in the peer's buffers or for channels, beside a slot.
     #[inline]
     pub(crate) fn is_demanding(&self) -> bool {
         self.body.is_large() || !self.carried.is_empty()
     }
 
-    /// What it counts towards the peer's `max_buffered`: no less than its frame will have.
+    /// What it counts towards the peer's `max_buffered`: at least the length of its frame.
     #[inline]
     pub(crate) fn charge(&self) -> u64 {
         if self.body.is_large() { self.large_charge() } else { 0 }
@@ -116,7 +116,8 @@ impl Terminal {
         Terminal::Fault(Box::new(fault))
     }
 
-    /// Decoding it would hold up a thread of the runtime, also if it reads binary `by_element`, where it does.
+    /// Whether decoding it would hold up a thread of the runtime. `by_element` tells whether its type reads binary element
+    /// by element.
     #[inline]
     pub fn takes_long(&self, by_element: impl FnOnce() -> bool) -> bool {
         match self {
@@ -126,7 +127,7 @@ impl Terminal {
         }
     }
 
-    /// It is more than a body of one frame.
+    /// Whether its body is too large for one frame.
     #[inline]
     pub fn is_large(&self) -> bool {
         match self {
@@ -141,11 +142,11 @@ impl Terminal {
 #[derive(Debug, PartialEq)]
 pub enum Value {
     Copied(Vec<u8>),
-    /// Where it was read.
+    /// A part of the buffer that it was read into.
     Shared(Bytes),
 }
 
-/// What a handler came to.
+/// The outcome of a handler.
 #[derive(Debug)]
 pub enum Answer {
     Value(Payload),
@@ -169,7 +170,7 @@ impl Answer {
     }
 }
 
-/// What a handler is found by and works on.
+/// The parts of a request that its handler is found by and works on.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestParts<'a> {
     pub method: MethodPath<'a>,
@@ -178,7 +179,7 @@ pub struct RequestParts<'a> {
 }
 
 impl RequestParts<'_> {
-    /// What its meta says, within the size of an envelope. The sender keeps to half of that.
+    /// Reads its meta. Method and meta together are refused beyond the size of an envelope; a sender keeps to half of it.
     #[inline]
     pub(crate) fn facts(&self) -> Result<MetaFacts, ProtocolError> {
         let len = self.method.as_bytes().len() + self.meta.map_or(0, <[u8]>::len);

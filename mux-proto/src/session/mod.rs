@@ -1,5 +1,5 @@
-//! The state machine of one connection, and the only door to its tables. Every method may append
-//! frames to the outbox; none of them waits, wakes, or runs code of a user.
+//! The state machine of one connection, and the only way to its tables. Every method may append frames to the outbox.
+//! None of them waits, wakes anyone, or runs code of a user.
 
 mod answers;
 pub mod calls;
@@ -37,7 +37,7 @@ use crate::session::message::Answer;
 use crate::session::message::Message;
 use crate::session::message::Request;
 use crate::session::message::Terminal;
-use crate::session::outbox::Departed;
+use crate::session::outbox::Flushed;
 use crate::session::outbox::Outbox;
 use crate::session::outbox::payload::Payload;
 use crate::session::reassembly::Chunks;
@@ -62,7 +62,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The longest time a peer's timeout is taken for: a year. A longer one means the same.
+/// The longest timeout a peer may set: a year. A longer one is cut to this.
 const MAX_TIMEOUT: Millis = 365 * 24 * 60 * 60 * 1000;
 
 /// Channels opened to a peer at once, where it takes so many and this end takes no more itself.
@@ -78,7 +78,7 @@ pub struct Session<W, H, P> {
     peer: Settings,
     greeted: bool,
     phase: Phase,
-    /// The peer takes no more requests: what a new call is refused with.
+    /// The peer accepts no more requests: the fault that new calls are refused with.
     peer_refuses: Option<Fault>,
     /// No answer opens a channel any more: the peer could not end it, or a drain has ended them all.
     channels_over: bool,
@@ -87,11 +87,11 @@ pub struct Session<W, H, P> {
     serving: Serving<H>,
     channels: Channels<W, P>,
     chunks: Chunks,
-    /// Answers that carry more channels than the peer takes now.
+    /// Answers that carry more channels than the peer accepts now.
     awaiting_channels: VecDeque<(Xid, Answer, ThinList<OutgoingHandle<P>>)>,
     send_credit: SendCredit,
     receive_credit: ReceiveCredit,
-    /// To be done once the lock is free.
+    /// What is to be done once the lock is free.
     pub effects: Effects<W, P>,
 }
 
@@ -105,7 +105,7 @@ enum Phase {
 impl<W, H: Default, P: Clone> Session<W, H, P> {
     /// Queues our HELLO; requests may follow it at once, within the floors.
     pub fn new(side: Side, ours: Settings, out: &mut Outbox) -> Session<W, H, P> {
-        // Before whatever else is queued, a ping included. Nothing is owed yet that could be too much.
+        // Before anything else is queued, pings included. The outbox is empty, so it has room.
         let _ = out.control(&Frame::Hello(Hello { version: VERSION, side, settings: ours.clone() }));
         Session {
             side,
@@ -127,7 +127,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         }
     }
 
-    /// Apart, so that the tables of calls may send through the others.
+    /// Borrows the tables apart, so that the table of calls can send through the others.
     #[inline]
     fn parts<'s>(
         &'s mut self,
@@ -146,8 +146,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         out: &mut Outbox,
     ) -> Result<Ticket, Terminal> {
         self.admit(&request, now)?;
-        let (calls, _, mut exit) = self.parts(out);
-        calls.open(request, now, &mut exit).map_err(Terminal::fault)
+        let (calls, _, mut context) = self.parts(out);
+        calls.open(request, now, &mut context).map_err(Terminal::fault)
     }
 
     /// Sends a notify: now (`None`), or as soon as there is credit.
@@ -158,8 +158,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         out: &mut Outbox,
     ) -> Result<Option<Ticket>, Terminal> {
         self.admit(&request, now)?;
-        let (calls, send_credit, mut exit) = self.parts(out);
-        calls.notify(request, send_credit, &mut exit).map_err(Terminal::fault)
+        let (calls, send_credit, mut context) = self.parts(out);
+        calls.notify(request, send_credit, &mut context).map_err(Terminal::fault)
     }
 
     #[inline]
@@ -217,15 +217,15 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         now: Millis,
         out: &mut Outbox,
     ) -> (Option<W>, Option<Terminal>) {
-        let (calls, _, mut exit) = self.parts(out);
-        let (waker, terminal, untaken) = calls.abandon(ticket, &mut exit);
+        let (calls, _, mut context) = self.parts(out);
+        let (waker, terminal, untaken) = calls.abandon(ticket, &mut context);
         self.channels.discard(untaken, out, &mut self.effects);
         self.pump(now, out);
         (waker, terminal)
     }
 
-    /// Sends what waits, where an answer, a caller that gave up or a channel that ended made room. Afterwards a queue that
-    /// is not empty begins with a live call that has no room.
+    /// Sends what waits, after an answer, a caller that gave up or a channel that ended made room. Afterwards a queue that
+    /// is not empty begins with a live call for which there is no room.
     #[inline]
     fn pump(&mut self, now: Millis, out: &mut Outbox) {
         if self.calls.waits() || !self.awaiting_channels.is_empty() {
@@ -235,8 +235,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     fn pump_all(&mut self, now: Millis, out: &mut Outbox) {
         if self.calls.has_queued() {
-            let (calls, _, mut exit) = self.parts(out);
-            calls.pump(now, &mut exit);
+            let (calls, _, mut context) = self.parts(out);
+            calls.pump(now, &mut context);
         }
         self.pump_notifies(out);
         self.pump_answers(out);
@@ -244,18 +244,18 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
 
     fn pump_notifies(&mut self, out: &mut Outbox) {
         if self.calls.has_queued_notifies() {
-            let (calls, send_credit, mut exit) = self.parts(out);
-            let wakers = calls.pump_notifies(send_credit, &mut exit);
+            let (calls, send_credit, mut context) = self.parts(out);
+            let wakers = calls.pump_notifies(send_credit, &mut context);
             self.effects.wakers.extend(wakers);
         }
     }
 
-    // Time, room and ends.
+    // Times and room.
 
     /// Times out calls and handlers. Returns what stops the handlers, and the next deadline.
     pub fn expire(&mut self, now: Millis, out: &mut Outbox) -> (Vec<H>, Option<Millis>) {
-        let (calls, _, mut exit) = self.parts(out);
-        let call = calls.expire(now, &mut exit);
+        let (calls, _, mut context) = self.parts(out);
+        let call = calls.expire(now, &mut context);
         self.pump(now, out);
         let (handles, handler) = self.serving.expire(now);
         self.drop_unwanted_answers(out);
@@ -263,8 +263,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     }
 
     /// The writer took what was queued.
-    pub fn left_outbox(&mut self, departed: Departed, now: Millis, out: &mut Outbox) {
-        let Departed { terminals, whole } = departed;
+    pub fn left_outbox(&mut self, flushed: Flushed, now: Millis, out: &mut Outbox) {
+        let Flushed { terminals, whole } = flushed;
         self.serving.left_outbox(terminals);
         self.calls.left_outbox(&self.ids);
         self.channels.left_outbox();
@@ -294,7 +294,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.channels.has_due()
     }
 
-    /// The half that came with a message has got its port; `false` where its receiver has gone already.
+    /// Binds the half that came with a message to its port. `false` if the channel's receiver is already gone.
     pub fn bind(&mut self, id: Xid, port: P) -> bool {
         self.channels.bind(id, port)
     }
@@ -314,15 +314,15 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         out: &mut Outbox,
     ) {
         let (cost, large) = (item_cost(values.len(), carried.len()), values.is_large());
-        let (_, _, mut exit) = self.parts(out);
-        let carried = exit.open(&mut carried);
+        let (_, _, mut context) = self.parts(out);
+        let carried = context.open(&mut carried);
         let mut list = Vec::new();
         let list = (!carried.is_empty()).then(|| {
             handles::encode(&carried, &mut list);
             &list[..]
         });
         let frame = Frame::Item { channel: id, carried: list, count, values: &[] };
-        exit.send(id, &frame, values, &carried);
+        context.send(id, &frame, values, &carried);
         self.channels.spend(id, cost, large, &mut self.effects);
     }
 
@@ -351,7 +351,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.channels.waker(id)
     }
 
-    /// Returns the one before.
+    /// Sets whom to wake when items come or the channel ends. Returns the waker before.
     pub fn set_receiver_waker(&mut self, id: Xid, waker: W) -> Option<W> {
         self.channels.set_waker(id, waker)
     }
@@ -402,12 +402,12 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.channels.keeps_untaken()
     }
 
-    /// Drops them.
+    /// Drops the items that were kept: receivers are told that the connection is closed.
     pub fn drop_untaken(&mut self) {
         self.channels.drop_untaken();
     }
 
-    /// Gives back what the tables do not need now.
+    /// Gives back memory that the tables do not need now.
     pub fn trim(&mut self) {
         self.calls.trim();
         self.serving.trim();
@@ -420,7 +420,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         out.control(&Frame::Ping { nonce: 0 })
     }
 
-    /// Refuses new work from now on. What runs, and what waits for the peer, goes on.
+    /// Begins to drain: refuses new work. Handlers that run and calls that wait for the peer go on.
     pub fn drain(&mut self, out: &mut Outbox) {
         if self.phase != Phase::Open {
             return;
@@ -432,7 +432,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.calls.refuse_queued(&fault, &mut self.effects);
     }
 
-    /// Draining, and nothing is left to wait for.
+    /// The drain is complete: nothing is left to wait for.
     pub fn is_drained(&self) -> bool {
         self.phase == Phase::Draining
             && self.is_settled()
@@ -450,7 +450,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.serving.is_empty() && self.receive_credit.is_settled() && self.calls.unanswered() == 0
     }
 
-    /// Another number whenever either end has called, notified or opened a channel, or a chunk has come.
+    /// A number that changes whenever either end has called, notified or opened a channel, or a chunk has come.
     pub fn activity(&self) -> u64 {
         let counts = [
             self.ids.last(),
@@ -479,8 +479,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.serving.is_empty()
     }
 
-    /// Ends every row. Requests that have not begun are told so; the peer is told why. Large messages
-    /// are given up.
+    /// Closes the connection: ends every row and gives up large messages. Callers whose requests have not begun are told so,
+    /// and the peer is told why.
     pub fn close(&mut self, code: GoawayCode, message: &str, out: &mut Outbox) -> Vec<H> {
         if self.phase == Phase::Closed {
             return Vec::new();
@@ -499,7 +499,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         handles
     }
 
-    /// Ends every row, and forgets what is queued: nobody will read it.
+    /// Closes the connection as nobody will read what is queued: ends every row and drops the queue.
     pub fn abort(&mut self, out: &mut Outbox) -> Vec<H> {
         let handles = self.end(out);
         self.effects.segments.extend(out.clear());
@@ -522,8 +522,8 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         handles
     }
 
-    /// The peer can send nothing more, so it can answer nothing more and grant no credit: all that wait
-    /// are told, and channels end. What it asked for goes on, as it may still read.
+    /// The peer sends nothing more, so it answers nothing more and grants no credit: callers are told, and channels end.
+    /// Its own requests go on, as it may still read.
     pub fn close_calls(&mut self, out: &mut Outbox) {
         self.peer_refuses = Some(Fault::new(FaultCode::Draining, "the peer has closed its sending half"));
         // What is queued is still written, and may be run.
@@ -534,7 +534,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.end_crowded(out);
     }
 
-    /// Answers that wait for channels get none.
+    /// Answers that wait for channels are refused.
     fn end_crowded(&mut self, out: &mut Outbox) {
         self.channels_over = true;
         for (xid, answer, carried) in core::mem::take(&mut self.awaiting_channels) {
@@ -547,7 +547,7 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
         self.calls.stray_replies
     }
 
-    /// Services the peer said it answers for, with their fingerprints.
+    /// The services that the peer's HELLO names, with their fingerprints.
     pub fn peer_services(&self) -> &[(String, u64)] {
         &self.peer.services
     }
@@ -564,4 +564,4 @@ impl<W, H: Default, P: Clone> Session<W, H, P> {
     }
 }
 
-// What hardly ever happens is kept out of the functions that every call goes through.
+// Rare cases are kept out of the functions that every call goes through.

@@ -22,8 +22,8 @@ pub(crate) enum Class {
     Answer,
 }
 
-/// What a message of `total` bytes counts: the small ones that a peer chunks all the same are bounded
-/// in number by it.
+/// What a message of `total` bytes counts towards `max_buffered`. The minimum bounds the number of small messages that a
+/// peer sends in chunks all the same.
 pub(crate) fn charge(total: u64) -> u64 {
     total.max(SMALL as u64)
 }
@@ -41,10 +41,10 @@ pub enum Intake {
     GivenUp(Vec<u8>),
 }
 
-/// What a chunk made of its message.
+/// What is known of a message after one of its chunks.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Chunked {
-    /// More is to come, or nothing that matters.
+    /// More is to come, or the message is dropped.
     Part,
     Whole(Vec<u8>),
     /// The first chunk of a message that exceeds the limit. The rest will be dropped.

@@ -1,4 +1,4 @@
-//! What a message goes out by.
+//! What sending a message needs: the outbox, the channels, and what both ends allow.
 
 use crate::session::channels::Channels;
 use crate::session::effects::Effects;
@@ -13,11 +13,11 @@ use crate::wire::xid::Counter;
 use crate::wire::xid::Xid;
 use alloc::vec::Vec;
 
-/// What a message goes out by.
+/// What sending a message needs, borrowed from the session apart from its table of calls.
 pub(crate) struct SendContext<'s, W, P> {
     pub(crate) ours: &'s Settings,
     pub(crate) peer: &'s Settings,
-    /// The peer's settings are its own words, no floors.
+    /// The peer's HELLO has come: its settings are not the floors.
     pub(crate) greeted: bool,
     pub(crate) ids: &'s mut Counter,
     pub(crate) channels: &'s mut Channels<W, P>,
@@ -26,7 +26,7 @@ pub(crate) struct SendContext<'s, W, P> {
 }
 
 impl<W, P: Clone> SendContext<'_, W, P> {
-    /// Opens the channels of a message that goes now.
+    /// Opens the channels of a message that is sent now.
     #[inline]
     pub(crate) fn open(&mut self, carried: &mut ThinList<OutgoingHandle<P>>) -> ThinList<IncomingHandle> {
         if carried.is_empty() {
@@ -35,8 +35,7 @@ impl<W, P: Clone> SendContext<'_, W, P> {
         self.channels.open(carried.take(), self.ids, (self.ours, self.peer), self.effects)
     }
 
-    /// Queues a message under `id`, in chunks where it is large. Returns the body's buffer where it was
-    /// not kept.
+    /// Queues a message, in chunks under `id` if it is large. Returns the body's buffer if it was copied.
     #[inline]
     pub(crate) fn send(
         &mut self,
@@ -53,7 +52,7 @@ impl<W, P: Clone> SendContext<'_, W, P> {
         Vec::new()
     }
 
-    /// Gives up what is left of a large message; `false` where all of it has gone.
+    /// Gives up what is left of a large message. `false` if all of it was sent.
     pub(crate) fn abandon(&mut self, id: Xid) -> bool {
         let Some(large) = self.out.abandon(id) else { return false };
         self.effects.segments.extend(large.segments);

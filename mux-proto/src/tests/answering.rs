@@ -68,7 +68,7 @@ fn a_handler_that_begins_after_the_cancel_is_not_wanted() {
     let call = pair.client.call(ADD);
     pair.client.abandon(call);
     pair.drive();
-    let xid = pair.server.next_inquiry().xid;
+    let xid = pair.server.next_request().xid;
     pair.server.session.park(xid);
     assert!(!pair.server.session.start(xid));
     assert!(pair.server.session.is_stopped(xid));
@@ -129,7 +129,7 @@ fn a_timeout_of_all_the_time_there_is_overflows_nothing() {
     let meta = b"\x81\xaatimeout_ms\xcf\xff\xff\xff\xff\xff\xff\xff\xff";
     end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
     let year = 365 * 24 * 60 * 60 * 1000;
-    assert_eq!(end.next_inquiry().deadline, Some(1_000_000 + year));
+    assert_eq!(end.next_request().deadline, Some(1_000_000 + year));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn a_slot_is_free_when_its_terminal_has_left_the_outbox() {
     assert_eq!(end.protocol_error, None, "its place was free");
     end.reply(3, &[0]);
     end.hear(&request(35, &[0x90]));
-    end.expect_breach("more than 16 requests in flight");
+    end.expect_protocol_error("more than 16 requests in flight");
 }
 
 #[test]
@@ -206,17 +206,17 @@ fn a_request_that_ought_to_have_come_in_chunks_fails_alone() {
     end.hear(&request(1, &vec![0xc0; (16 << 10) + 1]));
     end.hear(&request(3, &[0x90]));
     assert_eq!(end.said().last(), Some(&Fault(1, FaultCode::TooLarge)));
-    assert_eq!(end.next_inquiry().xid, 3);
+    assert_eq!(end.next_request().xid, 3);
 }
 
 #[test]
 fn a_second_request_with_a_live_xid_leaves_the_first_handler_stoppable() {
     let mut end = End::scripted(Settings::FLOOR);
     end.hear(&request(1, &[0x90]));
-    let xid = end.next_inquiry().xid;
+    let xid = end.next_request().xid;
     end.attach(xid);
     end.hear(&request(1, &[0x90]));
-    end.expect_breach("a second live request with xid 1");
+    end.expect_protocol_error("a second live request with xid 1");
     assert_eq!(end.stopped, [1]);
 }
 

@@ -171,7 +171,7 @@ fn a_tombstone_holds_its_place_until_the_terminal_comes() {
     let calls = pair.client.calls(17, ADD);
     pair.client.abandon(calls[0]);
     pair.drive();
-    assert_eq!(pair.server.inquiries.len(), 16, "the cancelled call keeps the 17th waiting");
+    assert_eq!(pair.server.requests.len(), 16, "the cancelled call keeps the 17th waiting");
     pair.client.said();
     pair.server.drop_handler(1);
     pair.drive();
@@ -186,7 +186,7 @@ fn large_calls_wait_for_max_buffered_and_small_ones_pass_them_by() {
     pair.client.call(MUL);
     assert_eq!(pair.client.said(), [Request(7), Request(1), Request(3), Request(5)]);
     pair.drive();
-    assert_eq!(pair.server.next_inquiry().xid, 7);
+    assert_eq!(pair.server.next_request().xid, 7);
     let xid = pair.server.expect_request(ADD.of(LARGE));
     pair.server.reply(xid, &[1]);
     pair.drive();
@@ -368,7 +368,7 @@ fn the_peer_is_told_the_time_that_is_left_when_the_request_goes() {
     pair.pass(30);
     pair.server.reply(1, &[0]);
     pair.drive();
-    let parts = pair.server.inquiries.pop_back().expect("the 17th");
+    let parts = pair.server.requests.pop_back().expect("the 17th");
     assert_eq!((parts.method.as_str(), parts.deadline), ("calc.multiply", Some(30 + 70)));
 }
 

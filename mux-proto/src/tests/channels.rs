@@ -29,7 +29,7 @@ fn opened(pair: &mut Pair, half: Half) -> (PortId, Xid) {
     let (port, leaving) = pair.client.half(half);
     let call = pair.client.call_with(ADD, vec![leaving]);
     pair.drive();
-    let parts = pair.server.next_inquiry();
+    let parts = pair.server.next_request();
     let id = pair.client.id_of(port);
     assert_eq!(parts.carried[..], [IncomingHandle { id, half }]);
     pair.server.reply(parts.xid, &[0]);
@@ -53,7 +53,7 @@ fn scripted() -> (End, Xid) {
 fn open(end: &mut End, id: u8) {
     let meta = [b"\x81\xa8channels\x91\x92".as_slice(), &[id, 0]].concat();
     end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(&meta), args: &[0x90] });
-    let xid = end.next_inquiry().xid;
+    let xid = end.next_request().xid;
     end.reply(xid, &[0]);
     end.flush();
 }
@@ -191,7 +191,7 @@ fn nothing_overtakes_the_large_message_that_introduces_its_channel() {
     pair.client.end_channel(id, None);
     pair.drive();
     assert_eq!(pair.server.protocol_error, None);
-    pair.server.next_inquiry();
+    pair.server.next_request();
     assert_eq!(pair.server.expect_items(id), [1]);
 }
 
@@ -204,7 +204,7 @@ fn a_stop_waits_for_the_message_that_introduces_its_channel() {
     pair.client.stop(id);
     pair.drive();
     assert_eq!(pair.server.protocol_error, None);
-    let parts = pair.server.next_inquiry();
+    let parts = pair.server.next_request();
     assert!(pair.server.heard().ends_with(&[Spoken::Stop(id)]));
     let bound = pair.server.bind(id);
     assert!(pair.server.ports[&bound].closed);
@@ -318,7 +318,7 @@ fn a_call_waits_until_the_peer_takes_its_channels_and_small_ones_pass_it_by() {
     let waiting = pair.client.call_with(ADD, vec![leaving]);
     pair.client.call(ADD);
     pair.drive();
-    let parts = pair.server.next_inquiry();
+    let parts = pair.server.next_request();
     assert!(parts.carried.is_empty());
     pair.client.expect_waiting(waiting);
     pair.client.end_channel(id, None);
@@ -326,7 +326,7 @@ fn a_call_waits_until_the_peer_takes_its_channels_and_small_ones_pass_it_by() {
     pair.client.expect_waiting(waiting);
     assert_eq!(pair.server.expect_channel_end(id), None);
     pair.drive();
-    assert_eq!(pair.server.next_inquiry().carried.len(), 1);
+    assert_eq!(pair.server.next_request().carried.len(), 1);
     assert!(pair.client.ports[&port].id.is_some());
 }
 
@@ -541,14 +541,14 @@ fn a_channel_that_a_drain_ended_is_forgotten_when_its_message_is_not_sent() {
 }
 
 #[test]
-fn a_stop_of_a_channel_that_the_peer_cannot_know_yet_is_a_breach() {
+fn a_stop_of_a_channel_that_the_peer_cannot_know_yet_is_a_protocol_error() {
     let mut pair = pair();
     let (port, leaving) = pair.client.half(Half::Receiving);
     pair.client.call_with(ADD.of(300 << 10), vec![leaving]);
     let id = pair.client.id_of(port);
     pair.client.flush();
     pair.client.hear(&Frame::Stop { channel: id });
-    pair.client.expect_breach("was never opened");
+    pair.client.expect_protocol_error("was never opened");
 }
 
 #[test]
@@ -574,10 +574,10 @@ fn an_end_says_only_what_fits_a_small_frame() {
     assert_eq!(pair.server.expect_channel_end(id), Some(FaultCode::ReplyTooLarge));
 }
 
-// Breaches.
+// Protocol errors.
 
 #[test]
-fn frames_of_channels_that_were_never_opened_are_breaches() {
+fn frames_of_channels_that_were_never_opened_are_protocol_errors() {
     let end = frame::End { code: FaultCode::App, message: "", detail: &[] };
     let frames = [
         item(7, &[1]),
@@ -590,23 +590,23 @@ fn frames_of_channels_that_were_never_opened_are_breaches() {
     for frame in frames {
         let (mut peer, _) = scripted();
         peer.hear(&frame);
-        peer.expect_breach("was never opened");
+        peer.expect_protocol_error("was never opened");
     }
 }
 
 #[test]
-fn an_item_or_an_end_after_the_end_is_a_breach() {
+fn an_item_or_an_end_after_the_end_is_a_protocol_error() {
     for frame in [item(3, &[1]), Frame::End { channel: 3, why: None }] {
         let (mut end, id) = scripted();
         end.hear(&Frame::End { channel: id, why: None });
         assert_eq!(end.protocol_error, None);
         end.hear(&frame);
-        end.expect_breach("has ended");
+        end.expect_protocol_error("has ended");
     }
 }
 
 #[test]
-fn starting_an_item_without_credit_is_a_breach_by_one_byte() {
+fn starting_an_item_without_credit_is_a_protocol_error_by_one_byte() {
     // A frame of items costs 128 beside its bytes.
     const HALF: usize = WINDOW / 2 - 128;
     for last in [HALF, HALF + 1, WINDOW] {
@@ -615,20 +615,20 @@ fn starting_an_item_without_credit_is_a_breach_by_one_byte() {
         end.hear(&item(id, &vec![1; last]));
         assert_eq!(end.protocol_error, None, "{last}");
         end.hear(&item(id, &[1]));
-        end.expect_breach("an item without credit on channel 3");
+        end.expect_protocol_error("an item without credit on channel 3");
     }
     let (mut end, id) = scripted();
     end.hear(&item(id, &[1; HALF + 1]));
     end.hear(&item(id, &[1; HALF]));
-    end.expect_breach("an item without credit on channel 3");
+    end.expect_protocol_error("an item without credit on channel 3");
 }
 
 #[test]
-fn credit_and_stop_from_the_wrong_end_are_breaches() {
+fn credit_and_stop_from_the_wrong_end_are_protocol_errors() {
     for frame in [Frame::Credit { channel: 3, total: 1 }, Frame::Stop { channel: 3 }] {
         let (mut end, _) = scripted();
         end.hear(&frame);
-        end.expect_breach("from the end that sends on it");
+        end.expect_protocol_error("from the end that sends on it");
     }
 }
 
@@ -646,30 +646,30 @@ fn credit_of_u64_max_twice_overflows_nothing() {
 }
 
 #[test]
-fn more_channels_than_were_allowed_are_a_breach() {
+fn more_channels_than_were_allowed_are_a_protocol_error() {
     let mut end = End::new(Side::Accepting, takes(1));
     end.hear(&hello(Side::Connecting, takes(8)));
     open(&mut end, 3);
     let meta = b"\x81\xa8channels\x91\x92\x05\x00";
     end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
-    end.expect_breach("more than 1 channels open");
+    end.expect_protocol_error("more than 1 channels open");
 }
 
 #[test]
-fn an_id_that_is_not_the_peers_to_give_or_is_taken_is_a_breach() {
+fn an_id_that_is_not_the_peers_to_give_or_is_taken_is_a_protocol_error() {
     for id in [2, 3, 7] {
         let (mut end, _) = scripted();
         let meta = [b"\x81\xa8channels\x91\x92".as_slice(), &[id, 0]].concat();
         end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(&meta), args: &[0x90] });
-        end.expect_breach(&format!("channel {id} is not one that the peer may open"));
+        end.expect_protocol_error(&format!("channel {id} is not one that the peer may open"));
     }
     let (mut end, id) = scripted();
     end.hear(&request(id, &[0x90]));
-    end.expect_breach("xid 3 is not one");
+    end.expect_protocol_error("xid 3 is not one");
 }
 
 #[test]
-fn a_list_of_channels_that_is_none_is_a_breach() {
+fn a_list_of_channels_that_is_none_is_a_protocol_error() {
     for list in
         [&b"\x01"[..], b"\x91\x03", b"\x91\x93\x03\x00\x00", b"\x91\x92\x03\x02", b"\xdd\xff\xff\xff\xff"]
     {
@@ -736,7 +736,7 @@ fn a_large_item_counts_until_it_is_taken_also_when_its_channel_has_ended() {
 }
 
 #[test]
-fn more_large_items_than_were_allowed_are_a_breach() {
+fn more_large_items_than_were_allowed_are_a_protocol_error() {
     let mut end = End::new(Side::Accepting, takes(8));
     end.hear(&hello(Side::Connecting, takes(8)));
     let meta = b"\x81\xa8channels\x92\x92\x03\x00\x92\x05\x00";
@@ -744,7 +744,7 @@ fn more_large_items_than_were_allowed_are_a_breach() {
     end.hear(&item(3, &vec![1; 2 * WINDOW]));
     assert_eq!(end.protocol_error, None);
     end.hear(&item(5, &vec![1; 2 * WINDOW]));
-    end.expect_breach("more than 65536 bytes of large items unread");
+    end.expect_protocol_error("more than 65536 bytes of large items unread");
 }
 
 #[test]
@@ -763,7 +763,7 @@ fn a_channel_counts_as_open_until_its_end_is_taken() {
     end.hear(&Frame::End { channel: 5, why: None });
     let meta = b"\x81\xa8channels\x91\x92\x09\x00";
     end.hear(&Frame::Request { xid: 11, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
-    end.expect_breach("more than 1 channels open");
+    end.expect_protocol_error("more than 1 channels open");
 }
 
 #[test]
@@ -775,7 +775,7 @@ fn a_stop_that_the_peer_does_not_read_holds_its_channels_place() {
     end.hear(&Frame::End { channel: 3, why: None });
     let meta = b"\x81\xa8channels\x91\x92\x05\x00";
     end.hear(&Frame::Request { xid: 7, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
-    end.expect_breach("more than 1 channels open");
+    end.expect_protocol_error("more than 1 channels open");
 }
 
 #[test]

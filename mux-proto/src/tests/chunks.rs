@@ -79,8 +79,8 @@ fn a_small_call_passes_a_large_one_by() {
     pair.client.flush();
     assert_eq!(pair.client.wrote(), [Spoken::Request(3)], "before the large one is whole");
     pair.drive();
-    assert_eq!(pair.server.next_inquiry().xid, 3);
-    assert_eq!(pair.server.next_inquiry().xid, 1);
+    assert_eq!(pair.server.next_request().xid, 3);
+    assert_eq!(pair.server.next_request().xid, 1);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_hundred_large_calls_all_end_within_the_peers_room() {
     let mut answered = 0;
     while answered < 100 {
         pair.drive();
-        assert!(pair.server.inquiries.len() * LARGE <= 1 << 20, "{} at once", pair.server.inquiries.len());
+        assert!(pair.server.requests.len() * LARGE <= 1 << 20, "{} at once", pair.server.requests.len());
         let xid = pair.server.expect_request(ADD.of(LARGE));
         pair.server.reply(xid, &[1]);
         answered += 1;
@@ -231,10 +231,10 @@ fn a_large_request_waits_for_the_hello_and_a_small_one_does_not() {
     pair.client.call(MUL);
     assert_eq!(pair.client.said(), [Spoken::Hello, Spoken::Request(1)]);
     pair.drive();
-    assert_eq!(pair.server.inquiries.len(), 2);
+    assert_eq!(pair.server.requests.len(), 2);
 }
 
-// Breaches, and what harms nobody.
+// Protocol errors, and what is none.
 
 #[test]
 fn a_message_over_the_limit_is_refused_alone_and_early() {
@@ -250,7 +250,7 @@ fn a_message_over_the_limit_is_refused_alone_and_early() {
     }
     end.expect_no_request();
     end.hear(&super::pair::request(3, &[0x90]));
-    assert_eq!(end.next_inquiry().xid, 3);
+    assert_eq!(end.next_request().xid, 3);
     assert_eq!((end.session.open_rows(), end.protocol_error), ((0, 0), None));
 }
 
@@ -277,54 +277,54 @@ fn a_reply_over_the_limit_fails_its_call_alone() {
 }
 
 #[test]
-fn a_message_over_the_limit_without_a_head_in_its_first_chunk_is_a_breach() {
+fn a_message_over_the_limit_without_a_head_in_its_first_chunk_is_a_protocol_error() {
     let mut end = scripted(limits(64 << 10, 64 << 10));
     end.hear(&chunk(1, 1 << 30, &message(1, 8)[..4]));
-    end.expect_breach("whose first chunk has no head");
+    end.expect_protocol_error("whose first chunk has no head");
 }
 
 #[test]
-fn totals_that_lie_are_breaches() {
+fn totals_that_lie_are_protocol_errors() {
     let whole = message(1, 100);
     for remaining in [0, 60, 62, u64::MAX] {
         let mut end = scripted(limits(64 << 10, 64 << 10));
         end.hear(&chunk(1, (whole.len() - 10) as u64, &whole[..10]));
         end.hear(&chunk(1, remaining, &whole[10..50]));
-        end.expect_breach("a chunk of 40 bytes");
+        end.expect_protocol_error("a chunk of 40 bytes");
     }
     let mut end = scripted(limits(64 << 10, 64 << 10));
     end.hear(&chunk(1, u64::MAX, &whole[..10]));
-    end.expect_breach("begins message 1");
+    end.expect_protocol_error("begins message 1");
 }
 
 #[test]
-fn a_chunk_without_data_is_a_breach() {
+fn a_chunk_without_data_is_a_protocol_error() {
     for remaining in [0, 10] {
         let mut end = scripted(limits(64 << 10, 64 << 10));
         end.hear(&chunk(1, remaining, &[]));
-        end.expect_breach("a chunk of 0 bytes");
+        end.expect_protocol_error("a chunk of 0 bytes");
     }
 }
 
 #[test]
-fn chunks_of_two_messages_under_one_id_are_a_breach() {
+fn chunks_of_two_messages_under_one_id_are_a_protocol_error() {
     let whole = message(1, 20 << 10);
     let mut end = scripted(limits(64 << 10, 64 << 10));
     end.hear(&chunk(1, (whole.len() - 100) as u64, &whole[..100]));
     end.hear(&chunk(1, (whole.len() - 100) as u64, &whole[..100]));
-    end.expect_breach("where message 1 lacks");
+    end.expect_protocol_error("where message 1 lacks");
 }
 
 #[test]
-fn chunks_that_are_a_message_of_another_id_are_a_breach() {
+fn chunks_that_are_a_message_of_another_id_are_a_protocol_error() {
     let whole = message(3, 100);
     let mut end = scripted(limits(64 << 10, 64 << 10));
     end.hear(&chunk(1, 0, &whole));
-    end.expect_breach("the chunks of 1 are not a message of that id");
+    end.expect_protocol_error("the chunks of 1 are not a message of that id");
 }
 
 #[test]
-fn chunks_that_are_no_message_are_a_breach() {
+fn chunks_that_are_no_message_are_a_protocol_error() {
     let mut bytes = Vec::new();
     Frame::Ping { nonce: 1 }.put_bare_head(&mut bytes);
     for whole in [&bytes[..], b"\xc1", &message(1, 0)] {
@@ -335,23 +335,23 @@ fn chunks_that_are_no_message_are_a_breach() {
 }
 
 #[test]
-fn a_message_that_nobody_asked_for_is_a_breach_and_so_is_giving_up_none() {
+fn a_message_that_nobody_asked_for_is_a_protocol_error_and_so_is_giving_up_none() {
     let mut end = scripted(limits(64 << 10, 64 << 10));
     end.hear(&chunk(2, 100, &[0]));
-    end.expect_breach("which nobody asked for");
+    end.expect_protocol_error("which nobody asked for");
     let mut end = scripted(limits(64 << 10, 64 << 10));
     end.hear(&given_up(1));
-    end.expect_breach("was never begun");
+    end.expect_protocol_error("was never begun");
 }
 
 #[test]
-fn more_than_max_buffered_at_once_is_a_breach() {
+fn more_than_max_buffered_at_once_is_a_protocol_error() {
     let mut end = scripted(limits(64 << 10, 64 << 10));
     for xid in [1, 3] {
         let whole = message(xid, 40 << 10);
         end.hear(&chunk(xid, (whole.len() - 100) as u64, &whole[..100]));
     }
-    end.expect_breach("more than 65536 bytes of large messages at once");
+    end.expect_protocol_error("more than 65536 bytes of large messages at once");
 }
 
 #[test]
@@ -361,12 +361,12 @@ fn requests_count_until_they_are_answered() {
         let whole = message(xid, 60 << 10);
         end.hear(&chunk(xid, 0, &whole));
         assert_eq!(end.protocol_error, None);
-        let xid = end.next_inquiry().xid;
+        let xid = end.next_request().xid;
         end.reply(xid, &[0]);
     }
     end.hear(&chunk(7, 0, &message(7, 60 << 10)));
     end.hear(&chunk(9, 0, &message(9, 60 << 10)));
-    end.expect_breach("large messages at once");
+    end.expect_protocol_error("large messages at once");
 }
 
 #[test]
@@ -382,8 +382,8 @@ fn uploads_given_up_a_hundred_thousand_times_leave_nothing() {
 }
 
 #[test]
-fn a_chunk_before_the_hello_is_a_breach() {
+fn a_chunk_before_the_hello_is_a_protocol_error() {
     let mut end = End::new(Side::Accepting, limits(64 << 10, 64 << 10));
     end.hear(&chunk(1, 0, &message(1, 100)));
-    end.expect_breach("the first frame is not a hello");
+    end.expect_protocol_error("the first frame is not a hello");
 }

@@ -58,7 +58,7 @@ fn calls_above_the_goaways_xid_are_refused_and_were_not_run() {
     for call in meanwhile {
         assert!(pair.client.expect_fault(call, FaultCode::Draining).code.did_not_run());
     }
-    assert_eq!(pair.server.inquiries.len(), 1);
+    assert_eq!(pair.server.requests.len(), 1);
     assert_eq!(
         pair.server.said(),
         [Goaway(1, GoawayCode::Draining), Fault(3, FaultCode::Draining), Fault(5, FaultCode::Draining)]
@@ -198,7 +198,7 @@ fn a_close_answers_what_waits_for_a_thread_before_its_goaway() {
     let parked = pair.client.call(MUL);
     let begun = pair.client.call(MUL);
     pair.drive();
-    let xids = [(); 3].map(|()| pair.server.next_inquiry().xid);
+    let xids = [(); 3].map(|()| pair.server.next_request().xid);
     pair.server.attach(xids[0]);
     pair.server.attach(xids[1]);
     pair.server.session.park(xids[1]);
@@ -256,7 +256,7 @@ fn a_close_is_announced_once_and_nothing_follows_it() {
     pair.server.hear(&request(3, &[0x90]));
     pair.server.hear(&Frame::Ping { nonce: 1 });
     assert_eq!(pair.server.said(), [Goaway(1, GoawayCode::Closed)]);
-    assert_eq!(pair.server.inquiries.len(), 0);
+    assert_eq!(pair.server.requests.len(), 0);
 }
 
 #[test]

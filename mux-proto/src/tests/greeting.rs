@@ -21,7 +21,7 @@ fn the_17th_call_waits_for_the_hello() {
     assert_eq!(pair.client.said().len(), 1 + 16);
     pair.drive();
     assert_eq!(pair.client.said(), [Request(33)]);
-    assert_eq!(pair.server.inquiries.len(), 17);
+    assert_eq!(pair.server.requests.len(), 17);
 }
 
 #[test]
@@ -43,8 +43,8 @@ fn each_sides_word_binds_what_the_other_sends() {
     pair.client.calls(50, ADD);
     pair.server.calls(50, ADD);
     pair.drive();
-    assert_eq!(pair.server.inquiries.len(), 30);
-    assert_eq!(pair.client.inquiries.len(), 20);
+    assert_eq!(pair.server.requests.len(), 30);
+    assert_eq!(pair.client.requests.len(), 20);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn a_window_over_spent_ends_the_connection() {
     end.hear(&note);
     assert_eq!(end.protocol_error, None);
     end.hear(&note);
-    end.expect_breach("a notify without credit");
+    end.expect_protocol_error("a notify without credit");
 }
 
 #[test]

@@ -205,7 +205,7 @@ pub(crate) struct End {
     inbound: Vec<u8>,
     said: Vec<Spoken>,
     heard: Vec<Spoken>,
-    pub(crate) inquiries: VecDeque<RequestParts>,
+    pub(crate) requests: VecDeque<RequestParts>,
     pub(crate) notes: VecDeque<Note>,
     pub(crate) woken: HashSet<CallId>,
     /// Handlers that were told to stop.
@@ -239,7 +239,7 @@ impl End {
             inbound: Vec::new(),
             said: Vec::new(),
             heard: Vec::new(),
-            inquiries: VecDeque::new(),
+            requests: VecDeque::new(),
             notes: VecDeque::new(),
             woken: HashSet::new(),
             stopped: Vec::new(),
@@ -371,14 +371,14 @@ impl End {
     // Answering.
 
     #[track_caller]
-    pub(crate) fn next_inquiry(&mut self) -> RequestParts {
-        self.inquiries.pop_front().expect("a request should have come")
+    pub(crate) fn next_request(&mut self) -> RequestParts {
+        self.requests.pop_front().expect("a request should have come")
     }
 
     /// The next request, begun. It is the one that `ask` made.
     #[track_caller]
     pub(crate) fn expect_request(&mut self, ask: Ask) -> Xid {
-        let parts = self.next_inquiry();
+        let parts = self.next_request();
         assert_eq!(parts.method, ask.method);
         assert_eq!(parts.args, ask.body());
         self.session.start(parts.xid);
@@ -387,7 +387,7 @@ impl End {
 
     #[track_caller]
     pub(crate) fn expect_no_request(&self) {
-        assert!(self.inquiries.is_empty(), "{:?}", self.inquiries);
+        assert!(self.requests.is_empty(), "{:?}", self.requests);
     }
 
     pub(crate) fn reply(&mut self, xid: Xid, value: &[u8]) {
@@ -731,7 +731,7 @@ impl End {
             Action::Serve { xid, deadline, carried, .. } => {
                 let Frame::Request { method, args, .. } = *frame else { panic!("{frame:?} is no request") };
                 let (method, args) = (method.to_string(), args.into());
-                self.inquiries.push_back(RequestParts { xid, method, args, deadline, carried });
+                self.requests.push_back(RequestParts { xid, method, args, deadline, carried });
             }
             Action::ServeNotify { cost, carried, .. } => {
                 let Frame::Notify { method, args, .. } = *frame else { panic!("{frame:?} is no notify") };
@@ -754,7 +754,7 @@ impl End {
 
     /// The session has ended because the peer broke the protocol, and says so.
     #[track_caller]
-    pub(crate) fn expect_breach(&mut self, message: &str) {
+    pub(crate) fn expect_protocol_error(&mut self, message: &str) {
         let protocol_error = self.protocol_error.as_ref().expect("the connection should have ended");
         assert!(protocol_error.message.contains(message), "{protocol_error:?}");
         let code = protocol_error.code;

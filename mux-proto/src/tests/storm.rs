@@ -367,7 +367,7 @@ impl Storm {
             assert_eq!(end.protocol_error, None);
             end.heard().iter().for_each(|spoken| witness.on_heard(spoken));
             end.wrote().iter().for_each(|spoken| witness.on_said(spoken));
-            while let Some(parts) = end.inquiries.pop_front() {
+            while let Some(parts) = end.requests.pop_front() {
                 witness.serve(end, parts.xid, parts.args.len());
                 witness.get(end, &parts.carried);
             }

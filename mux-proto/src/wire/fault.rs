@@ -1,4 +1,4 @@
-//! What one peer may tell another of a transaction that brought no value.
+//! Codes and contents of faults and goodbyes: why a transaction has no value, and why a connection ends.
 
 use alloc::string::String;
 use alloc::vec::Vec;

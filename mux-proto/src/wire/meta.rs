@@ -11,7 +11,7 @@ use rmp::encode as write;
 /// Keys the protocol uses itself; a user's key of that name is refused.
 pub const RESERVED: [&str; 5] = ["timeout_ms", "channels", ARGS, "traceparent", "tracestate"];
 
-/// Those that a message gets anew at each connection.
+/// Keys that are set anew on each connection.
 const OF_ONE_CONNECTION: [&str; 2] = ["timeout_ms", "channels"];
 
 /// The names of the arguments, where the other end may know others.
@@ -47,7 +47,7 @@ impl MetaPairs {
         }
     }
 
-    /// The pairs of another message, to be passed on: all but those of which each connection has its own.
+    /// The pairs of a message to be forwarded: all but those that are set anew on each connection.
     pub fn passed_on(meta: &[u8]) -> MetaPairs {
         let mut passed_on = MetaPairs::default();
         let mut input = Input { rest: meta };
@@ -72,7 +72,7 @@ impl MetaPairs {
         self.0.as_ref().map_or(0, |pairs| pairs.encoded.len())
     }
 
-    /// The whole map, or `None` where there is nothing to say.
+    /// The whole map, or `None` if it would be empty.
     #[inline]
     pub fn encode(&self, timeout_ms: Option<u64>, carried: &[IncomingHandle]) -> Option<Vec<u8>> {
         let anything = self.0.is_some() || timeout_ms.is_some() || !carried.is_empty();

@@ -1,4 +1,4 @@
-//! HELLO: what each side tells the other first. Each side's word binds what the other sends.
+//! HELLO: the first frame of each side. Its settings limit what the other side may send.
 
 use crate::wire::cursor::Input;
 use crate::wire::frame::{BadFrame, ENVELOPE};
@@ -47,7 +47,7 @@ pub struct Settings {
     pub max_unread: u64,
     /// Channels open at once.
     pub max_channels: u64,
-    /// Name and fingerprint of each service the sender answers for.
+    /// Name and fingerprint of each service that the sender serves.
     pub services: Vec<(String, u64)>,
 }
 

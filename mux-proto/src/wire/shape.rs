@@ -64,8 +64,8 @@ fn follows_acceptably(body: &[u8]) -> bool {
     true
 }
 
-/// Whether decoding a body takes longer than that of any body of one frame can: it has more than 16,384 values. Binary is one,
-/// unless it may be read `by_element`, which is asked where it matters.
+/// Whether decoding a body takes longer than that of a body of one frame ever can: whether it has more than 16,384 values.
+/// Binary counts as one value, unless `by_element` says that it is read element by element. That is asked only if it matters.
 #[inline]
 pub fn takes_long(body: &[u8], by_element: impl FnOnce() -> bool) -> bool {
     // A value takes a byte at least.

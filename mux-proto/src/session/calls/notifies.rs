@@ -43,11 +43,11 @@ impl<W, P: Clone> Calls<W, P> {
         &mut self,
         request: Request<'_, W, P>,
         send_credit: &mut SendCredit,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) -> Result<Option<Ticket>, Fault> {
         let Request { message, deadline, waker, nested } = request;
-        if self.notifies.queue.is_empty() && self.may_notify(message, send_credit, exit) {
-            self.send_notify(message, send_credit, exit);
+        if self.notifies.queue.is_empty() && self.may_notify(message, send_credit, context) {
+            self.send_notify(message, send_credit, context);
             return Ok(None);
         }
         if nested {
@@ -65,26 +65,26 @@ impl<W, P: Clone> Calls<W, P> {
         &self,
         message: &Message<P>,
         send_credit: &SendCredit,
-        exit: &SendContext<'_, W, P>,
+        context: &SendContext<'_, W, P>,
     ) -> bool {
         // Notifies keep their order: none overtakes a large one.
-        send_credit.has_any() && self.notifies.large.is_empty() && self.fits(message, exit)
+        send_credit.has_any() && self.notifies.large.is_empty() && self.fits(message, context)
     }
 
     fn send_notify(
         &mut self,
         message: &mut Message<P>,
         send_credit: &mut SendCredit,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) {
         let charge = message.charge();
-        let carried = exit.open(&mut message.carried);
+        let carried = context.open(&mut message.carried);
         let meta = message.meta.encode(None, &carried);
         send_credit.spend(credit::notify_cost(meta.as_deref(), message.body.len()));
         let frame = Frame::Notify { method: (&*message.method).into(), meta: meta.as_deref(), args: &[] };
-        let id = if charge > 0 { exit.ids.take() } else { 0 };
+        let id = if charge > 0 { context.ids.take() } else { 0 };
         // The buffer is used again by whoever made the message.
-        message.body = exit.send(id, &frame, mem::take(&mut message.body), &carried).into();
+        message.body = context.send(id, &frame, mem::take(&mut message.body), &carried).into();
         if charge > 0 {
             self.notifies.large.push((id, charge));
             self.buffered += charge;
@@ -102,15 +102,15 @@ impl<W, P: Clone> Calls<W, P> {
     pub(crate) fn pump_notifies(
         &mut self,
         send_credit: &mut SendCredit,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) -> Vec<W> {
         let mut wakers = Vec::new();
         while let Some((_, message)) = self.notifies.queue.front()
-            && self.may_notify(message, send_credit, exit)
+            && self.may_notify(message, send_credit, context)
             && let Some((ticket, mut message)) = self.notifies.queue.pop_front()
         {
-            self.send_notify(&mut message, send_credit, exit);
-            exit.effects.bodies.push(message.body);
+            self.send_notify(&mut message, send_credit, context);
+            context.effects.bodies.push(message.body);
             // Whoever sent it may have gone: it has nothing to wait for.
             wakers.extend(self.rows.end_posted(ticket, Terminal::Sent));
         }

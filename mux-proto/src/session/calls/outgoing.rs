@@ -1,5 +1,5 @@
-//! The requests this end made. A row waits for room, then for its answer; what its caller no longer
-//! wants stays behind as a tombstone until the peer has answered, and holds its place so long.
+//! The requests this end made. A row waits for room, then for its answer. A request that its caller gave up stays as a
+//! tombstone, and keeps its slot, until the peer has answered.
 
 pub use crate::session::calls::rows::Ticket;
 
@@ -33,12 +33,12 @@ struct Unanswered {
 pub(crate) struct Calls<W, P> {
     pub(super) rows: Rows<W, P>,
     unanswered: XidMap<Unanswered>,
-    /// Requests waiting for a slot, and demanding ones that wait for room in the peer's buffers or for
-    /// channels too, so that they hold back no small one.
+    /// Requests that wait for a slot. Those that also need room in the peer's buffers or for channels have a queue of their
+    /// own, so that they hold back no small one.
     small_queue: VecDeque<Ticket>,
     demanding_queue: VecDeque<Ticket>,
     pub(super) notifies: Notifies<P>,
-    /// Sum of the large requests the peer has not answered, and of the large notifies that go.
+    /// Sum of the charges of the large requests that the peer has not answered and of the large notifies being sent.
     pub(super) buffered: u64,
     /// Rows above this never left the outbox.
     last_sent: Xid,
@@ -66,15 +66,15 @@ impl<W, P: Clone> Calls<W, P> {
         &mut self,
         request: Request<'_, W, P>,
         now: Millis,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) -> Result<Ticket, Fault> {
         let Request { message, deadline, waker, nested } = request;
         let demanding = message.is_demanding();
         let waiting = if demanding { !self.demanding_queue.is_empty() } else { !self.small_queue.is_empty() };
-        if !waiting && self.has_room(message, exit) {
+        if !waiting && self.has_room(message, context) {
             let timeout = timeout(deadline, now);
             let index = self.rows.next_index();
-            let state = self.send(index, message, timeout, exit);
+            let state = self.send(index, message, timeout, context);
             return Ok(self.rows.insert(deadline, waker.take(), state));
         }
         self.queue(Request { message, deadline, waker, nested }, demanding)
@@ -96,66 +96,66 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     #[inline]
-    fn has_room(&self, message: &Message<P>, exit: &SendContext<'_, W, P>) -> bool {
-        let slot = (self.unanswered.len() as u64) < exit.peer.max_in_flight;
-        slot && self.fits(message, exit)
+    fn has_room(&self, message: &Message<P>, context: &SendContext<'_, W, P>) -> bool {
+        let slot = (self.unanswered.len() as u64) < context.peer.max_in_flight;
+        slot && self.fits(message, context)
     }
 
-    /// What is small always fits. Until the peer has told what it takes, nothing else does.
+    /// A small message always fits. Until the peer's HELLO has come, no other does.
     #[inline]
-    pub(super) fn fits(&self, message: &Message<P>, exit: &SendContext<'_, W, P>) -> bool {
+    pub(super) fn fits(&self, message: &Message<P>, context: &SendContext<'_, W, P>) -> bool {
         if !message.is_demanding() {
             return true;
         }
         let charge = message.charge();
-        exit.greeted
-            && (charge == 0 || self.buffered == 0 || self.buffered + charge <= exit.peer.max_buffered)
-            && exit.channels.has_room(message.carried.len(), exit.peer)
+        context.greeted
+            && (charge == 0 || self.buffered == 0 || self.buffered + charge <= context.peer.max_buffered)
+            && context.channels.has_room(message.carried.len(), context.peer)
     }
 
-    /// Takes an xid for a request, as now its first byte may go out.
+    /// Sends the request: takes an xid for it and queues its frame.
     #[inline]
     fn send(
         &mut self,
         index: u32,
         message: &mut Message<P>,
         timeout: Option<Millis>,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) -> State<P> {
         let charge = message.charge();
-        let xid = exit.ids.take();
-        let carried = exit.open(&mut message.carried);
+        let xid = context.ids.take();
+        let carried = context.open(&mut message.carried);
         let meta = message.meta.encode(timeout, &carried);
         let frame =
             Frame::Request { xid, method: (&*message.method).into(), meta: meta.as_deref(), args: &[] };
-        let buffer = exit.send(xid, &frame, mem::take(&mut message.body), &carried);
+        let buffer = context.send(xid, &frame, mem::take(&mut message.body), &carried);
         self.buffered += charge;
         self.unanswered.insert(xid, Unanswered { row: Some(index), charge });
         State::Waiting { xid, buffer }
     }
 
-    /// Sends what waited, as far as there is room now: of the two queues' fronts the older first, so
-    /// that neither starves the other of slots.
-    pub(crate) fn pump(&mut self, now: Millis, exit: &mut SendContext<'_, W, P>) {
-        while let Some(ticket) = self.next_queued(exit) {
-            self.send_queued(ticket.index, now, exit);
+    /// Sends waiting requests while there is room: of the two queues' fronts the older one first, so that neither queue
+    /// starves the other.
+    pub(crate) fn pump(&mut self, now: Millis, context: &mut SendContext<'_, W, P>) {
+        while let Some(ticket) = self.next_queued(context) {
+            self.send_queued(ticket.index, now, context);
         }
     }
 
-    fn send_queued(&mut self, index: u32, now: Millis, exit: &mut SendContext<'_, W, P>) {
+    fn send_queued(&mut self, index: u32, now: Millis, context: &mut SendContext<'_, W, P>) {
         let row = &mut self.rows[index];
         let timeout = timeout(row.deadline, now);
         if let State::Queued(mut message) = mem::replace(&mut row.state, State::done(Terminal::Sent)) {
-            self.rows[index].state = self.send(index, &mut message, timeout, exit);
+            self.rows[index].state = self.send(index, &mut message, timeout, context);
         }
     }
 
-    fn next_queued(&mut self, exit: &SendContext<'_, W, P>) -> Option<Ticket> {
+    fn next_queued(&mut self, context: &SendContext<'_, W, P>) -> Option<Ticket> {
         let small = live_front(&mut self.small_queue, &self.rows);
         let demanding = live_front(&mut self.demanding_queue, &self.rows);
         let [small, demanding] = [small, demanding].map(|front| {
             front.filter(|&ticket| {
-                self.rows.queued(ticket).is_some_and(|message| self.has_room(message, exit))
+                self.rows.queued(ticket).is_some_and(|message| self.has_room(message, context))
             })
         });
         let queue = match (small, demanding) {
@@ -167,7 +167,7 @@ impl<W, P: Clone> Calls<W, P> {
         queue.pop_front()
     }
 
-    /// Refuses what waits and will never fit; for when the peer's limits become known.
+    /// Refuses the waiting messages that exceed the peer's limits, which have just become known.
     pub(crate) fn refuse_oversized(
         &mut self,
         exceeds_limits: impl Fn(&Payload, &[OutgoingHandle<P>]) -> Option<Fault>,
@@ -205,7 +205,7 @@ impl<W, P: Clone> Calls<W, P> {
         &mut self,
         xid: Xid,
         carried: ThinList<IncomingHandle>,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
         fill: impl FnOnce(Vec<u8>) -> Terminal,
     ) -> Result<Option<W>, ThinList<IncomingHandle>> {
         let Some(unanswered) = self.unanswered.remove(&xid) else {
@@ -215,7 +215,7 @@ impl<W, P: Clone> Calls<W, P> {
         if unanswered.charge > 0 {
             self.buffered -= unanswered.charge;
             // It was refused before all of it had gone.
-            exit.abandon(xid);
+            context.abandon(xid);
         }
         let Some(index) = unanswered.row else {
             self.stray_replies += 1;
@@ -229,38 +229,38 @@ impl<W, P: Clone> Calls<W, P> {
         Ok(row.waker.take())
     }
 
-    /// Ends a row before its answer: the caller is told `terminal`, the peer is told to stop.
+    /// Ends a row before its answer: the caller gets `terminal`, the peer a CANCEL.
     fn give_up(
         &mut self,
         index: u32,
         terminal: impl FnOnce(bool) -> Terminal,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) {
         let row = &mut self.rows[index];
         let sent = match row.state {
-            State::Waiting { xid, .. } => self.call_off(xid, exit),
+            State::Waiting { xid, .. } => self.call_off(xid, context),
             State::Queued(_) => false,
             State::Posted => {
-                self.withdraw_notify(self.rows.ticket(index), exit.effects);
+                self.withdraw_notify(self.rows.ticket(index), context.effects);
                 false
             }
             State::Done(..) => return,
         };
-        self.rows[index].end(terminal(sent), exit.effects);
+        self.rows[index].end(terminal(sent), context.effects);
     }
 
-    /// Tells the peer that nobody waits for the answer. `false` where the request had not gone whole: what
-    /// is left of it never goes, and there will be no answer.
-    fn call_off(&mut self, xid: Xid, exit: &mut SendContext<'_, W, P>) -> bool {
+    /// Tells the peer that nobody waits for the answer. `false` if the request was not sent whole: the rest of it is never
+    /// sent, and there will be no answer.
+    fn call_off(&mut self, xid: Xid, context: &mut SendContext<'_, W, P>) -> bool {
         let Some(entry) = self.unanswered.get_mut(&xid) else { return true };
         let charge = entry.charge;
-        if charge > 0 && exit.abandon(xid) {
+        if charge > 0 && context.abandon(xid) {
             self.buffered -= charge;
             self.unanswered.remove(&xid);
             return false;
         }
         entry.row = None;
-        exit.out.message(&Frame::Cancel { xid });
+        context.out.message(&Frame::Cancel { xid });
         true
     }
 
@@ -280,18 +280,18 @@ impl<W, P: Clone> Calls<W, P> {
         self.rows.get(ticket)?.waker.as_ref()
     }
 
-    /// The caller is gone. A request that was not sent is never sent; one that was is cancelled; a
-    /// notify goes its way. Returns what must be dropped outside the lock, and the halves that nobody took.
+    /// The caller is gone. A request that was not sent is never sent, one that was sent is cancelled, and a notify is still
+    /// sent. Returns what must be dropped outside the lock, and the halves that nobody took.
     pub(crate) fn abandon(
         &mut self,
         ticket: Ticket,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) -> (Option<W>, Option<Terminal>, ThinList<IncomingHandle>) {
         let Some(row) = self.rows.remove(ticket) else { return (None, None, ThinList::new()) };
         let (mut terminal, mut untaken) = (None, ThinList::new());
         match row.state {
-            State::Waiting { xid, .. } => drop(self.call_off(xid, exit)),
-            State::Queued(message) => exit.effects.discard(message.body, message.carried),
+            State::Waiting { xid, .. } => drop(self.call_off(xid, context)),
+            State::Queued(message) => context.effects.discard(message.body, message.carried),
             State::Posted => {}
             State::Done(ended, carried) => (terminal, untaken) = (Some(ended), carried),
         }
@@ -299,7 +299,7 @@ impl<W, P: Clone> Calls<W, P> {
     }
 
     /// Times out what is due. Returns the next deadline.
-    pub(crate) fn expire(&mut self, now: Millis, exit: &mut SendContext<'_, W, P>) -> Option<Millis> {
+    pub(crate) fn expire(&mut self, now: Millis, context: &mut SendContext<'_, W, P>) -> Option<Millis> {
         let mut next: Option<Millis> = None;
         let mut due = Vec::new();
         for (index, row) in self.rows.iter() {
@@ -311,7 +311,7 @@ impl<W, P: Clone> Calls<W, P> {
             }
         }
         for index in due {
-            self.give_up(index, |sent| Terminal::TimedOut { sent }, exit);
+            self.give_up(index, |sent| Terminal::TimedOut { sent }, context);
         }
         next
     }
@@ -321,10 +321,11 @@ impl<W, P: Clone> Calls<W, P> {
         &mut self,
         last: Xid,
         fault: &Fault,
-        exit: &mut SendContext<'_, W, P>,
+        context: &mut SendContext<'_, W, P>,
     ) -> Vec<W> {
         let above: Vec<Xid> = self.unanswered.keys().copied().filter(|&xid| xid > last).collect();
-        let mut refuse = |xid| self.answered(xid, ThinList::new(), exit, |_| Terminal::fault(fault.clone()));
+        let mut refuse =
+            |xid| self.answered(xid, ThinList::new(), context, |_| Terminal::fault(fault.clone()));
         above.into_iter().filter_map(|xid| refuse(xid).ok().flatten()).collect()
     }
 
@@ -342,12 +343,12 @@ impl<W, P: Clone> Calls<W, P> {
         }
     }
 
-    /// All that was taken so far has left the outbox.
+    /// The writer took all that was queued so far.
     pub(crate) fn left_outbox(&mut self, ids: &Counter) {
         self.last_sent = ids.last();
     }
 
-    /// Ends every row, and forgets what the peer owed.
+    /// Ends every row and removes what the peer has not answered.
     pub(crate) fn close(&mut self, out: &Outbox, effects: &mut Effects<W, P>) {
         let unanswered = mem::take(&mut self.unanswered);
         let went_whole = |xid: &Xid| {
@@ -402,7 +403,7 @@ fn live_front<W, P>(queue: &mut VecDeque<Ticket>, rows: &Rows<W, P>) -> Option<T
     None
 }
 
-/// Callers that gave up leave their tickets behind; they are swept out when they outnumber the rest.
+/// Queues a ticket. Tickets of callers that gave up stay in the queue, and are removed once they outnumber the others.
 fn enqueue<W, P>(queue: &mut VecDeque<Ticket>, rows: &Rows<W, P>, ticket: Ticket) {
     if queue.len() > 64 && queue.len() > 2 * rows.len() {
         queue.retain(|&ticket| rows.queued(ticket).is_some());

@@ -1,4 +1,4 @@
-//! The rows of transactions that were made here, each held by its caller's ticket.
+//! The rows of the transactions this end made. A caller finds its row by its ticket.
 
 use crate::Millis;
 use crate::session::effects::Effects;
@@ -37,7 +37,7 @@ pub(super) struct Row<W, P> {
 #[derive(Debug)]
 pub(super) enum State<P> {
     Queued(Box<Message<P>>),
-    /// A notify that waits for credit. It lies in its queue, and goes even if its caller does.
+    /// A notify that waits for credit. Its queue holds the message, which is sent even if the caller is gone.
     Posted,
     /// The buffer held the arguments and will hold the value.
     Waiting {
@@ -153,7 +153,7 @@ impl<W, P> Rows<W, P> {
     }
 }
 
-/// By the index alone, which a request that waits for its answer keeps its row by.
+/// By index alone: a request that waits for its answer keeps the index of its row.
 impl<W, P> Index<u32> for Rows<W, P> {
     type Output = Row<W, P>;
 

@@ -1,5 +1,5 @@
-//! The transactions we owe an answer. A row lives from its REQUEST until its one terminal has left
-//! the outbox, whatever becomes of the handler or of the asker's interest.
+//! The transactions that this end owes an answer. Each counts from its REQUEST until its answer has left the outbox,
+//! whether or not the handler still runs and the caller still waits.
 
 use crate::wire::settings::Settings;
 use crate::wire::xid::{Xid, XidMap};
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::mem;
 use hashbrown::hash_map::Entry;
 
-/// Why a handler is not to go on.
+/// Why a handler was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stopped {
     Cancelled,
@@ -20,7 +20,7 @@ struct Row<H> {
     /// [`NEVER`] where it has none.
     deadline: Millis,
     stopped: Option<Stopped>,
-    /// It waits for a thread, and has certainly not begun.
+    /// It waits for a thread and has not begun. A handler may be stopped in either case.
     parked: bool,
     /// What stops the handler: the default one, until another is attached.
     handle: H,
@@ -30,11 +30,11 @@ struct Row<H> {
 #[derive(Debug)]
 pub(crate) struct Serving<H> {
     rows: XidMap<Row<H>>,
-    /// What each large one counts. Nearly all are small, and have none.
+    /// What each large request counts towards `max_buffered`. Small ones have no entry.
     charges: XidMap<u64>,
     /// Sum of the charges.
     buffered: u64,
-    /// Terminals that wait in the outbox.
+    /// Answers that wait in the outbox.
     leaving: u32,
     highest: Xid,
 }
@@ -51,7 +51,7 @@ impl<H: Default> Serving<H> {
         Serving { rows: XidMap::default(), charges: XidMap::default(), buffered: 0, leaving: 0, highest: 0 }
     }
 
-    /// Adds a row for a request, within what our settings allow.
+    /// Adds a row for a request, within the limits of our settings.
     #[inline]
     pub(crate) fn accept(
         &mut self,
@@ -74,7 +74,7 @@ impl<H: Default> Serving<H> {
         Ok(())
     }
 
-    /// The handler waits for a thread: until [`start`](Serving::start) it certainly has not run.
+    /// The handler waits for a thread: it has not run before [`start`](Serving::start) is called.
     pub(crate) fn park(&mut self, xid: Xid) {
         if let Some(row) = self.rows.get_mut(&xid) {
             row.parked = true;
@@ -92,8 +92,8 @@ impl<H: Default> Serving<H> {
         }
     }
 
-    /// Keeps what stops the handler, or gives it back when it must stop at once. One that has answered
-    /// already goes on: it is a stream.
+    /// Keeps what stops the handler, or returns it if the handler must stop at once. A handler that has answered already is
+    /// a stream, and goes on.
     pub(crate) fn attach(&mut self, xid: Xid, merge: impl FnOnce(H) -> H) -> Option<H> {
         match self.rows.get_mut(&xid) {
             Some(row) if row.stopped.is_none() => {
@@ -105,7 +105,7 @@ impl<H: Default> Serving<H> {
         }
     }
 
-    /// The asker lost interest. Unknown xids are those already answered.
+    /// The caller cancelled. An unknown xid was answered already.
     pub(crate) fn cancel(&mut self, xid: Xid) -> Option<H> {
         self.stop(xid, Stopped::Cancelled)
     }
@@ -120,7 +120,7 @@ impl<H: Default> Serving<H> {
         self.rows.get(&xid)?.stopped
     }
 
-    /// It has certainly not begun.
+    /// The handler has not begun.
     pub(crate) fn is_parked(&self, xid: Xid) -> bool {
         self.rows.get(&xid).is_some_and(|row| row.parked)
     }
@@ -129,7 +129,7 @@ impl<H: Default> Serving<H> {
         self.rows.contains_key(&xid)
     }
 
-    /// Stops what is over its time. Returns what stops them, and the next deadline.
+    /// Stops the handlers whose deadline has passed. Returns what stops them, and the next deadline.
     pub(crate) fn expire(&mut self, now: Millis) -> (Vec<H>, Option<Millis>) {
         let live = self.rows.iter().filter(|(_, row)| row.stopped.is_none());
         let timed = live.map(|(&xid, row)| (xid, row.deadline)).filter(|&(_, deadline)| deadline < NEVER);
@@ -138,7 +138,7 @@ impl<H: Default> Serving<H> {
         (handles, later.into_iter().map(|(_, deadline)| deadline).min())
     }
 
-    /// The handler's answer goes to the outbox; `false` if there is nobody to answer any more.
+    /// Removes the row, as its answer goes to the outbox. `false` if there is no such row.
     pub(crate) fn finish(&mut self, xid: Xid) -> bool {
         if self.rows.remove(&xid).is_none() {
             return false;
@@ -150,7 +150,7 @@ impl<H: Default> Serving<H> {
         true
     }
 
-    /// Transactions that were accepted and have certainly not begun.
+    /// Requests that were accepted and whose handlers have not begun.
     pub(crate) fn parked(&self) -> Vec<Xid> {
         self.rows.iter().filter(|(_, row)| row.parked).map(|(&xid, _)| xid).collect()
     }
@@ -159,7 +159,7 @@ impl<H: Default> Serving<H> {
         self.leaving = self.leaving.saturating_sub(terminals);
     }
 
-    /// Forgets all rows; returns what stops their handlers.
+    /// Removes all rows. Returns what stops their handlers.
     pub(crate) fn close(&mut self) -> Vec<H> {
         self.leaving = 0;
         self.buffered = 0;
@@ -172,7 +172,7 @@ impl<H: Default> Serving<H> {
         self.charges.shrink_to_fit();
     }
 
-    /// What requests count that are whole and not answered.
+    /// What the requests that are whole and not answered count towards `max_buffered`.
     pub(crate) fn buffered(&self) -> u64 {
         self.buffered
     }

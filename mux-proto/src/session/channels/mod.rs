@@ -69,7 +69,7 @@ struct Row<W, P> {
     end: Endpoint<W, P>,
 }
 
-/// Whether a large message is in front, which nothing overtakes.
+/// Whether frames of the channel wait behind a large message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HeldBack {
     No,
@@ -86,33 +86,33 @@ enum Endpoint<W, P> {
     Receiving(Receiving<W>),
 }
 
-/// A time in the outbox: how often the writer had taken what was queued.
-type Departure = u64;
+/// How often the writer had taken what was queued: tells whether a frame that was queued then has left the outbox.
+type FlushCount = u64;
 
 #[derive(Debug)]
 pub(crate) struct Channels<W, P> {
     rows: XidMap<Row<W, P>>,
     side: Side,
-    /// Those whose END has neither gone nor come.
+    /// Channels whose END was neither sent nor received.
     live: u64,
-    /// Those whose END or STOP has neither gone nor come, by who opened them.
+    /// Channels whose END or STOP was neither sent nor received, by who opened them.
     opened_here: u64,
     opened_there: u64,
-    /// Channels of the peer that count as open until this end's END or STOP has left the outbox. Otherwise a peer that
-    /// reads nothing could have any number of them wait for it.
+    /// Channels of the peer whose last frame from this end has not left the outbox. They count as open, so that a peer that
+    /// does not read cannot have any number of them wait.
     leaving: u64,
     /// How often the writer has taken what was queued.
-    handles: Departure,
+    flushes: FlushCount,
     /// Items of more than half a window that were not taken yet, here and at the peer.
     unread: Unread,
-    /// The peer takes a further channel since it was last asked.
+    /// The peer accepts another channel since [`take_room_made`](Channels::take_room_made) was last called.
     room_made: bool,
     unread_there: UnreadThere,
     /// The highest id that the peer has given a channel.
     highest: Xid,
-    /// Rows with something for the next flush to say.
+    /// Rows whose CREDIT or STOP the next flush has to send.
     due: Vec<Xid>,
-    /// Rows whose items carry more channels than the peer takes now, each once.
+    /// Rows whose items carry more channels than the peer accepts now, each once.
     awaiting_channels: Vec<Xid>,
     /// Receivers for which items waited when the connection closed, and which are there.
     keeping: usize,
@@ -127,7 +127,7 @@ impl<W, P: Clone> Channels<W, P> {
             opened_here: 0,
             opened_there: 0,
             leaving: 0,
-            handles: 0,
+            flushes: 0,
             unread: Unread::default(),
             room_made: false,
             unread_there: UnreadThere::default(),
@@ -216,7 +216,7 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// The message that was to carry the other half has not gone, and never will: the peer knows nothing of the channel.
+    /// The message that was to carry the other half will never be sent: the peer does not know the channel.
     pub(crate) fn recall(&mut self, id: Xid, effects: &mut Effects<W, P>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
         let (mut was_live, mut forgotten) = (true, true);
@@ -260,11 +260,11 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// The writer took what was queued.
     pub(crate) fn left_outbox(&mut self) {
-        self.handles += 1;
+        self.flushes += 1;
         self.opened_there = self.opened_there.saturating_sub(core::mem::take(&mut self.leaving));
     }
 
-    /// Whether the peer takes a further channel since this was last asked.
+    /// Whether the peer accepts another channel since this was last called.
     pub(crate) fn take_room_made(&mut self) -> bool {
         core::mem::take(&mut self.room_made)
     }
@@ -273,8 +273,7 @@ impl<W, P: Clone> Channels<W, P> {
         self.rows.contains_key(&id)
     }
 
-    /// The next flush has something to say of it. Those that ended before are swept out when they
-    /// outnumber the rest.
+    /// Lists a row for the next flush. Ids of rows that are gone are removed once they outnumber the others.
     fn is_due(&mut self, id: Xid) {
         if self.due.len() > 64 && self.due.len() > 4 * self.rows.len() {
             self.due.retain(|id| self.rows.contains_key(id));
@@ -284,7 +283,7 @@ impl<W, P: Clone> Channels<W, P> {
 
     /// Queues the CREDITs and STOPs that are due, one of each a channel at most.
     pub(crate) fn flush(&mut self, out: &mut Outbox) {
-        let now = self.handles;
+        let now = self.flushes;
         for id in core::mem::take(&mut self.due) {
             let Some(Row { held_back: HeldBack::No, end: Endpoint::Receiving(receiving), .. }) =
                 self.rows.get_mut(&id)
@@ -309,13 +308,14 @@ impl<W, P: Clone> Channels<W, P> {
         !self.due.is_empty()
     }
 
-    /// END and STOP are both said: one channel less is open, once what this end said has left the outbox.
-    fn closed(&mut self, opened_here: bool, said: Departure, effects: &mut Effects<W, P>) {
+    /// END and STOP were both sent or received. The channel is closed once the frame that this end sent has left the
+    /// outbox.
+    fn closed(&mut self, opened_here: bool, said: FlushCount, effects: &mut Effects<W, P>) {
         if opened_here {
             self.opened_here = self.opened_here.saturating_sub(1);
             self.room_made = true;
             self.resume_awaiting(effects);
-        } else if said < self.handles {
+        } else if said < self.flushes {
             self.opened_there = self.opened_there.saturating_sub(1);
         } else {
             self.leaving += 1;
@@ -334,7 +334,7 @@ impl<W, P: Clone> Channels<W, P> {
         self.live == 0
     }
 
-    /// Nobody here sends, or takes what comes. A peer that does not end what this end has stopped is none of this.
+    /// Nobody at this end sends or receives. Channels that the peer has not ended although it was told to are not counted.
     pub(crate) fn are_unused(&self) -> bool {
         self.live == 0
             || self.rows.values().all(|row| match &row.end {
@@ -344,8 +344,8 @@ impl<W, P: Clone> Channels<W, P> {
             })
     }
 
-    /// Ends all that are open, for a drain whose grace is over: both halves are told. A sender that was
-    /// told so before, and has not ended, is waited for no longer.
+    /// Ends all open channels, for a drain whose grace is over: both halves are told. It no longer waits for a sender that
+    /// was told before and has not ended its channel.
     pub(crate) fn end_all(&mut self, out: &mut Outbox, effects: &mut Effects<W, P>) {
         let drained = Fault::new(FaultCode::Draining, "the connection drains");
         let ids: Vec<Xid> = self.rows.keys().copied().collect();
@@ -369,7 +369,7 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// Ends every row without a word: the connection is over. Receivers still take what has come.
+    /// Ends every row without sending anything: the connection is over. Receivers still take the items that have come.
     pub(crate) fn close(&mut self, effects: &mut Effects<W, P>) {
         self.due.clear();
         self.awaiting_channels.clear();

@@ -1,8 +1,8 @@
 //! The receiving half of a channel: items that wait, and how it ended.
 
 use crate::session::channels::Channels;
-use crate::session::channels::Departure;
 use crate::session::channels::Endpoint;
+use crate::session::channels::FlushCount;
 use crate::session::channels::Items;
 use crate::session::channels::Row;
 use crate::session::channels::credit::ReceiveCredit;
@@ -71,7 +71,7 @@ pub(crate) enum StopState {
     Unsaid,
     /// The next flush has to say it.
     Due,
-    Said(Departure),
+    Said(FlushCount),
     /// Never: the peer does not know the channel.
     Unneeded,
 }
@@ -249,7 +249,7 @@ impl<W, P: Clone> Channels<W, P> {
         Ok(waker)
     }
 
-    /// END has come, and the receiver has taken all, or is gone: says so where that was not said, and forgets the channel.
+    /// Removes a channel whose END has come, and whose receiver has taken all items or is gone. Sends STOP if it was not sent.
     fn settle(&mut self, id: Xid, out: &mut Outbox, effects: &mut Effects<W, P>) {
         let Some(Row { opened_here, end: Endpoint::Receiving(receiving), .. }) = self.rows.remove(&id) else {
             return;
@@ -263,12 +263,12 @@ impl<W, P: Clone> Channels<W, P> {
             StopState::Said(said) => self.closed(opened_here, said, effects),
             StopState::Unsaid | StopState::Due => {
                 out.message(&Frame::Stop { channel: id });
-                self.closed(opened_here, self.handles, effects);
+                self.closed(opened_here, self.flushes, effects);
             }
         }
     }
 
-    /// All that is there for the receiver.
+    /// Takes all items that have come, or how the channel ended.
     pub(crate) fn take(&mut self, id: Xid, out: &mut Outbox, effects: &mut Effects<W, P>) -> Taken {
         let Some(receiving) = self.receiving(id) else { return Taken::Ended(Ended::Closed) };
         if !receiving.queue.is_empty() {
@@ -322,7 +322,7 @@ impl<W, P: Clone> Channels<W, P> {
         self.discard(vec![IncomingHandle { id, half: Half::Receiving }].into(), out, effects);
     }
 
-    /// Returns the halves in items that wait for it.
+    /// Drops the receiver. Returns the halves that its untaken items carry.
     pub(crate) fn drop_receiver(
         &mut self,
         id: Xid,

@@ -1,8 +1,8 @@
 //! The sending half of a channel: credit, END, and what the receiver takes.
 
 use crate::session::channels::Channels;
-use crate::session::channels::Departure;
 use crate::session::channels::Endpoint;
+use crate::session::channels::FlushCount;
 use crate::session::channels::HeldBack;
 use crate::session::channels::Row;
 use crate::session::channels::credit::SendCredit;
@@ -25,7 +25,7 @@ use alloc::string::String;
 #[derive(Debug)]
 pub(crate) struct Finished {
     /// When END was queued.
-    said: Departure,
+    said: FlushCount,
     window: u64,
     oversize: Option<Oversize>,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Sending<P> {
     pub(crate) pending: Pending,
     /// An item of more than half a window that the receiver may not have taken.
     pub(crate) oversize: Option<Oversize>,
-    /// It is listed among those that wait for the peer to take more channels.
+    /// It is listed among those that wait for the peer to accept more channels. Its items may wait for credit as well.
     pub(crate) awaiting_channels: bool,
 }
 
@@ -80,7 +80,7 @@ impl<P> Sending<P> {
 }
 
 impl<P: Clone> Sending<P> {
-    /// Has the port looked at again, where it waits and there is credit.
+    /// Resumes the port if its items wait and there is credit for them.
     pub(crate) fn resume<W>(&mut self, effects: &mut Effects<W, P>) {
         if let Pending::Items(cost) = self.pending
             && self.send_credit.has(cost)
@@ -112,7 +112,7 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// Whether items may be taken from a port now, where they have so many bytes and carry so many channels.
+    /// Whether the port may send items of `len` bytes that carry so many channels now.
     pub(crate) fn may_send(
         &mut self,
         id: Xid,
@@ -145,7 +145,7 @@ impl<W, P: Clone> Channels<W, P> {
         Err(NotSent::Wait)
     }
 
-    /// Counts items that go now. A large one holds all that comes behind it on its channel.
+    /// Spends the credit of items that are sent now. A large item holds back all that follows it on its channel.
     pub(crate) fn spend(&mut self, id: Xid, cost: u64, large: bool, effects: &mut Effects<W, P>) {
         let Some(Row { held_back, end: Endpoint::Sending(sending), .. }) = self.rows.get_mut(&id) else {
             return;
@@ -171,10 +171,10 @@ impl<W, P: Clone> Channels<W, P> {
         self.finish(id, why.as_ref(), out, effects);
     }
 
-    /// END goes now. The receiver has still to say that all was taken.
+    /// Sends END. The receiver still has to say that all items were taken.
     fn finish(&mut self, id: Xid, why: Option<&Fault>, out: &mut Outbox, effects: &mut Effects<W, P>) {
         say_end(id, why, out);
-        let said = self.handles;
+        let said = self.flushes;
         let Some(row) = self.rows.get_mut(&id) else { return };
         let Endpoint::Sending(sending) = &mut row.end else { return };
         effects.closed.extend(sending.port.take());
@@ -185,7 +185,7 @@ impl<W, P: Clone> Channels<W, P> {
         self.resume_next(next, effects);
     }
 
-    /// CREDIT came. For a channel that ended meanwhile it only tells what was taken.
+    /// CREDIT came. For a channel that has ended it only tells what was taken.
     pub(crate) fn on_credit(
         &mut self,
         id: Xid,
@@ -212,8 +212,8 @@ impl<W, P: Clone> Channels<W, P> {
         Ok(())
     }
 
-    /// STOP came: all was taken, or nobody receives. What was under way is given up, and END goes at once where it has
-    /// not gone.
+    /// STOP came: all items were taken, or nobody receives. What is left of a large item is given up, and END is sent if it
+    /// was not.
     pub(crate) fn on_stop(
         &mut self,
         id: Xid,
@@ -251,7 +251,7 @@ impl<W, P: Clone> Channels<W, P> {
         }
     }
 
-    /// Has the port looked at again whose item may begin now.
+    /// Resumes the port whose large item may begin now.
     fn resume_next(&mut self, next: Option<Xid>, effects: &mut Effects<W, P>) {
         if let Some(id) = next
             && let Some(Row { held_back: HeldBack::No, end: Endpoint::Sending(sending), .. }) =
@@ -276,12 +276,12 @@ impl<W, P: Clone> Channels<W, P> {
     }
 }
 
-/// Takes an item off that ends within what was taken.
+/// Takes the large item if it ends within what was taken.
 pub(crate) fn take_below(oversize: &mut Option<Oversize>, taken: u64) -> Option<Oversize> {
     oversize.take_if(|oversize| oversize.end <= taken)
 }
 
-/// Queues END. What does not fit a small frame of it is said to be too large.
+/// Queues END. A reason that does not fit a small frame is replaced by a fault that says so.
 fn say_end(id: Xid, why: Option<&Fault>, out: &mut Outbox) {
     let too_large;
     let why = match why {

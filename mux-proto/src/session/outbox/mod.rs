@@ -1,5 +1,5 @@
-//! What waits to be written: control frames first, then small messages in the order they came, then a
-//! chunk of each large message in turn. Small messages are copied together; a large one is cut as it lies.
+//! What waits to be written: control frames first, then small messages in order, then a chunk of each large message in
+//! turn. Small messages are copied into one buffer; large ones are cut into chunks without copying.
 
 pub mod payload;
 
@@ -15,11 +15,11 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::mem;
 
-/// Control frames owed to a peer that does not read them, in bytes. Beyond it the peer is closed.
+/// The most bytes of control frames that may wait for a peer that does not read. Beyond this the connection is closed.
 const MAX_CONTROL: usize = 64 << 10;
 
-/// Large messages go into a batch up to about so many bytes. What comes meanwhile waits for these, and for
-/// what the kernel holds.
+/// About how many bytes of large messages go into one batch. Whatever is queued meanwhile waits for these, and for what
+/// the kernel holds.
 const BULK: usize = 128 << 10;
 
 /// A buffer that grew beyond this is not kept for reuse.
@@ -29,13 +29,13 @@ const KEPT: usize = 16 << 10;
 pub struct Outbox {
     control: Vec<u8>,
     small: Vec<u8>,
-    /// Large messages that take turns.
+    /// Large messages being sent, a chunk of each in turn.
     large: VecDeque<Large>,
     /// Large answers that wait for room at the peer. Requests wait in their rows.
     waiting: VecDeque<Large>,
     /// Sum of the answers among `large`.
     answers: u64,
-    /// Replies and faults in here, each of which holds its transaction's place until it leaves.
+    /// Replies and faults in the outbox. Each keeps its transaction's slot until it is taken.
     terminals: u32,
     unsent: Unsent,
     max_frame: usize,
@@ -67,12 +67,12 @@ pub(crate) struct Large {
     pub(crate) introduces: Vec<Xid>,
 }
 
-/// What a writer took.
+/// What the writer took, as far as the session counts it.
 #[derive(Debug, Default)]
-pub struct Departed {
-    /// How many replies and faults.
+pub struct Flushed {
+    /// The number of replies and faults.
     pub terminals: u32,
-    /// Large messages that have gone whole.
+    /// Large messages whose last chunk was taken.
     pub(crate) whole: Vec<Whole>,
 }
 
@@ -100,13 +100,13 @@ impl Default for Outbox {
 }
 
 impl Outbox {
-    /// What the peer takes.
+    /// Adopts the limits of the peer's HELLO.
     pub(crate) fn greet(&mut self, peer: &Settings) {
         self.max_frame = peer.max_frame.try_into().unwrap_or(usize::MAX);
         self.max_buffered = peer.max_buffered;
     }
 
-    /// Queues a frame that goes before all messages. `false` when the peer owes too many reads.
+    /// Queues a control frame, ahead of all messages. `false` if the peer leaves too many unread.
     #[must_use]
     pub(crate) fn control(&mut self, frame: &Frame<'_>) -> bool {
         prefix::put(frame, &mut self.control);
@@ -143,8 +143,8 @@ impl Outbox {
         self.small.extend_from_slice(value);
     }
 
-    /// Queues a message that goes in chunks under `id`. Nothing of `introduces` may go before it has
-    /// gone whole.
+    /// Queues a message to be sent in chunks under `id`. Nothing of the channels it introduces may be sent before its last
+    /// chunk.
     pub(crate) fn large(&mut self, id: Xid, frame: &Frame<'_>, body: Payload, introduces: &[IncomingHandle]) {
         let mut head = Vec::new();
         frame.put_bare_head(&mut head);
@@ -170,7 +170,7 @@ impl Outbox {
         }
     }
 
-    /// Starts the answers that there is room for. One may always go when there is none other.
+    /// Starts the answers for which the peer has room. If no other is under way, one may always start.
     fn admit(&mut self) {
         while let Some(large) = self.waiting.pop_front_if(|large| {
             self.answers == 0 || self.answers + charge(large.total) <= self.max_buffered
@@ -180,7 +180,7 @@ impl Outbox {
         }
     }
 
-    /// Gives up what is left of a large message, which was begun or not. The peer is told where it was.
+    /// Gives up what is left of a large message. The peer is told if it was begun.
     pub(crate) fn abandon(&mut self, id: Xid) -> Option<Large> {
         if let Some(at) = self.waiting.iter().position(|large| large.id == id) {
             let large = self.waiting.remove(at)?;
@@ -203,12 +203,12 @@ impl Outbox {
         is_there.then(|| self.abandon(xid)).flatten()
     }
 
-    /// Something of a large message is still to be sent.
+    /// A part of a large message is still to be sent.
     pub(crate) fn holds(&self, id: Xid) -> bool {
         self.large.iter().chain(&self.waiting).any(|large| large.id == id)
     }
 
-    /// Gives up all large messages. No more of them goes, as a goodbye follows.
+    /// Gives up all large messages: a GOAWAY follows, and no more of them is sent.
     pub(crate) fn clear_large(&mut self) -> impl Iterator<Item = Bytes> + use<> {
         self.answers = 0;
         self.unsent.large = 0;
@@ -216,7 +216,7 @@ impl Outbox {
         large.flat_map(|large| large.segments)
     }
 
-    /// So much of it waits no longer.
+    /// `len` bytes of it wait no longer.
     fn sent(&mut self, large: &Large, len: u64) {
         if large.terminal {
             self.unsent.large -= len;
@@ -247,7 +247,7 @@ impl Outbox {
         self.control.is_empty() && self.small.is_empty() && self.large.is_empty()
     }
 
-    /// Gives back what nothing lies in.
+    /// Gives back unused capacity.
     pub fn trim(&mut self) {
         self.control.shrink_to_fit();
         self.small.shrink_to_fit();
@@ -257,13 +257,13 @@ impl Outbox {
 
     /// Moves control frames, small messages, and chunks of the large ones whose turn it is into a spent
     /// batch, whose buffers are used again.
-    pub fn take(&mut self, batch: &mut Batch) -> Departed {
+    pub fn take(&mut self, batch: &mut Batch) -> Flushed {
         debug_assert!(batch.is_written());
         batch.reset();
         mem::swap(&mut self.control, &mut batch.control);
         mem::swap(&mut self.small, &mut batch.small);
         self.unsent.taken = mem::take(&mut self.unsent.small);
-        let mut departed = Departed { terminals: mem::take(&mut self.terminals), whole: Vec::new() };
+        let mut flushed = Flushed { terminals: mem::take(&mut self.terminals), whole: Vec::new() };
         let mut bulk = 0;
         while bulk < BULK
             && let Some(mut large) = self.large.pop_front()
@@ -276,14 +276,14 @@ impl Outbox {
                 continue;
             }
             self.gone(&large);
-            departed.terminals += u32::from(large.terminal);
+            flushed.terminals += u32::from(large.terminal);
             let Large { id, class, introduces, .. } = large;
-            departed.whole.push(Whole { id, class, introduces });
+            flushed.whole.push(Whole { id, class, introduces });
         }
-        departed
+        flushed
     }
 
-    /// Forgets what is queued: nobody will read it. Returns what is to be dropped.
+    /// Drops what is queued: nobody will read it. Returns what is to be dropped outside the lock.
     pub(crate) fn clear(&mut self) -> impl Iterator<Item = Bytes> + use<> {
         self.control.clear();
         self.small.clear();

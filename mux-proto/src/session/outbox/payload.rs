@@ -1,4 +1,4 @@
-//! A message's body on its way out: bytes written together, and long ones that stay where they lie.
+//! A message's body to be sent: bytes written to one buffer, and long runs that are not copied into it.
 
 use crate::thin_list::ThinList;
 use crate::wire::settings::SMALL;
@@ -22,7 +22,7 @@ impl Payload {
         self.flat.len() + self.spliced_len(0)
     }
 
-    /// Of what was spliced in, but for the first so many.
+    /// The length of what was spliced in, without the first `skipped` runs.
     #[inline]
     fn spliced_len(&self, skipped: usize) -> usize {
         self.spliced[skipped..].iter().map(|(_, bytes)| bytes.len()).sum()
@@ -42,7 +42,7 @@ impl Payload {
         }
     }
 
-    /// What is appended to by writing.
+    /// The buffer to write to.
     #[inline]
     pub fn flat_mut(&mut self) -> &mut Vec<u8> {
         &mut self.flat
@@ -54,14 +54,14 @@ impl Payload {
         self.flat.len()
     }
 
-    /// A body all of which was written.
+    /// The bytes of a body into which nothing was spliced.
     #[inline]
     pub fn flat(&self) -> &[u8] {
         debug_assert!(self.spliced.is_empty());
         &self.flat
     }
 
-    /// Appends bytes: a short run by copying it, a long one as it lies.
+    /// Appends bytes: copies a short run, and keeps a long one without copying it.
     pub fn splice(&mut self, bytes: Bytes) {
         if bytes.len() > SMALL {
             self.spliced.push((self.flat.len(), bytes));
@@ -70,7 +70,7 @@ impl Payload {
         }
     }
 
-    /// Puts other bytes in the place of written ones, none of which a splice lies between.
+    /// Replaces written bytes, between which nothing was spliced in.
     pub fn replace(&mut self, written: Range<usize>, bytes: &[u8]) {
         let (start, old) = (written.start, written.len());
         self.flat.splice(written, bytes.iter().copied());
@@ -82,7 +82,7 @@ impl Payload {
         }
     }
 
-    /// A small body, which is all in one piece. Its buffer may be used again.
+    /// The buffer of a small body, into which nothing was spliced.
     pub(crate) fn into_flat(self) -> Vec<u8> {
         debug_assert!(self.spliced.is_empty());
         self.flat
@@ -101,7 +101,7 @@ impl Payload {
         self.spliced = ThinList::new();
     }
 
-    /// Where it ends now.
+    /// Marks its present end.
     #[inline]
     pub fn mark(&self) -> Mark {
         Mark { flat: self.flat.len(), spliced: self.spliced.len() }
@@ -113,7 +113,7 @@ impl Payload {
         self.flat.len() - mark.flat + self.spliced_len(mark.spliced)
     }
 
-    /// Takes off what was written since.
+    /// Splits off what was written since.
     pub fn split_off(&mut self, mark: Mark) -> Payload {
         let flat = self.flat.split_off(mark.flat);
         let spliced = self.spliced.split_off(mark.spliced).into_iter();
@@ -153,7 +153,7 @@ impl Payload {
     }
 }
 
-/// An end that a payload had once.
+/// An end that a payload once had.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
     flat: usize,

@@ -12,23 +12,23 @@ fn greeted() -> End {
 }
 
 #[test]
-fn a_second_hello_is_a_breach() {
+fn a_second_hello_is_a_protocol_error() {
     let mut end = greeted();
     end.hear(&hello(Side::Connecting, Settings::FLOOR));
-    end.expect_breach("a second hello");
+    end.expect_protocol_error("a second hello");
 }
 
 #[test]
-fn both_claiming_one_side_is_a_breach() {
+fn both_claiming_one_side_is_a_protocol_error() {
     for (side, name) in [(Side::Connecting, "connecting"), (Side::Accepting, "accepting")] {
         let mut end = End::new(side, Settings::FLOOR);
         end.hear(&hello(side, Settings::FLOOR));
-        end.expect_breach(&format!("both ends claim to be the {name} one"));
+        end.expect_protocol_error(&format!("both ends claim to be the {name} one"));
     }
 }
 
 #[test]
-fn another_version_is_a_breach_with_a_code_of_its_own() {
+fn another_version_is_a_protocol_error_with_a_code_of_its_own() {
     for version in [0, 2, u32::MAX] {
         let mut end = End::new(Side::Accepting, Settings::FLOOR);
         let Frame::Hello(mut hello) = hello(Side::Connecting, Settings::FLOOR) else { unreachable!() };
@@ -38,27 +38,27 @@ fn another_version_is_a_breach_with_a_code_of_its_own() {
             end.protocol_error.as_ref().map(|protocol_error| protocol_error.code),
             Some(GoawayCode::Version)
         );
-        end.expect_breach("only 1");
+        end.expect_protocol_error("only 1");
     }
 }
 
 #[test]
-fn anything_before_the_hello_is_a_breach() {
+fn anything_before_the_hello_is_a_protocol_error() {
     for frame in
         [request(1, &[0x90]), Frame::Ping { nonce: 1 }, Frame::Cancel { xid: 1 }, Frame::Skipped { kind: 64 }]
     {
         let mut end = End::new(Side::Accepting, Settings::FLOOR);
         end.hear(&frame);
-        end.expect_breach("the first frame is not a hello");
+        end.expect_protocol_error("the first frame is not a hello");
     }
 }
 
 #[test]
-fn a_request_whose_xid_is_not_the_peers_to_give_is_a_breach() {
+fn a_request_whose_xid_is_not_the_peers_to_give_is_a_protocol_error() {
     for xid in [0, 2, u64::MAX - 1] {
         let mut end = greeted();
         end.hear(&request(xid, &[0x90]));
-        end.expect_breach(&format!("xid {xid} is not one that the connecting side gives out"));
+        end.expect_protocol_error(&format!("xid {xid} is not one that the connecting side gives out"));
     }
     let mut end = greeted();
     end.hear(&request(u64::MAX, &[0x90]));
@@ -66,22 +66,22 @@ fn a_request_whose_xid_is_not_the_peers_to_give_is_a_breach() {
 }
 
 #[test]
-fn a_second_live_request_with_one_xid_is_a_breach() {
+fn a_second_live_request_with_one_xid_is_a_protocol_error() {
     let mut end = greeted();
     end.hear(&request(1, &[0x90]));
     end.hear(&request(1, &[0x90]));
-    end.expect_breach("a second live request with xid 1");
+    end.expect_protocol_error("a second live request with xid 1");
 }
 
 #[test]
-fn more_requests_in_flight_than_allowed_are_a_breach() {
+fn more_requests_in_flight_than_allowed_are_a_protocol_error() {
     let mut end = greeted();
     for xid in (1..=31).step_by(2) {
         end.hear(&request(xid, &[0x90]));
         assert_eq!(end.protocol_error, None);
     }
     end.hear(&request(33, &[0x90]));
-    end.expect_breach("more than 16 requests in flight");
+    end.expect_protocol_error("more than 16 requests in flight");
 }
 
 #[test]
@@ -91,29 +91,29 @@ fn requests_that_were_cancelled_still_count_as_in_flight() {
         end.hear(&request(xid, &[0x90]));
         end.hear(&Frame::Cancel { xid });
     }
-    end.expect_breach("more than 16 requests in flight");
+    end.expect_protocol_error("more than 16 requests in flight");
 }
 
 #[test]
-fn a_meta_that_is_no_map_of_names_is_a_breach() {
+fn a_meta_that_is_no_map_of_names_is_a_protocol_error() {
     let metas: [&[u8]; 4] = [&[0x90], &[0x81, 1, 1], b"\x81\xaatimeout_ms\xa1x", b"\x81\xaatimeout_ms\xff"];
     for meta in metas {
         let mut end = greeted();
         end.hear(&Frame::Request { xid: 1, method: "calc.add".into(), meta: Some(meta), args: &[0x90] });
-        end.expect_breach("is not");
+        end.expect_protocol_error("is not");
         end.expect_no_request();
     }
 }
 
 #[test]
-fn pings_whose_answers_are_not_read_are_a_breach() {
+fn pings_whose_answers_are_not_read_are_a_protocol_error() {
     let mut end = greeted();
     let heard = (0..1_000_000).take_while(|&nonce| {
         end.hear(&Frame::Ping { nonce });
         end.protocol_error.is_none()
     });
     assert!(heard.count() < 20_000);
-    end.expect_breach("pings whose answers are not read");
+    end.expect_protocol_error("pings whose answers are not read");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn what_a_later_version_may_add_is_taken() {
 }
 
 #[test]
-fn bytes_that_are_no_frame_are_a_breach() {
+fn bytes_that_are_no_frame_are_a_protocol_error() {
     for bytes in [&b"\x00\x00\x00\x00"[..], b"\x00\x00\x00\x01\xc1", b"\x00\x00\x00\x02\x91\x3f"] {
         let mut end = greeted();
         end.hear_bytes(bytes);
