@@ -5,6 +5,8 @@
 //! their messages share the next write.
 
 pub(crate) mod breather;
+mod input;
+mod pass;
 pub(crate) mod reader;
 pub(crate) mod stranger;
 pub(crate) mod writer;
@@ -12,7 +14,7 @@ pub(crate) mod writer;
 use crate::api::config::Timeouts;
 use crate::api::error::CloseReason;
 use crate::driver::breather::Breather;
-use crate::driver::reader::{Pass, Reader};
+use crate::driver::reader::{PassEnd, Reader};
 use crate::driver::writer::{Flush, Writer};
 use crate::link::shared::Shared;
 use crate::link::shared::driving::FlushNow;
@@ -212,8 +214,8 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         let (pass, read) = self.reader.poll_pass(self.stream.as_mut(), &self.shared, self.time, cx)?;
         self.breather.count(read);
         match &pass {
-            Pass::None => {}
-            Pass::Some | Pass::Over => {
+            PassEnd::NothingToRead => {}
+            PassEnd::MayGoOn | PassEnd::Over => {
                 self.last_read = now;
                 self.pinged = false;
                 self.flush_next = true;
@@ -221,21 +223,21 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
                     self.alarm.no_later(now + IDLE, cx);
                 }
             }
-            Pass::Eof => {
+            PassEnd::Eof => {
                 self.phase = Phase::HalfClosed { probed: now };
                 self.alarm.no_later(now + PROBE, cx);
                 self.refuse_stranger();
                 self.end_reading();
             }
         }
-        Ok(matches!(pass, Pass::Some))
+        Ok(matches!(pass, PassEnd::MayGoOn))
     }
 
     /// The peer is gone. What it answered before may still be there to be read.
     fn read_last(&mut self, cx: &mut Context<'_>) {
         for _ in 0..LAST_PASSES {
             let pass = self.reader.poll_pass(self.stream.as_mut(), &self.shared, self.time, cx);
-            if self.phase != Phase::Open || !matches!(pass, Ok((Pass::Some, _))) {
+            if self.phase != Phase::Open || !matches!(pass, Ok((PassEnd::MayGoOn, _))) {
                 return;
             }
         }
