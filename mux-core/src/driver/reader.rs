@@ -97,11 +97,10 @@ impl Reader {
     /// Handles what is buffered, up to a pass, under one lock; then does what it calls for.
     fn pass(&mut self, shared: &Arc<Shared>, now: Millis) -> PassEnd {
         if self.input.is_within_a_chunk() {
+            shared.flush_next_turn();
             return PassEnd::MayGoOn;
         }
-        let mut state = shared.lock();
-        // Claimed before anyone is woken: what they queue is written by the next turn.
-        state.flushing = true;
+        let mut state = shared.lock_for_pass();
         let mut pass =
             Pass { state: &mut state, shared, now, wakers: &mut self.wakers, todo: Todo::default() };
         pass.handle(&mut self.input, self.overlaps);

@@ -59,6 +59,12 @@ impl Writer {
         Ok((Flush::Done, written))
     }
 
+    /// The stream took less than it was given.
+    #[inline]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.unflushed || !self.batch.is_written()
+    }
+
     /// Gives back what nothing lies in.
     pub(crate) fn trim(&mut self) {
         if self.batch.is_written() {

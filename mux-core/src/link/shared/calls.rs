@@ -51,7 +51,7 @@ impl Shared {
         if let Some(driver) = driver {
             let alone = self.lock().session.unanswered() <= 1;
             let flusher = alone.then(|| self.flusher.get()?.upgrade()).flatten();
-            if !flusher.is_some_and(|flusher| flusher.help(&driver)) {
+            if !flusher.is_some_and(|flusher| flusher.flush_now(&driver)) {
                 self.wake(Some(driver));
             }
         }
@@ -77,7 +77,7 @@ impl Shared {
         if opened.is_ok() {
             state.look_at(deadline);
         }
-        let driver = state.claim_flush();
+        let driver = self.claim_flush(state);
         (opened, driver)
     }
 

@@ -57,7 +57,7 @@ impl Shared {
         let deferred = (std::mem::take(&mut state.deferred), std::mem::take(&mut state.wait_for_room));
         // Told below, when this end counts as closed.
         let effects = std::mem::take(&mut state.session.effects);
-        let driver = state.claim_flush();
+        let driver = self.claim_flush(state);
         drop(guard);
         self.wake(driver);
         #[cfg(feature = "tracing")]

@@ -6,6 +6,7 @@ mod calls;
 mod channels;
 mod closing;
 pub(crate) mod driving;
+mod flush;
 
 use crate::api::config::ENDLESS;
 use crate::api::error::CloseReason;
@@ -21,6 +22,7 @@ use crate::threads::workers::WorkerThreads;
 use answers::Running;
 use closing::Stage;
 use driving::FlushNow;
+use flush::Flush;
 use mux_proto::Millis;
 use mux_proto::session::Session;
 use mux_proto::session::effects::Effects;
@@ -37,7 +39,9 @@ use tokio::time::Instant;
 pub(crate) struct Shared {
     me: Weak<Shared>,
     state: Mutex<State>,
-    /// The driver.
+    /// Who writes what is queued.
+    flush: Flush,
+    /// The driver, where another thread may write in its place.
     flusher: OnceLock<Weak<dyn FlushNow>>,
     router: Arc<Router>,
     workers: Arc<WorkerThreads>,
@@ -68,18 +72,16 @@ pub(crate) struct State {
     /// Answers that are not written, in bytes, from which on requests are deferred.
     max_unsent: u64,
     /// Wakes the driver.
-    pub(crate) driver: Option<Waker>,
-    /// The driver has taken up the duty to write what is in the outbox.
-    pub(crate) flushing: bool,
+    driver: Option<Waker>,
     /// When the driver is to look at deadlines.
-    pub(crate) timer: Option<Millis>,
+    timer: Option<Millis>,
     /// The driver is to look at what changed here, written or not.
     wake_driver: bool,
-    pub(crate) closed: Option<CloseReason>,
+    closed: Option<CloseReason>,
     /// Of the items that receivers may still take when the connection is closed, as long as one of these is there.
     untaken: Option<Place>,
     /// The peer sends no more.
-    pub(crate) half_closed: bool,
+    half_closed: bool,
 }
 
 impl std::fmt::Debug for Shared {
@@ -134,6 +136,7 @@ impl Shared {
         Arc::new_cyclic(|me| Shared {
             me: Weak::clone(me),
             state: Mutex::new(State::new(session, outbox, max_unsent as u64)),
+            flush: Flush::new(),
             flusher: OnceLock::new(),
             router,
             workers,
@@ -160,7 +163,7 @@ impl Shared {
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
         let mut effects = std::mem::take(&mut state.session.effects);
         state.resume(&mut effects);
-        let driver = state.claim_flush();
+        let driver = self.claim_flush(&mut state);
         drop(state);
         self.wake(driver);
         self.finish(effects);
@@ -188,12 +191,21 @@ impl Shared {
         }
     }
 
+    /// Hands the duty to write to the driver, where something is queued and nobody has the duty yet. Returns the driver's
+    /// waker if it is to be woken.
+    #[inline]
+    fn claim_flush(&self, state: &mut State) -> Option<Waker> {
+        let claimed = self.flush.claim(|| state.has_output());
+        let wake = std::mem::take(&mut state.wake_driver) || claimed;
+        wake.then(|| state.driver.clone()).flatten()
+    }
+
     /// Changes the state, then sees to it that the driver writes what was queued.
     #[inline]
     fn act<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.lock();
         let result = change(&mut state);
-        let driver = state.claim_flush();
+        let driver = self.claim_flush(&mut state);
         let spent = state.spent_place();
         drop(state);
         self.wake(driver);
@@ -272,7 +284,7 @@ impl Shared {
             // The peer may have read meanwhile, with nothing left that wakes the driver.
             state.wake_driver = true;
         }
-        let driver = state.claim_flush();
+        let driver = self.claim_flush(&mut state);
         drop(state);
         self.wake(driver);
         self.drop_calls(calls);
@@ -315,8 +327,6 @@ impl State {
             wait_for_room: Vec::new(),
             max_unsent,
             driver: None,
-            // The driver's first poll writes the hello.
-            flushing: true,
             timer: None,
             wake_driver: false,
             closed: None,
@@ -333,13 +343,13 @@ impl State {
 
     /// Deferred requests may begin.
     #[inline]
-    pub(crate) fn may_resume(&self) -> bool {
+    fn may_resume(&self) -> bool {
         (!self.deferred.is_empty() || !self.wait_for_room.is_empty()) && !self.is_full()
     }
 
     /// There is something for the driver to write, or to look at.
     #[inline]
-    pub(crate) fn has_output(&self) -> bool {
+    fn has_output(&self) -> bool {
         !self.outbox.is_empty() || !self.send_queues.is_empty() || self.session.has_due()
     }
 
@@ -353,16 +363,6 @@ impl State {
                 send_queues.push_back(Arc::clone(send_queue));
             }
         }
-    }
-
-    /// Takes up the duty to flush for the driver, where there is something to write and nobody has
-    /// the duty yet. Returns the driver's waker if it is to be woken.
-    #[inline]
-    fn claim_flush(&mut self) -> Option<Waker> {
-        let unclaimed = !self.flushing && self.has_output();
-        self.flushing |= unclaimed;
-        let wake = std::mem::take(&mut self.wake_driver) || unclaimed;
-        wake.then(|| self.driver.clone()).flatten()
     }
 
     /// That of items which no receiver holds any more. Whoever waits for it is woken as it is dropped.
