@@ -119,3 +119,56 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
         self.shared.abort(if gone { CloseReason::Eof } else { CloseReason::Io(error.to_string()) });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHASES: [Phase; 4] = [Phase::Open, Phase::HalfClosed, Phase::Closing, Phase::Lingering];
+
+    const WRITTEN: Standing = Standing {
+        writes_next: false,
+        may_resume: false,
+        is_closed: false,
+        is_written: true,
+        is_drained: false,
+        is_spent: false,
+        has_lingering_channels: false,
+        deadline: None,
+    };
+
+    fn step(phase: Phase, standing: &Standing) -> Step {
+        phase.step(standing, false)
+    }
+
+    #[test]
+    fn a_connection_stays_as_long_as_neither_end_is_done() {
+        for phase in PHASES {
+            assert_eq!(step(phase, &WRITTEN), Step::Stay, "{phase:?}");
+            assert_eq!(step(phase, &Standing { is_written: false, ..WRITTEN }), Step::Stay, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_an_end_is_what_it_ended_for() {
+        let drained = Standing { is_drained: true, ..WRITTEN };
+        let spent = Standing { is_spent: true, ..WRITTEN };
+        let both = Standing { is_drained: true, is_spent: true, ..WRITTEN };
+        assert_eq!(Phase::Open.step(&drained, false), Step::Close(CloseReason::Drained));
+        assert_eq!(Phase::Open.step(&drained, true), Step::Close(CloseReason::Idle));
+        assert_eq!(Phase::HalfClosed.step(&spent, true), Step::Close(CloseReason::Eof));
+        assert_eq!(Phase::HalfClosed.step(&both, false), Step::Close(CloseReason::Drained));
+    }
+
+    #[test]
+    fn a_closed_connection_stops_reading_then_writes_what_is_left_then_shuts_down() {
+        let closed = Standing { is_closed: true, is_drained: true, is_spent: true, ..WRITTEN };
+        let unwritten = Standing { is_written: false, ..closed };
+        assert_eq!(
+            PHASES.map(|phase| step(phase, &closed)),
+            [Step::StopReading, Step::StopReading, Step::ShutDown, Step::Stay]
+        );
+        assert_eq!(step(Phase::Open, &unwritten), Step::StopReading);
+        assert_eq!(step(Phase::Closing, &unwritten), Step::Stay);
+    }
+}

@@ -259,3 +259,6 @@ impl Idleness {
         Some(if drains { Due::IdleOver } else { Due::Drain })
     }
 }
+
+#[cfg(test)]
+mod tests;
