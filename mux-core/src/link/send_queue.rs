@@ -85,19 +85,39 @@ struct State {
     tail: Batch,
     /// What waits in all of them.
     weight: usize,
-    /// What END will say when all has been sent.
-    ended: Option<Option<Fault>>,
-    /// The receiver is gone.
-    closed: bool,
-    /// The driver will come for what is here.
-    queued: bool,
+    life: Life,
+    visit: Visit,
     /// A sender that waits for room.
     sender: Option<Waker>,
     /// Someone who waits until the receiver is gone.
     watcher: Option<Waker>,
 }
 
-/// What came of a look at an send queue.
+/// Whether anything more is taken, and whether anything more is sent.
+#[derive(Debug, Default)]
+enum Life {
+    /// The sender may have more to say.
+    #[default]
+    Open,
+    /// The sender has no more to say, and perhaps says why. END goes when all that waits has been sent.
+    Ended(Option<Fault>),
+    /// END has gone, or the receiver is gone: nothing goes any more.
+    Closed,
+}
+
+/// Whether the driver comes for what is here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Visit {
+    /// It does not know that there is anything.
+    #[default]
+    Unasked,
+    /// It is in the connection's list of send queues, or about to be.
+    Listed,
+    /// The channel has no credit: the session has it listed when there is some.
+    AwaitsCredit,
+}
+
+/// What a visit of the driver came to.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Given {
     /// Bytes that were handed over.
@@ -136,26 +156,23 @@ impl SendQueue {
     pub(crate) fn attach(this: &Arc<SendQueue>, shared: &Arc<Shared>, id: Xid) {
         let mut state = this.lock();
         state.attached = Some((Arc::clone(shared), id));
-        let due = state.is_due();
-        state.queued |= due;
+        let listed = state.list_if_due();
         drop(state);
-        if due {
+        if listed {
             shared.enlist(Arc::clone(this));
         }
     }
 
-    /// Has the driver look at it. Under the session's lock.
+    /// There is credit again. Returns whether it is to be listed. Under the session's lock.
     pub(crate) fn resume(&self) -> bool {
         let mut state = self.lock();
-        state.queued = false;
-        let due = state.is_due();
-        state.queued = due;
-        due
+        state.visit = Visit::Unasked;
+        state.list_if_due()
     }
 
     pub(crate) fn close(&self) {
         let mut state = self.lock();
-        state.closed = true;
+        state.life = Life::Closed;
         state.weight = 0;
         state.seal();
         let batches = std::mem::take(&mut state.batches);
@@ -277,7 +294,9 @@ impl SendQueue {
     /// The sender has no more to say, or says why. What waits is still sent.
     pub(crate) fn end(this: &Arc<SendQueue>, why: Option<Fault>) {
         let mut state = this.lock();
-        state.ended.get_or_insert(why);
+        if matches!(state.life, Life::Open) {
+            state.life = Life::Ended(why);
+        }
         let wakers = [state.sender.take(), state.watcher.take()];
         let connection = state.connection.take();
         SendQueue::queue(this, state);
@@ -287,12 +306,12 @@ impl SendQueue {
     /// Has the driver come, where it has not been told to.
     #[inline]
     fn queue(this: &Arc<SendQueue>, mut state: MutexGuard<'_, State>) {
-        if state.queued {
+        if state.visit != Visit::Unasked {
             return;
         }
         let Some((shared, _)) = &state.attached else { return };
         let shared = Arc::clone(shared);
-        state.queued = true;
+        state.visit = Visit::Listed;
         drop(state);
         shared.enlist(Arc::clone(this));
     }
@@ -307,17 +326,16 @@ impl SendQueue {
         now: u64,
     ) -> Given {
         let mut state = self.lock();
-        state.queued = false;
+        state.visit = Visit::Unasked;
         let Some(id) = state.attached.as_ref().map(|(_, id)| *id) else { return Given::default() };
-        if state.closed {
+        if matches!(state.life, Life::Closed) {
             return Given::default();
         }
         if state.batches.is_empty() {
             state.seal();
         }
         let Some(batch) = state.batches.front() else {
-            if let Some(why) = state.ended.take() {
-                state.closed = true;
+            if let Some(why) = state.take_end() {
                 drop(state);
                 session.end_channel(id, why, now, out);
             }
@@ -326,7 +344,7 @@ impl SendQueue {
         let (len, carried) = (batch.values.len(), batch.handles.len());
         if let Some(exceeds_limits) = session.item_exceeds_limits(len, carried) {
             // Sent before anyone knew what the peer takes. What waits is let go with the port.
-            state.closed = true;
+            state.life = Life::Closed;
             drop(state);
             session.end_channel(id, Some(exceeds_limits), now, out);
             return Given::default();
@@ -334,8 +352,7 @@ impl SendQueue {
         match session.may_send_items(id, len, carried) {
             Ok(()) => {}
             Err(NotSent::Wait) => {
-                // The session resumes it; until then nobody need come.
-                state.queued = true;
+                state.visit = Visit::AwaitsCredit;
                 return Given::default();
             }
             Err(NotSent::Stopped) => return Given::default(),
@@ -346,8 +363,7 @@ impl SendQueue {
         if state.weight <= LOW {
             session.effects.wakers.extend(state.sender.take());
         }
-        state.queued = state.is_due();
-        let more = state.queued;
+        let more = state.list_if_due();
         drop(state);
         session.send_items(id, (count, values), handles.take(), out);
         Given { len, more }
@@ -357,7 +373,7 @@ impl SendQueue {
 impl State {
     /// Nothing more is taken: the receiver is gone, or the sender has ended.
     fn is_over(&self) -> bool {
-        self.closed || self.ended.is_some()
+        !matches!(self.life, Life::Open)
     }
 
     /// The small items at the end get a frame of their own.
@@ -373,8 +389,67 @@ impl State {
         self.batches.is_empty() && self.tail.count == 0
     }
 
-    /// There is something for the driver.
-    fn is_due(&self) -> bool {
-        !self.queued && !self.closed && (!self.is_empty() || self.ended.is_some())
+    /// Whether the driver has to come and has not been asked to. It counts as listed from then on.
+    fn list_if_due(&mut self) -> bool {
+        let has_something = match self.life {
+            Life::Open => !self.is_empty(),
+            Life::Ended(_) => true,
+            Life::Closed => false,
+        };
+        let due = has_something && self.visit == Visit::Unasked;
+        if due {
+            self.visit = Visit::Listed;
+        }
+        due
+    }
+
+    /// What END says, where it is to go now. Nothing goes after it.
+    fn take_end(&mut self) -> Option<Option<Fault>> {
+        match std::mem::replace(&mut self.life, Life::Closed) {
+            Life::Ended(why) => Some(why),
+            before => {
+                self.life = before;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_an_item(visit: Visit) -> State {
+        let mut state = State { visit, ..State::default() };
+        state.tail.count = 1;
+        state
+    }
+
+    #[test]
+    fn what_is_listed_or_awaits_credit_is_not_listed_again() {
+        let listed = |visit| with_an_item(visit).list_if_due();
+        assert_eq!([Visit::Unasked, Visit::Listed, Visit::AwaitsCredit].map(listed), [true, false, false]);
+        let mut state = with_an_item(Visit::Unasked);
+        assert_eq!([state.list_if_due(), state.list_if_due()], [true, false]);
+    }
+
+    #[test]
+    fn an_end_is_something_to_send_and_a_closed_queue_has_nothing() {
+        assert!(!State::default().list_if_due());
+        assert!(State { life: Life::Ended(None), ..State::default() }.list_if_due());
+        let mut closed = with_an_item(Visit::Unasked);
+        closed.life = Life::Closed;
+        assert!(!closed.list_if_due());
+    }
+
+    #[test]
+    fn the_end_goes_once() {
+        let mut state = State { life: Life::Ended(None), ..State::default() };
+        assert!(matches!(state.take_end(), Some(None)));
+        assert!(matches!(state.life, Life::Closed));
+        assert!(state.take_end().is_none());
+        let mut open = State::default();
+        assert!(open.take_end().is_none());
+        assert!(!open.is_over(), "one that goes on does so");
     }
 }
