@@ -121,7 +121,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
             Phase::HalfClosed | Phase::Closing => PassEnd::NothingToRead,
         };
         let hung_up = self.phase == Phase::Lingering && pass == PassEnd::Eof;
-        if hung_up || self.alarm.is_due(now) && self.see_to_times(now, cx).is_ready() {
+        if hung_up || self.alarm.is_due(now) && self.handle_timers(now, cx).is_ready() {
             return Poll::Ready(Ok(()));
         }
         if pass == PassEnd::MayGoOn && !writes {
@@ -185,7 +185,7 @@ impl<S: AsyncRead + AsyncWrite> Driver<S> {
     }
 
     /// Does what is due, and sets the alarm for what is next. `Ready` where a closed connection has had time enough.
-    fn see_to_times(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    fn handle_timers(&mut self, now: Instant, cx: &mut Context<'_>) -> Poll<()> {
         // What others left there too, which may have closed since.
         pool::trim(IDLE);
         let state = self.shared.lock();
