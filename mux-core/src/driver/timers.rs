@@ -155,18 +155,19 @@ impl Timers {
 impl Timers {
     /// When something is due, unless anything happens before.
     pub(crate) fn next(&self, now: Instant) -> Instant {
+        let trim = (!self.trimmed).then_some(self.last_read + IDLE);
         let ping = self.last_read + self.timeouts.ping_after;
         let idleness = self.idleness.next_check(&self.timeouts);
         let by_stage = match self.stage {
             Stage::Open if self.pinged => (ping + self.timeouts.dead_after).min(idleness),
             Stage::Open => ping.min(idleness),
             Stage::HalfClosed { probed } => probed + PROBE,
-            Stage::Closing { until } => until,
+            // No other time counts: one that has gone by would wake the driver at once, again and again.
+            Stage::Closing { until } => return trim.map_or(until, |trim| trim.min(until)),
         };
         let handshake = self.begun + self.timeouts.handshake;
         let handshake = (now < handshake).then_some(handshake);
         let stall = self.blocked.map(|since| since + self.timeouts.write_stall);
-        let trim = (!self.trimmed).then_some(self.last_read + IDLE);
         handshake.into_iter().chain(stall).chain(trim).chain(self.channels).fold(by_stage, Instant::min)
     }
 

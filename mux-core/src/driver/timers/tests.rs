@@ -181,6 +181,16 @@ fn a_closed_connection_has_a_second_and_no_other_time() {
 }
 
 #[test]
+fn a_closed_connection_is_not_woken_for_times_that_count_no_more() {
+    let mut clock = begin();
+    clock.blocked(s(0), false);
+    clock.timers.channels_linger(clock.at(s(25)));
+    clock.timers.closing(clock.at(s(30) - ABIT));
+    assert_eq!(clock.due(s(30), LIVELY), [Due::Trim]);
+    assert_eq!(clock.next(s(30)), s(31) - ABIT);
+}
+
+#[test]
 fn a_connection_on_which_nobody_calls_drains_and_then_closes() {
     let mut clock = begin_with(|timeouts| timeouts.idle = s(8));
     assert_eq!(clock.due(s(2) - ABIT, idle_after(3)), [Due::Trim, Due::Expire], "a quarter has not gone by");
