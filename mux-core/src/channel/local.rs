@@ -6,6 +6,7 @@ use super::encoder::{Encoder, Ending};
 use crate::link::pending_receiver::PendingReceiver;
 use crate::link::send_queue::SendQueue;
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -18,9 +19,7 @@ pub(super) struct Local<T, E> {
 
 pub(super) struct State<T, E> {
     pub(super) queue: VecDeque<T>,
-    pub(super) ended: Option<Ending<E>>,
-    pub(super) receiver_gone: bool,
-    pub(super) left: Option<Left<T, E>>,
+    pub(super) phase: Phase<T, E>,
     /// A sender that waits for room, or for all to be taken.
     pub(super) sender: Option<Waker>,
     /// Someone who waits until the receiver is gone.
@@ -28,17 +27,38 @@ pub(super) struct State<T, E> {
     pub(super) receiver: Option<Waker>,
 }
 
-/// The half that has left, by the port that stands for it.
-pub(super) enum Left<T, E> {
-    Receiver(Arc<SendQueue>, Encoder<T, E>),
-    Sender(Arc<PendingReceiver>, Decoder<T, E>),
+/// Which of the halves are here. One that has left is known by the port that stands for it.
+pub(super) enum Phase<T, E> {
+    Open,
+    /// By the sender, behind what is in the queue.
+    Ended(Ending<E>),
+    SenderLeft(Arc<PendingReceiver>, Decoder<T, E>),
+    ReceiverLeft(Arc<SendQueue>, Encoder<T, E>),
+    /// It was dropped, or has taken the end.
+    ReceiverGone,
 }
 
-impl<T, E> Clone for Left<T, E> {
-    fn clone(&self) -> Left<T, E> {
-        match self {
-            Left::Receiver(send_queue, encoder) => Left::Receiver(Arc::clone(send_queue), *encoder),
-            Left::Sender(pending, decoder) => Left::Sender(Arc::clone(pending), *decoder),
+impl<T, E> State<T, E> {
+    pub(super) fn is_receiver_gone(&self) -> bool {
+        matches!(self.phase, Phase::ReceiverGone)
+    }
+
+    /// Where items go, if the receiver has left.
+    pub(super) fn receiver_left(&self) -> Option<(Arc<SendQueue>, Encoder<T, E>)> {
+        match &self.phase {
+            Phase::ReceiverLeft(send_queue, encoder) => Some((Arc::clone(send_queue), *encoder)),
+            _ => None,
+        }
+    }
+
+    /// How the sender has ended, told once.
+    pub(super) fn take_ending(&mut self) -> Option<Ending<E>> {
+        match mem::replace(&mut self.phase, Phase::ReceiverGone) {
+            Phase::Ended(ending) => Some(ending),
+            phase => {
+                self.phase = phase;
+                None
+            }
         }
     }
 }
@@ -48,9 +68,7 @@ impl<T, E> Local<T, E> {
         Local {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
-                ended: None,
-                receiver_gone: false,
-                left: None,
+                phase: Phase::Open,
                 sender: None,
                 watcher: None,
                 receiver: None,

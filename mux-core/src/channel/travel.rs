@@ -2,7 +2,7 @@
 
 use super::decoder::Decoder;
 use super::encoder::Encoder;
-use super::local::{Left, Local};
+use super::local::{Local, Phase};
 use super::receiver::{self, Receiver};
 use super::relay;
 use super::sender::{self, Sender};
@@ -70,24 +70,22 @@ where
         }
         sender::OtherEnd::Gone => return pending,
     };
-    let left = local.tell(|state| match &state.left {
-        None if state.receiver_gone => None,
-        None => {
-            state.left = Some(Left::Sender(Arc::clone(&pending), Decoder::new(encoding)));
-            None
+    let left = local.tell(|state| {
+        if let Phase::Open = state.phase {
+            state.phase = Phase::SenderLeft(Arc::clone(&pending), Decoder::new(encoding));
         }
-        // Both leave: items pass through here.
-        Some(left) => Some(left.clone()),
+        state.receiver_left()
     });
     match left {
-        Some(Left::Receiver(send_queue, encoder)) => {
+        // Both leave: items pass through here.
+        Some((send_queue, encoder)) => {
             relay::spawn(
                 Receiver::pending(Arc::clone(&pending), encoding),
                 Sender::remote(send_queue, encoder),
             );
         }
-        _ if local.lock().receiver_gone => pending.drop_receiver(),
-        _ => {}
+        None if local.lock().is_receiver_gone() => pending.drop_receiver(),
+        None => {}
     }
     pending
 }
@@ -173,14 +171,14 @@ where
 {
     loop {
         let mut state = local.lock();
-        if let Some(Left::Sender(..)) = state.left {
+        if let Phase::SenderLeft(..) = state.phase {
             drop(state);
             let receiver = Receiver::local(Arc::clone(local));
             return relay::spawn(receiver, Sender::remote(Arc::clone(send_queue), encoder));
         }
         if state.queue.is_empty() {
-            let ended = state.ended.take();
-            state.left = Some(Left::Receiver(Arc::clone(send_queue), encoder));
+            let ended = state.take_ending();
+            state.phase = Phase::ReceiverLeft(Arc::clone(send_queue), encoder);
             drop(state);
             if let Some(ended) = ended {
                 SendQueue::end(send_queue, encoder.ending(ended));

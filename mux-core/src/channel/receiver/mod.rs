@@ -4,7 +4,7 @@ mod remote;
 
 use super::decoder::{Decoder, error_of_fault, no_error};
 use super::encoder::Ending;
-use super::local::{Left, Local};
+use super::local::{Local, Phase};
 use crate::api::channel_error::{ChannelError, Never};
 use crate::api::descriptor::Encoding;
 use crate::link::pending_receiver::{PendingReceiver, Place};
@@ -15,6 +15,7 @@ use remote::Remote;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::future::poll_fn;
+use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -88,9 +89,9 @@ impl<T, E> Receiver<T, E> {
     #[inline]
     fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ChannelError<E>>>> {
         if let OtherEnd::Remote(remote) = self.other_end()
-            && remote.ready.len() > 0
+            && remote.ready() > 0
         {
-            ready!(budget::poll_item(remote.ready.len(), cx));
+            ready!(budget::poll_item(remote.ready(), cx));
             if let Some(item) = remote.next_ready() {
                 return Poll::Ready(Some(item));
             }
@@ -141,7 +142,7 @@ impl<T, E> Receiver<T, E> {
             coop.made_progress();
             return Poll::Ready(Some(Ok(item)));
         }
-        if let Some(ended) = state.ended.take() {
+        if let Some(ended) = state.take_ending() {
             drop(state);
             *self.other_end() = OtherEnd::Gone;
             return Poll::Ready(match ended {
@@ -150,7 +151,7 @@ impl<T, E> Receiver<T, E> {
                 Ending::Fault(fault) => Some(Err(error_of_fault(fault, Encoding::Named, no_error))),
             });
         }
-        if let Some(Left::Sender(pending, decoder)) = &state.left {
+        if let Phase::SenderLeft(pending, decoder) = &state.phase {
             let other_end = OtherEnd::PendingReceiver(Arc::clone(pending), *decoder);
             drop(state);
             *self.other_end() = other_end;
@@ -188,7 +189,7 @@ impl<T, E> Unpin for Receiver<T, E> {}
 
 impl<T, E> Drop for Receiver<T, E> {
     fn drop(&mut self) {
-        match std::mem::replace(self.other_end(), OtherEnd::Gone) {
+        match mem::replace(self.other_end(), OtherEnd::Gone) {
             OtherEnd::Local(local) => drop_local(&local),
             OtherEnd::PendingReceiver(pending, _) => pending.drop_receiver(),
             OtherEnd::Remote(remote) => remote.stop(),
@@ -198,11 +199,9 @@ impl<T, E> Drop for Receiver<T, E> {
 }
 
 fn drop_local<T, E>(local: &Local<T, E>) {
-    let (untaken, left) = local.tell(|state| {
-        state.receiver_gone = true;
-        (std::mem::take(&mut state.queue), state.left.clone())
-    });
-    if let Some(Left::Sender(pending, _)) = left {
+    let (untaken, before) = local
+        .tell(|state| (mem::take(&mut state.queue), mem::replace(&mut state.phase, Phase::ReceiverGone)));
+    if let Phase::SenderLeft(pending, _) = before {
         pending.drop_receiver();
     }
     drop(untaken);
@@ -248,6 +247,6 @@ impl<T, E> IntoIterator for Receiver<T, E> {
 impl<T, E> Receiver<T, E> {
     pub(super) fn take_other_end(&self) -> OtherEnd<T, E> {
         let mut other_end = self.other_end.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *other_end, OtherEnd::Gone)
+        mem::replace(&mut *other_end, OtherEnd::Gone)
     }
 }

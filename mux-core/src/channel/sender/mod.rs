@@ -3,7 +3,7 @@
 mod remote;
 
 use super::encoder::{Encoder, Ending};
-use super::local::{Left, Local, MOST};
+use super::local::{Local, MOST, Phase};
 use crate::api::channel_error::{SendError, TrySendError};
 use crate::api::descriptor::Encoding;
 use crate::link::pending_receiver::Place;
@@ -68,8 +68,8 @@ impl<T, E> Sender<T, E> {
     fn other_end(&mut self) -> &mut OtherEnd<T, E> {
         let other_end = self.other_end.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let OtherEnd::Local(local) = other_end {
-            let left = local.lock().left.clone();
-            if let Some(Left::Receiver(send_queue, encoder)) = left {
+            let left = local.lock().receiver_left();
+            if let Some((send_queue, encoder)) = left {
                 *other_end = OtherEnd::Remote(Box::new(Remote::new(send_queue, encoder)));
             }
         }
@@ -145,7 +145,7 @@ impl<T, E> Sender<T, E> {
             OtherEnd::Gone => Err(Gone),
             OtherEnd::Local(local) => {
                 let state = local.lock();
-                if state.receiver_gone { Err(Gone) } else { Ok(state.queue.len() < MOST) }
+                if state.is_receiver_gone() { Err(Gone) } else { Ok(state.queue.len() < MOST) }
             }
             OtherEnd::Remote(remote) => remote.send_queue.has_room(),
         };
@@ -190,7 +190,7 @@ impl<T, E> Sender<T, E> {
     pub fn is_closed(&mut self) -> bool {
         match self.other_end() {
             OtherEnd::Gone => true,
-            OtherEnd::Local(local) => local.lock().receiver_gone,
+            OtherEnd::Local(local) => local.lock().is_receiver_gone(),
             OtherEnd::Remote(remote) => remote.send_queue.is_closed(),
         }
     }
@@ -278,19 +278,20 @@ impl<T, E> Sender<T, E> {
             OtherEnd::Local(local) => {
                 let waker = cx.waker().clone();
                 let mut state = local.lock();
-                if state.receiver_gone {
-                    Poll::Ready(Err(Gone))
-                } else if state.left.is_some() {
-                    // It left meanwhile.
-                    drop(state);
-                    return self.poll_local_or(cx, ready, remote_ready);
-                } else if ready(state.queue.len()) {
-                    Poll::Ready(Ok(()))
-                } else {
-                    let before = state.sender.replace(waker);
-                    drop(state);
-                    drop(before);
-                    Poll::Pending
+                match state.phase {
+                    Phase::ReceiverGone => Poll::Ready(Err(Gone)),
+                    // Meanwhile.
+                    Phase::ReceiverLeft(..) => {
+                        drop(state);
+                        return self.poll_local_or(cx, ready, remote_ready);
+                    }
+                    _ if ready(state.queue.len()) => Poll::Ready(Ok(())),
+                    _ => {
+                        let before = state.sender.replace(waker);
+                        drop(state);
+                        drop(before);
+                        Poll::Pending
+                    }
                 }
             }
         };
@@ -304,18 +305,20 @@ impl<T, E> Sender<T, E> {
             OtherEnd::Local(local) => {
                 let waker = cx.waker().clone();
                 let mut state = local.lock();
-                if state.receiver_gone {
-                    return Poll::Ready(());
+                match state.phase {
+                    Phase::ReceiverGone => Poll::Ready(()),
+                    // Meanwhile.
+                    Phase::ReceiverLeft(..) => {
+                        drop(state);
+                        self.poll_gone(cx)
+                    }
+                    _ => {
+                        let before = state.watcher.replace(waker);
+                        drop(state);
+                        drop(before);
+                        Poll::Pending
+                    }
                 }
-                if state.left.is_some() {
-                    // It left meanwhile.
-                    drop(state);
-                    return self.poll_gone(cx);
-                }
-                let before = state.watcher.replace(waker);
-                drop(state);
-                drop(before);
-                Poll::Pending
             }
         }
     }
@@ -338,11 +341,10 @@ enum Unsent<T> {
 
 fn put_local<T, E>(local: &Local<T, E>, item: T) -> Result<(), Unsent<T>> {
     let mut state = local.lock();
-    if state.receiver_gone {
-        return Err(Unsent::Gone);
-    }
-    if state.left.is_some() {
-        return Err(Unsent::Left(item));
+    match state.phase {
+        Phase::ReceiverGone => return Err(Unsent::Gone),
+        Phase::ReceiverLeft(..) => return Err(Unsent::Left(item)),
+        Phase::Open | Phase::Ended(_) | Phase::SenderLeft(..) => {}
     }
     state.queue.push_back(item);
     let waker = state.receiver.take();
@@ -352,14 +354,14 @@ fn put_local<T, E>(local: &Local<T, E>, item: T) -> Result<(), Unsent<T>> {
 }
 
 fn end_local<T, E>(local: &Local<T, E>, ending: Ending<E>) {
-    let left = local.tell(|state| match &state.left {
-        Some(Left::Receiver(send_queue, encoder)) => Some((Arc::clone(send_queue), *encoder, ending)),
-        _ => {
-            state.ended.get_or_insert(ending);
-            None
+    let (left, untold) = local.tell(|state| match state.phase {
+        Phase::Open => {
+            state.phase = Phase::Ended(ending);
+            (None, None)
         }
+        _ => (state.receiver_left(), Some(ending)),
     });
-    if let Some((send_queue, encoder, ending)) = left {
+    if let (Some((send_queue, encoder)), Some(ending)) = (left, untold) {
         SendQueue::end(&send_queue, encoder.ending(ending));
     }
 }
