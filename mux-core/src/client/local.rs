@@ -44,13 +44,19 @@ enum Job<T, E> {
     Blocking(Box<dyn FnOnce() -> Ending<T, E> + Send>),
     Elsewhere {
         outcome: oneshot::Receiver<Ending<T, E>>,
-        abort: Option<AbortHandle>,
-        /// While it waits for a thread.
-        _leave: Option<LeaveOnDrop>,
+        runner: Runner,
     },
     /// No thread for it could be started.
     Refused(Box<Refused>),
     Ended,
+}
+
+enum Runner {
+    Task(AbortHandle),
+    /// Dropped, it takes the job out of the queue for threads, if it waits there.
+    Thread {
+        _leave: Option<LeaveOnDrop>,
+    },
 }
 
 impl<T: Send + 'static, E: Send + 'static> LocalCall<T, E> {
@@ -112,9 +118,6 @@ impl<T: 'static, E> LocalCall<T, E> {
     /// A notify's handler runs on when its caller goes.
     fn notify(&mut self) -> Ending<T, E> {
         self.start();
-        if let Job::Elsewhere { abort, .. } = &mut self.job {
-            *abort = None;
-        }
         if let Job::Refused(refused) = std::mem::replace(&mut self.job, Job::Ended) {
             return Err(CallError::Refused(*refused).into());
         }
@@ -182,7 +185,7 @@ impl<T, E> LocalCall<T, E> {
         if let Some(context) = &self.context {
             context.cancel();
         }
-        if let Job::Elsewhere { abort: Some(abort), .. } = &self.job
+        if let Job::Elsewhere { runner: Runner::Task(abort), .. } = &self.job
             && !self.method.detached
         {
             abort.abort();
@@ -235,7 +238,7 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDe
         Job::Here(future) => match runtime() {
             Ok(runtime) => {
                 let abort = runtime.spawn(run(Job::Here(future), sender)).abort_handle();
-                Job::Elsewhere { outcome, abort: Some(abort), _leave: None }
+                Job::Elsewhere { outcome, runner: Runner::Task(abort) }
             }
             Err(error) => Job::Refused(Box::new(NoThread::refusal(&error))),
         },
@@ -258,7 +261,7 @@ fn start<T: Send + 'static, E: Send + 'static>(job: Job<T, E>, method: &MethodDe
                 Ok(ticket) => {
                     let ticket = ticket.filter(|_| !notify);
                     let leave = ticket.map(|ticket| WorkerThreads::shared().leave_on_drop(ticket));
-                    Job::Elsewhere { outcome, abort: None, _leave: leave }
+                    Job::Elsewhere { outcome, runner: Runner::Thread { _leave: leave } }
                 }
                 Err(no_thread) => Job::Refused(Box::new(NoThread::refusal(&no_thread.error))),
             }
