@@ -9,7 +9,7 @@ use crate::link::obligation::Obligation;
 use crate::link::shared::answers::Running;
 use crate::link::shared::{Shared, State};
 use crate::serve::inbound::{Body, InboundCall};
-use crate::serve::router::Route;
+use crate::serve::route::Route;
 use crate::util::buffer;
 use crate::util::pool;
 use crate::value::scope::IncomingHandles;

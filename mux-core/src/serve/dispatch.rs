@@ -8,6 +8,7 @@ use crate::link::shared::Shared;
 use crate::link::shared::answers::{Running, Start};
 use crate::serve::handler::{Handler, SpawnedHandler};
 use crate::serve::inbound::{Holding, InboundCall};
+use crate::serve::responder::{Finished, Responder, answer};
 use crate::threads::blocking;
 use crate::threads::decoders;
 use crate::threads::turns::Ticket;
@@ -30,19 +31,6 @@ const TURN: Duration = Duration::from_micros(20);
 
 /// Handlers polled between two looks at the clock. One look for each costs 5 % of all calls.
 const LOOK: usize = 4;
-
-/// What a handler came to, and for whom.
-pub(crate) type Finished = (Obligation, Outcome);
-
-/// Sends what handlers came to, without what only this side should know. Returns whether the peer has to read some of its
-/// answers before further requests begin.
-pub(crate) fn answer(finished: &mut [Finished], shared: &Shared) -> bool {
-    shared.answer(finished.iter_mut().map(|(owed, outcome)| {
-        outcome.redact(shared.reveals_traces());
-        let (answer, handles) = outcome.answer_mut();
-        (*owed, answer, handles)
-    }))
-}
 
 /// Runs requests one after another. What it does not come to run is answered all the same.
 pub(crate) struct Dispatch {
@@ -450,38 +438,4 @@ fn spawn(mut handler: SpawnedHandler, place: Option<Place>, shared: &Shared) {
         return;
     }
     stop_with(tokio::spawn(handler).abort_handle(), xid, shared);
-}
-
-/// Owes a request its one answer, and gives it whatever happens: dropped, it tells why there is none.
-pub(crate) struct Responder {
-    shared: Arc<Shared>,
-    /// Nothing, once it is paid.
-    owed: Option<Obligation>,
-}
-
-impl Responder {
-    fn xid(&self) -> Option<Xid> {
-        self.owed.and_then(Obligation::xid)
-    }
-
-    /// A parked handler begins. A notify's always does, as it has no answer.
-    fn start(&self) -> Start {
-        self.xid().map_or(Start::Begun, |xid| self.shared.start(xid))
-    }
-
-    pub(crate) fn finish(mut self, outcome: Outcome) {
-        if let Some(owed) = self.owed.take() {
-            let mut finished = [(owed, outcome)];
-            answer(&mut finished, &self.shared);
-            finished.into_iter().for_each(|(_, outcome)| outcome.recycle());
-        }
-    }
-}
-
-impl Drop for Responder {
-    fn drop(&mut self) {
-        if let Some(owed) = self.owed {
-            self.shared.drop_owed(owed);
-        }
-    }
 }

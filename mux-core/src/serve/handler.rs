@@ -1,6 +1,6 @@
 //! A handler's future, whatever its type, in a box that another of its type uses after it.
 
-use crate::serve::dispatch::Responder;
+use crate::serve::responder::Responder;
 use crate::threads::panic;
 use crate::value::body::Outcome;
 use pin_project_lite::pin_project;

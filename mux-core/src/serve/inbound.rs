@@ -7,7 +7,7 @@ use crate::client::untyped::is_untyped;
 use crate::context::{Context, Envelope};
 use crate::link::obligation::Obligation;
 use crate::link::shared::Shared;
-use crate::serve::router::Route;
+use crate::serve::route::Route;
 use crate::threads::decoders;
 use crate::util::buffer;
 use crate::value::Target;

@@ -1,8 +1,8 @@
 //! From the name that travels to the service that has its handler.
 
-use crate::api::descriptor::{Encoding, MethodDescriptor};
 use crate::api::error::{Refusal, Refused};
-use crate::client::untyped::{UNTYPED, UNTYPED_NOTIFY, is_untyped};
+use crate::client::untyped::{UNTYPED, UNTYPED_NOTIFY};
+use crate::serve::route::Route;
 use crate::serve::service::Service;
 use mux_proto::wire::frame::MethodPath;
 use std::collections::HashMap;
@@ -20,23 +20,6 @@ pub(crate) struct Router {
     served: String,
     /// The last of the services answers what none of the others has.
     has_demux: bool,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Route {
-    service: usize,
-    pub(crate) method: &'static MethodDescriptor,
-}
-
-impl Route {
-    pub(crate) fn encoding(&self) -> Encoding {
-        self.method.encoding
-    }
-
-    #[inline]
-    pub(crate) fn is_untyped(&self) -> bool {
-        is_untyped(self.method)
-    }
 }
 
 impl Router {

@@ -6,7 +6,7 @@ use crate::channel::{Never, Receiver, Sender, channel_with_error};
 use crate::client::call::Call;
 use crate::context::Context;
 use crate::link::obligation::Obligation;
-use crate::serve::dispatch;
+use crate::serve::responder;
 use crate::threads::background;
 use crate::threads::blocking;
 use crate::threads::panic;
@@ -302,7 +302,7 @@ impl Context {
         let Some((shared, xid)) = self.request() else { return Outcome::none() };
         let (sender, receiver) = channel_with_error::<S::Item, S::End>();
         let answer = Outcome::value(&receiver, encoding, Proof::HERE);
-        dispatch::answer(&mut [(Obligation::Answer(xid), answer)], shared);
+        responder::answer(&mut [(Obligation::Answer(xid), answer)], shared);
         // Its items are made on a task of their own.
         tokio::task::yield_now().await;
         pump(source, sender, shared.reveals_traces()).await;
