@@ -8,10 +8,10 @@ use mux_proto::wire::fault::Fault;
 use serde::Serialize;
 
 /// How items become bytes; known where one of the halves left or came.
-pub(crate) struct Encoder<T, E> {
-    pub(crate) encoding: Encoding,
-    pub(crate) item: fn(&T, Encoding, &mut Payload) -> Result<(), EncodeError>,
-    pub(crate) error: fn(&E, Encoding) -> Fault,
+pub(super) struct Encoder<T, E> {
+    encoding: Encoding,
+    item: fn(&T, Encoding, &mut Payload) -> Result<(), EncodeError>,
+    error: fn(&E, Encoding) -> Fault,
 }
 
 impl<T, E> Clone for Encoder<T, E> {

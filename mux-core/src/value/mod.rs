@@ -1,4 +1,4 @@
-//! A user's value <-> MessagePack, through serde. Knows no arguments, results or channels: those are in `body.rs`.
+//! A user's value <-> MessagePack, through serde. Knows no arguments, results or channels: those are in `body/`.
 //!
 //! What is particular about it is in WIRE.md, under "Values": what would be ambiguous is marked, so that a value is read
 //! as what was written, or refused.

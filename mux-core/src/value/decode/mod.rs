@@ -1,5 +1,5 @@
 //! A value on its way in. It reads MessagePack by itself: `rmp_serde`'s deserializer tells nobody what comes next, which
-//! is what the marks of `encode.rs` are read by.
+//! is what the marks of `encode/` are read by.
 
 mod containers;
 mod extension;
