@@ -15,9 +15,9 @@ const LEFT_OUT: &str = "(backtrace left out: this process captures 8 at once, an
 
 /// Frames up to the last of these made the backtrace.
 const BEFORE: [&str; 7] = [
-    "mux_core::panic::",
-    "mux_core::error::",
-    "mux_core::trace::",
+    "mux_core::threads::panic::",
+    "mux_core::api::error::",
+    "mux_core::util::trace::",
     "std::panicking",
     "core::panicking",
     "rust_begin_unwind",
@@ -25,14 +25,8 @@ const BEFORE: [&str; 7] = [
 ];
 
 /// The frames from the first of these on ran the handler. What is inlined has none, where there is no debug info.
-const AFTER: [&str; 6] = [
-    " as mux_core::demux::Service>::serve",
-    "mux_core::demux::",
-    "mux_core::dispatch::",
-    "mux_core::handler::",
-    "mux_core::local::",
-    "mux_core::panic::catch",
-];
+const AFTER: [&str; 3] =
+    ["mux_core::serve::", "mux_core::client::local::", "mux_core::threads::panic::catch"];
 
 /// A backtrace, where the environment asks for them.
 pub(crate) enum Trace {
@@ -121,16 +115,16 @@ mod tests {
 
     #[test]
     fn only_the_frames_of_the_user_are_left() {
-        let whole = "   0: mux_core::error::Failure::capture\n             at ./error.rs:1:1\n   \
+        let whole = "   0: mux_core::api::error::failure::Failure::capture\n             at ./error.rs:1:1\n   \
                      1: <R as FromResidual>::from_residual\n   2: shop::import::{{closure}}\n             at ./shop.rs:3:12\n   \
-                     3: <shop::InventoryServer<S> as mux_core::demux::Service>::serve::{{closure}}\n   4: tokio::run\n";
+                     3: <shop::InventoryServer<S> as mux_core::serve::service::Service>::serve::{{closure}}\n   4: tokio::run\n";
         assert_eq!(cut(whole), "   2: shop::import::{{closure}}\n             at ./shop.rs:3:12");
     }
 
     #[test]
     fn what_catches_a_panic_is_the_end_where_all_else_was_inlined() {
-        let whole = "   0: mux_core::panic::install_hook::{{closure}}\n   1: core::panicking::panic_fmt\n   \
-                     2: shop::stock\n   3: mux_core::panic::catch\n   4: <mux_core::mux::Call<T,E> as Future>::poll\n";
+        let whole = "   0: mux_core::threads::panic::install_hook::{{closure}}\n   1: core::panicking::panic_fmt\n   \
+                     2: shop::stock\n   3: mux_core::threads::panic::catch\n   4: <mux_core::client::call::Call<T,E> as Future>::poll\n";
         assert_eq!(cut(whole), "   2: shop::stock");
     }
 
