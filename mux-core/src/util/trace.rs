@@ -95,8 +95,26 @@ fn frames(whole: &str) -> Vec<String> {
 }
 
 fn holds(frame: &str, marks: &[&str]) -> bool {
-    let symbol = frame.lines().next().unwrap_or_default();
+    let symbol = without_generics(frame.lines().next().unwrap_or_default());
     marks.iter().any(|mark| symbol.contains(mark))
+}
+
+/// Whose code a frame is, and not what it is generic over: a user's may be so over types of this crate. Of
+/// `<Type<A> as Trait<B>>::method::<C>` that is `Type as Trait>::method::`.
+fn without_generics(symbol: &str) -> String {
+    let name = symbol.split_once(": ").map_or(symbol, |(_, name)| name);
+    let (mut plain, mut depth, mut before) = (String::new(), 0_usize, ' ');
+    for letter in name.trim_start_matches('<').chars() {
+        match letter {
+            '<' => depth += 1,
+            // That of `->` closes nothing.
+            '>' if depth > 0 => depth -= usize::from(before != '-'),
+            _ if depth == 0 => plain.push(letter),
+            _ => {}
+        }
+        before = letter;
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -126,6 +144,17 @@ mod tests {
         let whole = "   0: mux_core::threads::panic::install_hook::{{closure}}\n   1: core::panicking::panic_fmt\n   \
                      2: shop::stock\n   3: mux_core::threads::panic::catch\n   4: <mux_core::client::call::Call<T,E> as Future>::poll\n";
         assert_eq!(cut(whole), "   2: shop::stock");
+    }
+
+    #[test]
+    fn a_frame_of_the_users_stays_though_it_is_generic_over_what_is_ours() {
+        let whole = "   0: mux_core::util::trace::Trace::capture\n   \
+                     1: <shop::Lines<fn() -> u8, mux_core::api::error::failure::Failure> as Stream>::poll_next\n   \
+                     2: <mux_core::serve::source::Failing<u8> as mux_core::serve::source::Source>::poll_next\n";
+        assert_eq!(
+            cut(whole),
+            "   1: <shop::Lines<fn() -> u8, mux_core::api::error::failure::Failure> as Stream>::poll_next"
+        );
     }
 
     #[test]

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::fmt;
 
-/// What of a backtrace travels, in bytes.
-const MAX_TRACE: usize = 32 << 10;
+/// What of a backtrace travels, in bytes. What a channel's end tells of an error may have 16 KiB in all.
+const MAX_TRACE: usize = 12 << 10;
 
 /// Sources of an error that travel.
 const MAX_CHAIN: usize = 32;

@@ -1,7 +1,9 @@
 use super::whole::encode_result;
 use super::*;
 use crate::api::descriptor::Encoding;
+use crate::api::error::{RemoteError, RemoteParts};
 use ::bytes::Bytes;
+use mux_proto::wire::settings::SMALL;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -92,4 +94,14 @@ fn results_of_bytes_travel_as_bin_and_come_back() {
     assert_eq!(decode::<Vec<u8>>(&encoded, Encoding::Named).unwrap(), [1, 2, 3]);
     assert_eq!(decode::<Bytes>(&encoded, Encoding::Named).unwrap(), [1_u8, 2, 3][..]);
     assert_eq!(decode::<Vec<u8>>(&[0x92, 4, 5], Encoding::Named).unwrap(), [4, 5]);
+}
+
+#[test]
+fn an_error_with_a_long_backtrace_fits_the_end_of_a_channel() {
+    let trace = Some("   7: shop::find\n".repeat(10_000));
+    let remote = RemoteError::new(RemoteParts { message: "deep".into(), trace, ..RemoteParts::default() });
+    let fault = fault_of_remote(&remote);
+    assert!(fault.detail.len() <= SMALL, "{}", fault.detail.len());
+    let told = remote_error(fault);
+    assert!(remote.trace().unwrap().starts_with(told.trace().unwrap()) && told.message() == "deep");
 }
