@@ -8,7 +8,7 @@ use std::panic::Location;
 
 /// An untyped error of a method: made by `?` from any error, with its text, its sources, the place
 /// of the `?`, and a backtrace where `RUST_BACKTRACE` asks for one. The caller gets it as
-/// [`Error::Remote`].
+/// [`Error::Remote`](crate::Error::Remote).
 ///
 /// Whatever converts into a `Box<dyn Error + Send + Sync>` converts into it: every error, that box itself, `&str`
 /// and `String`, and the errors of `anyhow` and `eyre`. It does not implement `std::error::Error` itself: Rust
