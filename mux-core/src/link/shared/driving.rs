@@ -19,7 +19,7 @@ pub(crate) trait FlushNow: Send + Sync {
 }
 
 /// How a connection stands at the end of a driver's turn.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     /// The driver's next turn writes.
     pub(crate) writes_next: bool,

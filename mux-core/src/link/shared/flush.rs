@@ -18,12 +18,12 @@ pub(crate) enum FlushDuty {
 
 /// The duty of a connection. It changes under the connection's lock only. The driver also reads it without the lock, where
 /// a turn begins: only the driver itself enters and leaves the two states that it looks for.
-pub(super) struct Flush(AtomicU8);
+pub(super) struct DutyCell(AtomicU8);
 
-impl Flush {
+impl DutyCell {
     /// The driver's first turn writes the hello.
-    pub(super) fn new() -> Flush {
-        Flush(AtomicU8::new(FlushDuty::NextTurn as u8))
+    pub(super) fn new() -> DutyCell {
+        DutyCell(AtomicU8::new(FlushDuty::NextTurn as u8))
     }
 
     #[inline]
@@ -88,15 +88,15 @@ impl Flush {
 mod tests {
     use super::*;
 
-    fn at(duty: FlushDuty) -> Flush {
-        Flush(AtomicU8::new(duty as u8))
+    fn at(duty: FlushDuty) -> DutyCell {
+        DutyCell(AtomicU8::new(duty as u8))
     }
 
     const ALL: [FlushDuty; 4] = [FlushDuty::Free, FlushDuty::Driver, FlushDuty::NextTurn, FlushDuty::Blocked];
 
     #[test]
     fn the_first_turn_writes() {
-        assert!(Flush::new().is_due());
+        assert!(DutyCell::new().is_due());
     }
 
     #[test]

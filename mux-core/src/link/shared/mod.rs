@@ -22,7 +22,7 @@ use crate::threads::workers::WorkerThreads;
 use answers::Running;
 use closing::Stage;
 use driving::FlushNow;
-use flush::Flush;
+use flush::DutyCell;
 use mux_proto::Millis;
 use mux_proto::session::Session;
 use mux_proto::session::effects::Effects;
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     me: Weak<Shared>,
     state: Mutex<State>,
     /// Who writes what is queued.
-    flush: Flush,
+    flush: DutyCell,
     /// The driver, where another thread may write in its place.
     flusher: OnceLock<Weak<dyn FlushNow>>,
     router: Arc<Router>,
@@ -136,7 +136,7 @@ impl Shared {
         Arc::new_cyclic(|me| Shared {
             me: Weak::clone(me),
             state: Mutex::new(State::new(session, outbox, max_unsent as u64)),
-            flush: Flush::new(),
+            flush: DutyCell::new(),
             flusher: OnceLock::new(),
             router,
             workers,
