@@ -3,16 +3,22 @@
 use crate::threads::background;
 use crate::threads::panic;
 use crate::threads::workers;
+use crate::util::sync::atomic::{AtomicBool, Ordering};
+use crate::util::sync::thread::{self, Thread};
+use crate::util::sync::thread_local;
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+
+#[cfg(test)]
+#[cfg(mux_loom)]
+mod models;
 
 /// Threads that wait at once, from which on each lets the others run before it parks: by the time it has its turn
 /// again its answer may be there, and nobody has to wake it. With fewer that takes longer than to be woken.
@@ -108,7 +114,7 @@ pub(crate) fn block_on_until<F: Future>(future: F, until: Option<Instant>) -> Op
 pub(crate) fn park_until<F: Future>(future: F, until: Option<Instant>) -> Option<F::Output> {
     let mut future = pin!(future);
     // One for each use of this function that is under way here, as they nest.
-    let unpark = UNPARK.take().unwrap_or_else(Unpark::here);
+    let unpark = UNPARK.with(Cell::take).unwrap_or_else(Unpark::here);
     let waker = Waker::from(Arc::clone(&unpark));
     let mut context = Context::from_waker(&waker);
     let output = loop {
@@ -118,7 +124,7 @@ pub(crate) fn park_until<F: Future>(future: F, until: Option<Instant>) -> Option
             Poll::Pending => break None,
         }
     };
-    UNPARK.set(Some(unpark));
+    UNPARK.with(|cell| cell.set(Some(unpark)));
     output
 }
 
@@ -161,12 +167,12 @@ fn enabled(use_it: impl FnOnce(), otherwise: &'static str) -> io::Result<()> {
 
 /// Whether this thread is none of a runtime, nor one of ours.
 pub(crate) fn is_plain() -> bool {
-    !MAY_BLOCK.get() && Handle::try_current().is_err()
+    !MAY_BLOCK.with(Cell::get) && Handle::try_current().is_err()
 }
 
 /// Whether this thread may park: a plain one, one of ours, or one a runtime lends for blocking.
 pub(crate) fn may_block() -> bool {
-    if MAY_BLOCK.get() {
+    if MAY_BLOCK.with(Cell::get) {
         return true;
     }
     match Handle::try_current() {
@@ -185,8 +191,8 @@ pub(crate) fn must_not_block_a_task(what: &str, instead: &str) {
 
 /// Marks this thread as one that may block, for as long as `f` runs.
 pub(crate) fn while_blocking<R>(f: impl FnOnce() -> R) -> R {
-    let outer = MAY_BLOCK.replace(true);
+    let outer = MAY_BLOCK.with(|may| may.replace(true));
     let result = f();
-    MAY_BLOCK.set(outer);
+    MAY_BLOCK.with(|may| may.set(outer));
     result
 }

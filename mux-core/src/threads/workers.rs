@@ -4,14 +4,18 @@ use crate::api::config::Workers;
 use crate::api::error::{Refusal, Refused};
 use crate::threads::turns::{Lane, Ticket, Turns};
 use crate::util::per_process::PerProcess;
+use crate::util::sync::{Condvar, Mutex, MutexGuard, thread, thread_local};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+#[cfg(test)]
+#[cfg(mux_loom)]
+mod models;
 
 /// An idle thread ends after this.
 const IDLE: Duration = Duration::from_secs(5);
@@ -202,7 +206,7 @@ pub(crate) struct Waiting {
 impl Waiting {
     /// Nothing on threads that are no workers, or that keep their place.
     pub(crate) fn begin() -> Option<Waiting> {
-        let pool = HERE.with_borrow(Option::clone)?;
+        let pool = HERE.with(|here| here.borrow().clone())?;
         let waiting = pool.bounds.waiting?;
         let gave_place = pool.begin_wait(waiting);
         Some(Waiting { pool, gave_place })
@@ -326,7 +330,7 @@ impl Pool {
     }
 
     fn work(self: Arc<Pool>) {
-        HERE.set(Some(Arc::clone(&self)));
+        HERE.with(|here| here.replace(Some(Arc::clone(&self))));
         self.lock().coming -= 1;
         while let Some(job) = self.next_job() {
             run(job, Fate::Run);
@@ -414,6 +418,7 @@ impl std::fmt::Debug for WorkerThreads {
 }
 
 #[cfg(test)]
+#[cfg(not(mux_loom))]
 mod tests {
     use super::*;
     use std::sync::mpsc;

@@ -5,4 +5,5 @@ pub(crate) mod buffer;
 pub(crate) mod escaped;
 pub(crate) mod per_process;
 pub(crate) mod pool;
+pub(crate) mod sync;
 pub(crate) mod trace;

@@ -1,6 +1,6 @@
 //! Who writes what is queued: one duty, with all of its transitions.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use crate::util::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// Who sees to it that what is queued is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,7 @@ impl DutyCell {
 }
 
 #[cfg(test)]
+#[cfg(not(mux_loom))]
 mod tests {
     use super::*;
 

@@ -7,6 +7,9 @@ mod channels;
 mod closing;
 pub(crate) mod driving;
 mod flush;
+#[cfg(test)]
+#[cfg(mux_loom)]
+mod models;
 
 use crate::api::config::ENDLESS;
 use crate::api::error::CloseReason;
@@ -19,6 +22,7 @@ use crate::serve::router::Router;
 use crate::threads::background;
 use crate::threads::turns::Lane;
 use crate::threads::workers::WorkerThreads;
+use crate::util::sync::{Mutex, MutexGuard};
 use answers::Running;
 use closing::Stage;
 use driving::FlushNow;
@@ -29,7 +33,7 @@ use mux_proto::session::effects::Effects;
 use mux_proto::session::outbox::Outbox;
 use std::collections::VecDeque;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
